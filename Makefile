@@ -1,0 +1,43 @@
+# `make demo` and `make test` each work alone on a fresh machine with Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := bridge protocol manifests
+TEST_ARGS ?= -n 2
+
+.PHONY: help demo test check setup bench bench-quick clean
+
+help:  ## this text
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q -e . --group dev
+	touch $@
+
+# Byte code is compiled here, since PYTHONDONTWRITEBYTECODE would make every start compile the sources anew.
+setup: $(VENV)/stamp  ## the virtual environment .venv, with all that the tests need
+	@$(BIN)/python -m compileall -q $(SOURCES)
+
+demo: setup  ## the bridge with an example helper, one readable conversation
+	@$(BIN)/python examples/demo.py
+
+check: setup  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests bench examples
+
+test: check  ## the checks, then the tests
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+bench: setup  ## every benchmark, against the C bridge and a plain relay; tables, JSON and plots in bench/results
+	$(BIN)/python -m bench
+
+bench-quick: setup  ## the same table in under a minute
+	$(BIN)/python -m bench --quick
+
+clean:  ## remove what make made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/build
+	find . -name __pycache__ -prune -exec rm -rf {} +
