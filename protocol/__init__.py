@@ -1,1 +1,1 @@
-
+"""Bytes and messages: frames, control messages, problem codes. No I/O and no event loop."""

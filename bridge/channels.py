@@ -1,0 +1,292 @@
+"""The table of channels: who has which, how an open finds somebody, how a channel ends.
+
+An id is in the table from its open until either side has closed it. Its sink is one of three: a helper, an internal
+channel, or `Waiting`, an open that nobody has taken yet.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from anyio.abc import TaskGroup
+
+from manifests.model import Rule
+from manifests.template import ExpansionError, Recipe, compile_rule, expand
+from protocol.control import VERSION, close, control, frame_of
+from protocol.frames import Span
+from protocol.problems import (
+    DISCONNECTED,
+    INTERNAL_ERROR,
+    NO_HOST,
+    NOT_SUPPORTED,
+    PROTOCOL_ERROR,
+    TERMINATED,
+    Problem,
+)
+
+from .context import Context
+from .front import Front
+from .helper import Helper, Refusal
+from .internal import base
+from .opening import Opening
+from .pool import Pool, Resting
+from .router import Router, normalise
+
+
+class Sink(Protocol):
+    """Whoever has a channel."""
+
+    def put(self, data: Span) -> None:
+        """Whole data frames of its channels."""
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for one of its channels."""
+
+
+class Waiting:
+    """The sink of an open that nobody has taken yet: keeps all that comes, in order."""
+
+    __slots__ = ("_helper", "opening")
+
+    def __init__(self, opening: Opening, helper: Helper) -> None:
+        self.opening = opening
+        self._helper = helper
+
+    def put(self, data: Span) -> None:
+        self._helper.keep(self.opening, None, data)
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        if command == "close":
+            self._helper.forget(self.opening)
+        else:
+            self._helper.keep(self.opening, command, frame)
+
+    def close_later(self, frame: bytes) -> None:
+        """The close is to be the last that the helper hears of the channel."""
+        self._helper.keep(self.opening, "close", frame)
+
+
+class Channels:
+    """All channels of one session. `host` is the front end's own, None until its `init` has come."""
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        tasks: TaskGroup,
+        rules: Sequence[Rule],
+        environ: Mapping[str, str],
+        depth: int,
+    ) -> None:
+        self.routes: dict[bytes, Sink] = {}
+        self.pool = Pool(context, front, self, tasks, environ, depth)
+        self.host: str | None = None
+        self._limits = context.limits
+        self._log = context.log
+        self._front = front
+        self._router = Router(rules)
+        self._recipes: dict[str, Recipe] = {}
+        # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
+        self._about: dict[bytes, tuple[str | None, str | None]] = {}
+        self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+        self._ending = False
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """From now on these rules serve; helpers of rules that are gone are stopped."""
+        self._router = Router(rules)
+        self._recipes.clear()
+        self.pool.retain(rules)
+
+    # Opens
+
+    def open(self, channel: str, frame: bytes, message: dict[str, Any]) -> None:
+        """Find somebody for an open. Raises Problem (`protocol-error`) for an id that cannot be or is in use."""
+        ident = channel.encode()
+        if b"\n" in ident or len(ident) > self._limits.channel_id_bytes:
+            raise Problem(
+                PROTOCOL_ERROR,
+                f"open of channel {channel[:40]!r}: expected an id without a line feed, of at most"
+                f" {self._limits.channel_id_bytes} bytes",
+            )
+        if ident in self.routes:
+            raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
+        try:
+            if len(self.routes) >= self._limits.channels:
+                self._log.warning("limit", name="channels", value=self._limits.channels)
+                why = f"the limit of {self._limits.channels} open channels (channels) is reached"
+                raise Problem(INTERNAL_ERROR, why)
+            matched, forwarded = normalise(message, self.host or "")
+        except Problem as problem:
+            self._front.put(close(channel, problem.code, problem.message))
+            return
+        if forwarded is not message:
+            frame = frame_of(forwarded)
+        self._describe(ident, matched)
+        self._advance(Opening(ident, frame, matched, self._router.candidates(matched)))
+
+    def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
+        group, host = message.get("group"), message.get("host")
+        about = (group if isinstance(group, str) else None, host)
+        self._about[ident] = self._abouts.setdefault(about, about)
+
+    def _advance(self, opening: Opening) -> None:
+        """Offer an open to the next rule that matches, at last to the internal handlers."""
+        for rule in opening.rules:
+            try:
+                helper = self.pool.get(rule, expand(self._recipe(rule), opening.message))
+            except Resting as resting:
+                if rule.problem is not None:
+                    self._refuse(opening, Problem(rule.problem, str(resting)))
+                    return
+                opening.failures.append(str(resting))
+            except ExpansionError as error:
+                self._refuse(opening, Problem(PROTOCOL_ERROR, f"{rule.name}: {error}"))
+                return
+            except Problem as problem:
+                self._refuse(opening, problem)
+                return
+            else:
+                self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper)
+                return
+        self._serve(opening)
+
+    def _recipe(self, rule: Rule) -> Recipe:
+        recipe = self._recipes.get(rule.identity)
+        if recipe is None:
+            recipe = self._recipes[rule.identity] = compile_rule(rule)
+        return recipe
+
+    def _serve(self, opening: Opening) -> None:
+        """No rule will have it: the internal handlers by payload, or nobody."""
+        message, tried = opening.message, "; ".join(opening.failures) or "no rule matches"
+        if "host" in message:
+            self._refuse(opening, Problem(NO_HOST, f"nobody serves host {message['host']!r}: {tried}"))
+            return
+        payload = message.get("payload")
+        found = base.find(payload)
+        if found is None:
+            problem = Problem(NOT_SUPPORTED, f"nobody serves payload {payload!r}: {tried}, nor is it an internal one")
+            self._refuse(opening, problem)
+            return
+        ident = opening.ident
+        try:
+            channel = found(base.Port(ident.decode(), self._front.put, self._close_internal), message)
+        except Problem as problem:
+            self._refuse(opening, problem)
+            return
+        self.routes[ident] = channel
+        for command, span in opening.later:
+            if self.routes.get(ident) is not channel:
+                break
+            if command is None:
+                channel.put(span)
+            else:
+                self.command(ident, command, span)  # type: ignore[arg-type]
+
+    def _refuse(self, opening: Opening, problem: Problem) -> None:
+        self._forget(opening.ident)
+        self._log.debug("open", "refused", channel=opening.ident.decode(), problem=problem.code, why=problem.message)
+        self._front.put(close(opening.ident.decode(), problem.code, problem.message or None, **problem.members))
+
+    # From the front end
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for a channel; dropped where it is not open."""
+        sink = self.routes.get(ident)
+        if sink is None:
+            return
+        if command != "close":
+            sink.command(ident, command, frame)
+            return
+        self._forget(ident)
+        sink.command(ident, "close", frame)
+        self._end_internal(sink)
+
+    def kill(self, group: str | None, host: str | None) -> None:
+        """Close what matches `group` and `host`, on both sides; None matches all."""
+        wanted = None if host == self.host else host
+        matching = [
+            ident
+            for ident, (of_group, of_host) in self._about.items()
+            if group in (None, of_group) and (host is None or of_host == wanted)
+        ]
+        for ident in matching:
+            told = close(ident.decode(), TERMINATED, "killed by the front end")
+            sink = self.routes[ident]
+            self._forget(ident)
+            if isinstance(sink, Helper):
+                sink.close_channel(ident, told, tell=False)
+            else:
+                sink.command(ident, "close", told)
+                self._end_internal(sink)
+            self._front.put(told)
+
+    def disconnect(self) -> None:
+        """The front end is gone: close all channels towards whoever has them. Opens that fail are not tried anew."""
+        self._ending = True
+        for ident, sink in list(self.routes.items()):
+            frame = close(ident.decode(), DISCONNECTED)
+            if isinstance(sink, Waiting):
+                sink.close_later(frame)
+            elif isinstance(sink, Helper):
+                sink.put(frame)
+            else:
+                self._forget(ident)
+                self._end_internal(sink)
+
+    # From internal channels
+
+    def _close_internal(self, ident: bytes, frame: bytes) -> None:
+        sink = self.routes.get(ident)
+        self._forget(ident)
+        self._front.put(frame)
+        self._end_internal(sink)
+
+    def _end_internal(self, sink: Sink | None) -> None:
+        if sink is not None and not isinstance(sink, Helper | Waiting):
+            sink.end()  # type: ignore[attr-defined]
+
+    def _forget(self, ident: bytes) -> None:
+        self.routes.pop(ident, None)
+        self._about.pop(ident, None)
+
+    # From helpers (helper.Board)
+
+    def init_for(self, helper: Helper) -> bytes:
+        return control("init", version=VERSION, host=self.host, superuser=False)
+
+    def ready(self, helper: Helper) -> None:
+        self.pool.ready(helper)
+        self.pool.idle(helper)
+
+    def adopted(self, opening: Opening, helper: Helper) -> None:
+        self.routes[opening.ident] = helper
+
+    def idle(self, helper: Helper) -> None:
+        self.pool.idle(helper)
+
+    def closed(self, ident: bytes, frame: bytes) -> None:
+        self._forget(ident)
+        self._front.put(frame)
+
+    def close_answered(self, ident: bytes, frame: bytes) -> None:
+        if ident not in self.routes:
+            self._front.put(frame)
+
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
+        self.pool.ended(helper, failed=failed)
+        if self._ending:
+            return
+        for ident in [ident for ident, sink in self.routes.items() if sink is helper]:
+            self._forget(ident)
+            self._front.put(close(ident.decode(), problem.code, problem.message))
+        for opening in waiting:
+            if not failed:  # it was held back for the close of its id: it may start a new one
+                opening.rules = self._router.candidates(opening.message)
+                self._advance(opening)
+            elif isinstance(problem, Refusal):
+                self._refuse(opening, problem)
+            elif helper.rule.problem is not None:
+                self._refuse(opening, Problem(helper.rule.problem, problem.message))
+            else:
+                opening.failures.append(problem.message)
+                self._advance(opening)

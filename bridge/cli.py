@@ -1,0 +1,143 @@
+"""The command line. Only arguments: whatever runs is imported where it is used."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+VERSION: Final = "0.1.0"
+PROTOCOL: Final = 1
+GENERATION: Final = "337"  # the protocol generation that `requires` of a manifest is compared with
+
+_USAGE: Final = """\
+usage: spanbridge [--set NAME=VALUE ...] [--debug[=PART,...]]
+       spanbridge --packages | --bridges | --version | --help
+
+A bridge between a front end, which speaks framed messages on stdin and stdout, and helpers, which are registered in
+the manifest.json files of packages. Without a command it serves the front end on stdin and stdout.
+
+  --packages      the packages in use: name, menu labels, directory
+  --bridges       the bridge rules in the order in which they are tried, as JSON
+  --version       version, protocol and protocol generation
+  --debug[=PART]  log what happens; parts: front, open, helper, bugs (also: SPANBRIDGE_DEBUG=PART,PART)
+  --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
+
+Limits, with their defaults:
+"""
+
+_ON_A_TERMINAL: Final = """\
+spanbridge speaks a protocol of framed messages on stdin and stdout; there is nothing to type here.
+It is meant to be started by a front end, for example:
+
+  cockpit-ws --no-tls --port 9090 --address 127.0.0.1 --local-session={program}
+
+Try:
+  spanbridge --packages    what is installed
+  spanbridge --bridges     which helper serves what
+  spanbridge --help        options and limits
+"""
+
+
+class UsageError(Exception):
+    """The arguments cannot be acted on; the text says why."""
+
+
+def main() -> int:
+    """Run the command that the arguments name; the exit status."""
+    try:
+        return _main(sys.argv[1:])
+    except UsageError as error:
+        print(f"spanbridge: {error}\nTry 'spanbridge --help'.", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # what read our answer has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _main(arguments: list[str]) -> int:
+    settings: list[str] = []
+    debug = os.environ.get("SPANBRIDGE_DEBUG", "")
+    command: Callable[[], int] | None = None
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument in COMMANDS:
+            if command is not None:
+                raise UsageError(f"{argument}: one command at a time")
+            command = COMMANDS[argument]
+        elif name == "--set":
+            settings.append(value if equals else next(rest, ""))
+        elif name == "--debug":
+            debug = value if equals else "all"
+        else:
+            raise UsageError(f"{argument}: no such option")
+    if command is not None:
+        return command()
+    if os.isatty(0):
+        print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
+        return 0
+    return _run(settings, debug)
+
+
+def _run(settings: list[str], debug: str) -> int:
+    from .limits import SettingError, read_limits
+    from .start import run
+
+    try:
+        limits = read_limits(settings, os.environ)
+    except SettingError as error:
+        raise UsageError(str(error)) from None
+    return run(limits, frozenset(filter(None, debug.split(","))), GENERATION)
+
+
+def _packages() -> int:
+    from .start import load
+
+    for package in load(os.environ, GENERATION).packages:
+        labels = [
+            str(item["label"])
+            for section in ("menu", "tools", "dashboard")
+            for item in _items(package.manifest.get(section))
+            if "label" in item
+        ]
+        print(f"{package.name}: {', '.join(labels)}\t{package.path}" if labels else f"{package.name}\t{package.path}")
+    return 0
+
+
+def _items(section: object) -> list[dict[str, object]]:
+    return [item for item in section.values() if isinstance(item, dict)] if isinstance(section, dict) else []
+
+
+def _bridges() -> int:
+    import msgspec
+
+    from .start import load
+
+    catalog = load(os.environ, GENERATION)
+    told = [
+        {"package": rule.package, "position": rule.position, "source": rule.source, **rule.entry()}
+        for rule in (*catalog.rules, *catalog.privileged)
+    ]
+    print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    return 0
+
+
+def _version() -> int:
+    print(f"spanbridge {VERSION}\nprotocol {PROTOCOL}\ngeneration {GENERATION}")
+    return 0
+
+
+def _help() -> int:
+    from .limits import explain
+
+    print(_USAGE + explain())
+    return 0
+
+
+COMMANDS: Final[dict[str, Callable[[], int]]] = {
+    "--packages": _packages,
+    "--bridges": _bridges,
+    "--version": _version,
+    "--help": _help,
+    "-h": _help,
+}

@@ -1,0 +1,581 @@
+"""One helper: a child process that speaks the protocol, from spawn to reap (docs/protocol.md, "Helpers").
+
+    queued    there is no room for one more process yet; another helper is on its way out
+    starting  the process runs and has not sent its `init`
+    ready     it has; opens are handed to it
+    ending    it is to go: nothing more is handed to it, its stdin is closed, signals follow
+    gone      reaped
+
+What leads from one to the next is `TRANSITIONS`, and nothing else.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import anyio
+from anyio import CancelScope
+
+from manifests.model import Rule
+from manifests.template import Expansion
+from protocol.control import FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
+from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Span, Splitter, join, payload_of
+from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
+
+from .context import Context
+from .front import Front
+from .link import Link
+from .opening import Opening
+from .process import Process, SpawnError
+from .stderr import Stderr
+
+QUEUED: Final = "queued"
+STARTING: Final = "starting"
+READY: Final = "ready"
+ENDING: Final = "ending"
+GONE: Final = "gone"
+
+TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
+    (QUEUED, "room"): STARTING,
+    (QUEUED, "end"): ENDING,
+    (STARTING, "init"): READY,
+    (STARTING, "end"): ENDING,
+    (READY, "end"): ENDING,
+    (ENDING, "end"): ENDING,
+    (ENDING, "reaped"): GONE,
+}
+
+FORWARD: Final = Mark("FORWARD")  # the helper's frames on this channel go to the front end
+DROP: Final = Mark("DROP")  # the channel was closed and the helper has not answered yet
+
+
+class Refusal(Problem):
+    """The helper's own words: its `init` carried a problem. They are passed on unchanged."""
+
+
+class Board(Protocol):
+    """The table of channels, as a helper sees it."""
+
+    def init_for(self, helper: "Helper") -> bytes:
+        """The `init` frame that answers the helper's."""
+
+    def ready(self, helper: "Helper") -> None:
+        """It takes opens now; those that waited for it have been handed over."""
+
+    def adopted(self, opening: Opening, helper: "Helper") -> None:
+        """An open that waited has been handed to the helper."""
+
+    def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
+        """It takes nothing more. `waiting` were not handed over; `failed`: it never was ready."""
+
+    def idle(self, helper: "Helper") -> None:
+        """Its last channel has gone."""
+
+    def closed(self, ident: bytes, frame: bytes) -> None:
+        """The helper has closed a channel of its own."""
+
+    def close_answered(self, ident: bytes, frame: bytes) -> None:
+        """The helper has answered the front end's close."""
+
+
+class _Closed:
+    """A channel that was closed towards the helper, which has not answered."""
+
+    __slots__ = ("at", "held", "tell", "timer")
+
+    def __init__(self, at: float, tell: bool) -> None:
+        self.at = at  # loop time
+        self.tell = tell  # whether the answer goes to the front end
+        self.held: Opening | None = None  # an open of the same id that waits for the answer
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Helper:
+    """One process and the channels that it serves. `run` is its whole life."""
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        board: Board,
+        rule: Rule,
+        expansion: Expansion,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.rule = rule
+        self.expansion = expansion
+        self.name = rule.name
+        self.state = QUEUED
+        self.channels = 0  # open ones, waiting and held ones included
+        self.used = context.loop.time()  # when a channel was opened or closed last
+        self.room = anyio.Event()  # set when the process may be started
+        self.gone = anyio.Event()
+        self.link: Link | None = None
+        self.started = 0.0  # wall clock
+        self._loop = context.loop
+        self._limits = context.limits
+        self._log = context.log
+        self._context = context
+        self._front = front
+        self._board = board
+        self._waiting: dict[bytes, Opening] = {}  # opens that came before its `init`
+        self._waiting_bytes = 0  # of those, and of the ones that are held back
+        self._told_full = False
+        self._environ = environ
+        self._process: Process | None = None
+        self._stderr: Stderr | None = None
+        self._routes: dict[bytes, Mark] = {}
+        self._splitter = Splitter(
+            self._routes,
+            frame_bytes=context.limits.frame_bytes,
+            control_bytes=context.limits.control_bytes,
+            id_bytes=context.limits.channel_id_bytes,
+        )
+        self._closed: dict[bytes, _Closed] = {}
+        self._ready = anyio.Event()  # `init` has come, or never will
+        self._over = anyio.Event()
+        self._silent = anyio.Event()  # its stdout has ended
+        self._finish_input = False  # its stdin is to be closed once the outbox is empty
+        self._abandon = False  # its last words are of no interest
+        self._stuck: asyncio.TimerHandle | None = None
+        self._stuck_sent = 0
+        self._unread: asyncio.TimerHandle | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of its process; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def idle(self) -> bool:
+        return self.state == READY and not self.channels
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for it."""
+        return self._waiting_bytes + (self.link.queued if self.link else 0)
+
+    def _move(self, event: str) -> None:
+        before, self.state = self.state, TRANSITIONS[self.state, event]
+        self._log.debug("helper", event, helper=self.name, pid=self.pid, state=self.state, was=before)
+
+    # Its life
+
+    async def run(self) -> None:
+        """Start the process, serve until it ends or is ended, and reap it."""
+        try:
+            await self.room.wait()
+            if self.state == QUEUED:
+                self._start()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_handshake)
+                tasks.start_soon(self._watch_silence)
+                await self._over.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            with CancelScope(shield=True):
+                await self._stop()
+            self._move("reaped")
+            self.gone.set()
+
+    def _start(self) -> None:
+        self._move("room")
+        try:
+            self._process = Process(
+                self._loop, self.expansion.argv, self._environ, self.expansion.directory, self.go_on
+            )
+        except SpawnError as error:
+            self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
+            return
+        self.started = time.time()
+        limits = self._limits
+        self.link = Link(
+            self._loop,
+            self._context.flusher,
+            self._context.budget,
+            self._process.stdout,
+            self._process.stdin,
+            read_bytes=limits.read_bytes,
+            high_water=limits.helper_queue_bytes,
+            on_chunk=self._chunk,
+            on_end=self._stdout_ended,
+            on_broken=self._stdin_broken,
+        )
+        self.link.on_full = self._full
+        self.link.on_room = self._room_again
+        self.link.may_read = self._may_read
+        self._stderr = Stderr(
+            self._loop, self._process.stderr, self._log, self.name, self.pid, limits.stderr_line_bytes
+        )
+        self.link.resume()
+        self._log.info("helper-started", helper=self.name, pid=self.pid, command=self.expansion.argv[0])
+
+    async def _watch_handshake(self) -> None:
+        seconds = self._limits.handshake_seconds
+        with anyio.move_on_after(seconds):
+            await self._ready.wait()
+        if self.state == STARTING:
+            self._log.warning("limit", name="handshake_seconds", value=seconds, helper=self.name)
+            self.end(Problem(TIMEOUT, f"sent no init within {seconds:g} s"), abandon=True)
+
+    async def _watch_silence(self) -> None:
+        """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
+        await self._silent.wait()
+        with anyio.move_on_after(self._limits.last_words_seconds):
+            await self._over.wait()
+        self.end(self._last_words("closed its output"))
+
+    async def _stop(self) -> None:
+        """End the process in steps, each given its time, and reap it. Whatever it started in its group goes too."""
+        if self._process is None or self.link is None:
+            return
+        limits, process = self._limits, self._process
+        if self._abandon:
+            self.link.close()
+        else:
+            self.finish_input()
+            with anyio.move_on_after(limits.exit_seconds):
+                await process.exited.wait()
+            self.link.close_out()
+        process.signal_group(signal.SIGTERM)
+        with anyio.move_on_after(limits.term_seconds):
+            await process.exited.wait()
+        if not process.exited.is_set():
+            self._log.warning("limit", name="term_seconds", value=limits.term_seconds, helper=self.name)
+            process.signal_group(signal.SIGKILL)
+            await process.exited.wait()
+        self.link.close()
+        if self._stderr is not None:
+            self._stderr.drain()
+            self._stderr.close()
+        self._log.info("helper-ended", helper=self.name, pid=self.pid, how=process.end)
+        process.reap()
+        if process.signal_group(signal.SIGTERM):
+            # It left others behind in its group. They are not our children: nothing tells when they go.
+            await anyio.sleep(limits.term_seconds)
+            process.signal_group(signal.SIGKILL)
+
+    def finish_input(self) -> None:
+        """Close its stdin as soon as all that waits for it has been written."""
+        self._finish_input = True
+        if self.link is not None and self.state != STARTING:
+            self._context.flusher.flush()
+            self.link.on_empty = self.link.close_out
+            if not self.link.queued:
+                self.link.close_out()
+
+    # The end
+
+    def end(self, problem: Problem, *, abandon: bool = False) -> None:
+        """It takes nothing more: its channels are closed with `problem`, its process stopped.
+
+        `abandon`: what it still writes is not read any more.
+        """
+        if self.state in (ENDING, GONE):
+            return
+        failed = self.state != READY
+        self._move("end")
+        self._abandon = abandon
+        self._routes.clear()
+        waiting = list(self._waiting.values())
+        waiting += [closed.held for closed in self._closed.values() if closed.held is not None]
+        self._waiting.clear()
+        for closed in self._closed.values():
+            if closed.timer is not None:
+                closed.timer.cancel()
+        self._closed.clear()
+        for timer in (self._stuck, self._unread):
+            if timer is not None:
+                timer.cancel()
+        self._front.unblock(self)
+        self._ready.set()
+        self._over.set()
+        self.room.set()
+        if failed:
+            self._log.warning("helper-failed", helper=self.name, pid=self.pid, why=problem.message)
+        if not isinstance(problem, Refusal):
+            problem = Problem(problem.code, f"{self.name} ({self.expansion.argv[0]}): {problem.message}")
+        self._board.ended(self, problem, waiting, failed=failed)
+        if self.link is not None and not abandon:
+            self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
+
+    def _last_words(self, how: str) -> Problem:
+        message = how
+        if self._stderr is not None:
+            self._stderr.drain()
+            if self._stderr.last:
+                message += f"; its last words on stderr: {self._stderr.last}"
+        return Problem(TERMINATED, message)
+
+    def go_on(self) -> None:
+        """Read on. Of a process that has exited, read what is left, and end."""
+        if self.link is None or self._process is None:
+            return
+        if not self._process.exited.is_set():
+            self.link.resume()
+            return
+        while self.state in (STARTING, READY) and self._front.ready(self.go_on):
+            if not self.link.drain():
+                self.end(self._last_words(self._process.end))
+
+    def _may_read(self) -> bool:
+        if self.state == ENDING:
+            return True
+        # Our answers to its own pings wait in its outbox: one that asks and never reads is not asked to say more.
+        if self.link is not None and self.link.full:
+            return False
+        return self._front.ready(self.go_on)
+
+    def _stdout_ended(self, reason: str | None) -> None:
+        if self._process is not None and self._process.exited.is_set():
+            self.go_on()
+        else:
+            self._silent.set()
+            if self.link is not None:
+                self.link.close_out()
+
+    def _stdin_broken(self, reason: str) -> None:
+        self._log.debug("helper", "stdin-broken", helper=self.name, pid=self.pid, why=reason)
+        if self.link is not None and self.link.in_fd < 0:
+            return
+        self._unread = self._loop.call_later(self._limits.last_words_seconds, self._reads_no_more)
+
+    def _reads_no_more(self) -> None:
+        self.end(self._last_words("closed its input"))
+
+    # A queue that is full
+
+    def _full(self) -> None:
+        self._block()
+        if self._stuck is None and self.link is not None:
+            self._stuck_sent = self.link.sent
+            self._stuck = self._loop.call_later(self._limits.stuck_seconds, self._check_stuck)
+
+    def _room_again(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+        self._unblock()
+        if self.link is not None:
+            self.link.resume()
+
+    def _count_waiting(self, size: int) -> None:
+        self._waiting_bytes += size
+        if self._waiting_bytes > self._limits.helper_queue_bytes:
+            self._block()
+        else:
+            self._unblock()
+
+    def _block(self) -> None:
+        if not self._told_full:  # once a helper: a slow one would say so many times a second
+            self._told_full = True
+            value = self._limits.helper_queue_bytes
+            self._log.warning("limit", name="helper_queue_bytes", value=value, helper=self.name, pid=self.pid)
+        self._front.block(self)
+
+    def _unblock(self) -> None:
+        if self._waiting_bytes <= self._limits.helper_queue_bytes and not (self.link and self.link.full):
+            self._front.unblock(self)
+
+    def _check_stuck(self) -> None:
+        self._stuck = None
+        if self.link is None:
+            return
+        seconds = self._limits.stuck_seconds
+        if self.link.sent == self._stuck_sent:
+            self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
+            self.end(Problem(TIMEOUT, f"took nothing for {seconds:g} s while its queue was full"), abandon=True)
+        else:
+            self._stuck_sent = self.link.sent
+            self._stuck = self._loop.call_later(seconds, self._check_stuck)
+
+    # Towards the helper
+
+    def put(self, data: Span) -> None:
+        """Whole frames of its channels."""
+        if self.link is not None:
+            self.link.put(data)
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for one of its channels."""
+        if command == "close":
+            self.close_channel(ident, frame, tell=True)
+        else:
+            self.put(frame)
+
+    def take(self, opening: Opening) -> bool:
+        """Serve a new channel. False where its open must wait: for `init`, or for the close of the same id."""
+        self.used = self._loop.time()
+        self.channels += 1
+        if self.state == READY and not self._hold(opening):
+            self._adopt(opening)
+            return True
+        if self.state != READY:
+            self._waiting[opening.ident] = opening
+        self._count_waiting(opening.size)
+        return False
+
+    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
+        """More has come for an open that waits."""
+        self._count_waiting(opening.add(command, span))
+
+    def forget(self, opening: Opening) -> None:
+        """An open that waits was closed by the front end: the helper need never hear of it."""
+        if self._waiting.pop(opening.ident, None) is None:
+            closed = self._closed[opening.ident]
+            closed.held = None
+            if closed.timer is not None:
+                closed.timer.cancel()
+        self._count_waiting(-opening.size)
+        self._lose_channel()
+
+    def _adopt(self, opening: Opening) -> None:
+        self._routes[opening.ident] = FORWARD
+        self.put(opening.frame)
+        for _, span in opening.later:
+            self.put(span)
+
+    def _adopt_waiting(self, opening: Opening) -> None:
+        self._count_waiting(-opening.size)
+        self._adopt(opening)
+        self._board.adopted(opening, self)
+
+    def close_channel(self, ident: bytes, frame: bytes, *, tell: bool) -> None:
+        """Close a channel towards the helper; `tell`: its answer goes to the front end."""
+        self.put(frame)
+        self._routes[ident] = DROP
+        self._closed[ident] = _Closed(self._loop.time(), tell)
+        if len(self._closed) > self._limits.closed_ids:
+            oldest = next(iter(self._closed))
+            if self._closed[oldest].held is None:
+                del self._closed[oldest], self._routes[oldest]
+        self._lose_channel()
+
+    def _hold(self, opening: Opening) -> bool:
+        """Keep an open until the close of the same id has been answered, or that has taken too long."""
+        closed = self._closed.get(opening.ident)
+        if closed is None:
+            return False
+        left = closed.at + self._limits.close_answer_seconds - self._loop.time()
+        if left <= 0:
+            del self._closed[opening.ident]
+            return False
+        closed.held = opening
+        closed.timer = self._loop.call_later(left, self._release, opening.ident)
+        return True
+
+    def _release(self, ident: bytes) -> None:
+        """The close of `ident` is answered, or will not be."""
+        closed = self._closed.pop(ident)
+        del self._routes[ident]
+        if closed.timer is not None:
+            closed.timer.cancel()
+        if closed.held is not None:
+            self._adopt_waiting(closed.held)
+
+    def _lose_channel(self) -> None:
+        self.channels -= 1
+        self.used = self._loop.time()
+        if not self.channels:
+            self._board.idle(self)
+
+    # From the helper
+
+    def _chunk(self, chunk: bytes) -> None:
+        if self.state == ENDING:
+            return
+        put = self._front.put
+        try:
+            for route, span in self._splitter.feed(chunk):
+                if route is FORWARD:
+                    put(span)
+                elif route is CONTROL:
+                    self._control(bytes(join(span)))
+                elif route is UNROUTED:
+                    raise Problem(
+                        PROTOCOL_ERROR, f"sent a frame on channel {_shown(bytes(join(span)))}, not one of its own"
+                    )
+                if self.state == ENDING:
+                    return
+        except FrameError as error:
+            self._violate(str(error))
+        except Refusal as refusal:
+            self.end(refusal)
+        except Problem as problem:
+            self._violate(problem.message)
+
+    def _violate(self, message: str) -> None:
+        self._log.warning("helper-protocol-error", helper=self.name, pid=self.pid, why=message)
+        self.end(Problem(PROTOCOL_ERROR, f"broke the protocol: {message}"), abandon=True)
+
+    def _control(self, frame: bytes) -> None:
+        payload = payload_of(frame)
+        command, channel = read_head(payload)
+        if self.state == STARTING:
+            self._handshake(command, payload)
+        elif command in FRONT_END_ONLY:
+            raise Problem(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
+        elif channel is not None:
+            self._channel_control(channel.encode(), command, frame)
+        elif command == "init":
+            self._late_init(read_object(payload))
+        elif command == "ping":
+            self.put(frame_of({**read_object(payload), "command": "pong"}))
+        elif command == "authorize":
+            cookie = read_object(payload).get("cookie")
+            self.put(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=""))
+        else:
+            self._log.debug("helper", "ignored", helper=self.name, command=command)
+
+    def _handshake(self, command: str, payload: bytes) -> None:
+        if command != "init":
+            raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command!r}")
+        message = read_object(payload)
+        if message.get("problem") is not None:
+            raise _refusal(message)
+        if type(message.get("version")) is not int or message["version"] != VERSION:
+            raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {message.get('version')!r}")
+        self._move("init")
+        self._ready.set()
+        self.put(self._board.init_for(self))
+        waiting, self._waiting = self._waiting, {}
+        for opening in waiting.values():
+            self._adopt_waiting(opening)
+        self._board.ready(self)
+        if self._finish_input:
+            self.finish_input()
+
+    def _late_init(self, message: dict[str, Any]) -> None:
+        if message.get("problem") is not None:
+            said = _refusal(message)
+            self.end(Problem(TERMINATED, f"said that it ends: {said.code}: {said.message}"))
+
+    def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
+        route = self._routes.get(ident)
+        if route is None:
+            raise Problem(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
+        if command != "close":
+            if route is FORWARD:
+                self._front.put(frame)
+        elif route is FORWARD:
+            del self._routes[ident]
+            self._board.closed(ident, frame)
+            self._lose_channel()
+        else:
+            tell = self._closed[ident].tell
+            self._release(ident)
+            if tell:
+                self._board.close_answered(ident, frame)
+
+
+def _refusal(message: dict[str, Any]) -> Refusal:
+    """The problem of an `init` that tells of one."""
+    members = {key: value for key, value in message.items() if key not in ("command", "version", "problem", "channel")}
+    text = members.pop("message", None)
+    return Refusal(str(message["problem"]), text if isinstance(text, str) else "", **members)
+
+
+def _shown(ident: bytes) -> str:
+    return repr(ident[:80].decode("utf-8", "backslashreplace"))

@@ -1,0 +1,400 @@
+"""A framed byte stream in both directions over two descriptors. The front end is one; each helper has one.
+
+Reading: bytes are read as soon as they are there, `read_bytes` at most in one turn, and handed to `on_chunk`.
+
+Writing: `put` only queues. All that one turn of the event loop queued for a link goes out in one write at the end of
+that turn (`Flusher`); what the descriptor does not take waits in the outbox until it is writable again. The outbox is
+bounded by whoever fills it: `on_full` tells when `high_water` is passed, `on_room` when half of that is gone.
+"""
+
+import asyncio
+import fcntl
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, cast
+
+from protocol.frames import Buffer, Span
+
+_IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
+_PIPE_BYTES: Final = 65_536  # what a pipe holds at birth (pipe(7)); one that was full is worth enlarging
+_JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
+
+
+class Flusher:
+    """Remembers which links have something new to write, and has them write once a turn."""
+
+    __slots__ = ("_dirty", "_loop", "_turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._dirty: list[Link] = []
+        self._turn = False  # whether a flush is certain to come at the end of this turn
+
+    def add(self, link: "Link") -> None:
+        self._dirty.append(link)
+        if not self._turn:
+            self._turn = True
+            self._loop.call_soon(self.flush)
+
+    def begin(self) -> None:
+        """A turn begins whose end calls `flush` by itself; saves a round of the event loop for each chunk."""
+        self._turn = True
+
+    def flush(self) -> None:
+        self._turn = False
+        while self._dirty:
+            dirty, self._dirty = self._dirty, []
+            for link in dirty:
+                link.flush()
+
+
+class PipeBudget:
+    """How many pipes may still be enlarged: unprivileged users share 64 MiB of pipe buffers, past which new pipes
+    shrink (pipe(7), pipe-user-pages-soft)."""
+
+    __slots__ = ("_bytes", "_left")
+
+    def __init__(self, count: int, size: int) -> None:
+        self._left = count
+        self._bytes = size
+
+    def enlarge(self, fd: int) -> bool:
+        """Make the pipe behind `fd` larger; False where that cannot be, or not be any more."""
+        if self._left <= 0:
+            return False
+        try:
+            if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) >= self._bytes:
+                return False
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, self._bytes)
+        except OSError:  # no pipe, or no more for this user
+            return False
+        self._left -= 1
+        return True
+
+    def give_back(self) -> None:
+        self._left += 1
+
+
+class Link:
+    """One framed stream. Owns both descriptors: `close` and `close_out` close them.
+
+    `on_chunk(bytes)` gets what was read, `on_end(reason)` is called once when nothing more can be read (reason None:
+    end of file) and `on_broken(reason)` once when nothing more can be written. `may_read` is asked before each
+    read: when it says no the link stops reading until `resume`.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_budget",
+        "_dirty",
+        "_enlarged",
+        "_file",
+        "_flusher",
+        "_loop",
+        "_may_enlarge_in",
+        "_may_enlarge_out",
+        "_new",
+        "_queue",
+        "_read_bytes",
+        "_reading",
+        "broken",
+        "full",
+        "high_water",
+        "in_fd",
+        "may_read",
+        "on_broken",
+        "on_chunk",
+        "on_empty",
+        "on_end",
+        "on_full",
+        "on_room",
+        "out_fd",
+        "paused",
+        "queued",
+        "received",
+        "sent",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        flusher: Flusher,
+        budget: PipeBudget,
+        in_fd: int,
+        out_fd: int,
+        *,
+        read_bytes: int,
+        high_water: int,
+        on_chunk: Callable[[bytes], None],
+        on_end: Callable[[str | None], None],
+        on_broken: Callable[[str], None],
+    ) -> None:
+        self._loop = loop
+        self._flusher = flusher
+        self._budget = budget
+        self._enlarged: list[int] = []
+        self.in_fd = in_fd
+        self.out_fd = out_fd
+        self._read_bytes = read_bytes
+        self.high_water = high_water
+        self.on_chunk = on_chunk
+        self.on_end = on_end
+        self.on_broken = on_broken
+        self.may_read: Callable[[], bool] = _always
+        self.on_full: Callable[[], None] = _nothing
+        self.on_room: Callable[[], None] = _nothing
+        self.on_empty: Callable[[], None] = _nothing
+        self.queued = 0  # bytes in the outbox
+        self.sent = 0
+        self.received = 0
+        self.full = False
+        self.broken = False
+        self.paused = True
+        self._reading = False  # whether the event loop watches in_fd
+        self._blocked = False  # whether it watches out_fd
+        self._dirty = False
+        self._new = 0  # pieces put since the last flush
+        self._may_enlarge_in = self._may_enlarge_out = True
+        self._queue: deque[Buffer] = deque()
+        # epoll refuses plain files: they are always ready, so each turn asks for the next one itself.
+        self._file = stat.S_ISREG(os.fstat(in_fd).st_mode)
+
+    # Reading
+
+    def resume(self) -> None:
+        """Read on. Harmless where the link is reading already or has ended."""
+        if self.paused and self.in_fd >= 0:
+            self.paused = False
+            if not self._reading:
+                self._reading = True
+                if self._file:
+                    self._loop.call_soon(self._readable)
+                else:
+                    self._loop.add_reader(self.in_fd, self._readable)
+
+    def pause(self) -> None:
+        """Read no more until `resume`. The descriptor stays watched until it next has something to say: most
+        pauses are over by then, and watching anew costs two system calls."""
+        self.paused = True
+
+    def _readable(self) -> None:
+        if self.in_fd < 0:
+            return
+        if self.paused or not self.may_read():
+            self.paused = True
+            self._unwatch()
+            return
+        try:
+            chunk = os.read(self.in_fd, self._read_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close_in()
+            self.on_end(error.strerror)
+            return
+        self._flusher.begin()
+        try:
+            if chunk:
+                self.received += len(chunk)
+                if self._may_enlarge_in and len(chunk) >= _PIPE_BYTES:
+                    self._may_enlarge_in = False
+                    self._enlarge(self.in_fd)
+                self.on_chunk(chunk)
+            else:
+                self.close_in()
+                self.on_end(None)
+        finally:
+            self._flusher.flush()
+        if self._file and self._reading:
+            self._loop.call_soon(self._readable)
+
+    def drain(self) -> bool:
+        """Read once what is there now, whatever the pauses; False when there is nothing (more)."""
+        if self.in_fd < 0:
+            return False
+        try:
+            chunk = os.read(self.in_fd, self._read_bytes)
+        except OSError:
+            return False
+        if chunk:
+            self.received += len(chunk)
+            self.on_chunk(chunk)
+            self._flusher.flush()
+        return bool(chunk)
+
+    def _unwatch(self) -> None:
+        if self._reading:
+            self._reading = False
+            if not self._file:
+                self._loop.remove_reader(self.in_fd)
+
+    # Writing
+
+    def put(self, data: Span) -> None:
+        """Queue `data`, whole frames, to go out at the end of this turn. Dropped once the link is broken."""
+        if self.broken:
+            return
+        if isinstance(data, list):
+            self._queue.extend(data)
+            self._new += len(data)
+            self.queued += sum(map(len, data))
+        else:
+            self._queue.append(data)
+            self._new += 1
+            self.queued += len(data)
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+
+    def flush(self) -> None:
+        self._dirty = False
+        if self._queue and not self._blocked:
+            self._write()
+        if self._blocked:
+            self._unpin()
+        self._new = 0
+        if self.queued > self.high_water and not self.full:
+            self.full = True
+            self.on_full()
+
+    def _writable(self) -> None:
+        self._flusher.begin()
+        try:
+            self._write()
+            if self.full and self.queued <= self.high_water // 2:
+                self.full = False
+                self.on_room()
+            if not self._queue:
+                self.on_empty()
+        finally:
+            self._flusher.flush()
+
+    def _write(self) -> None:
+        queue = self._queue
+        while queue:
+            try:
+                if len(queue) == 1:
+                    asked = len(queue[0])
+                    done = os.write(self.out_fd, queue[0])
+                else:
+                    pieces = list(islice(queue, _IOV_MAX))
+                    asked = sum(map(len, pieces))
+                    if asked < _JOIN_BELOW * len(pieces):
+                        self._join(pieces)
+                        continue
+                    done = os.writev(self.out_fd, pieces)
+            except BlockingIOError:
+                self._wait_writable()
+                return
+            except OSError as error:
+                self._break(error.strerror or str(error))
+                return
+            self.sent += done
+            self._take(done)
+            if done < asked:
+                if self._may_enlarge_out and done >= 32_768:
+                    self._may_enlarge_out = False
+                    if self._enlarge(self.out_fd):
+                        continue
+                self._wait_writable()
+                return
+        if self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(self.out_fd)
+
+    def _join(self, pieces: list[Buffer]) -> None:
+        """Make the first pieces of the outbox one."""
+        for _ in pieces:
+            self._queue.popleft()
+        self._queue.appendleft(b"".join(pieces))
+
+    def _take(self, count: int) -> None:
+        """Remove the first `count` bytes from the outbox."""
+        queue = self._queue
+        self.queued -= count
+        while count:
+            first = queue[0]
+            if len(first) > count:
+                queue[0] = _unpinned(memoryview(first)[count:])
+                return
+            count -= len(first)
+            queue.popleft()
+
+    def _unpin(self) -> None:
+        """See to it that what stays in the outbox holds at most twice its bytes of memory."""
+        queue = self._queue
+        for index in range(-1, -min(self._new, len(queue)) - 1, -1):
+            queue[index] = _unpinned(queue[index])
+
+    def _enlarge(self, fd: int) -> bool:
+        if not self._budget.enlarge(fd):
+            return False
+        self._enlarged.append(fd)
+        return True
+
+    def _wait_writable(self) -> None:
+        if not self._blocked:
+            self._blocked = True
+            self._loop.add_writer(self.out_fd, self._writable)
+
+    def _break(self, reason: str) -> None:
+        self.broken = True
+        self.forget()
+        if self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(self.out_fd)
+        self.on_broken(reason)
+
+    def forget(self) -> None:
+        """Drop what is queued."""
+        self._queue.clear()
+        self.queued = 0
+
+    # The end
+
+    def close_in(self) -> None:
+        """Read no more, for good."""
+        if self.in_fd >= 0:
+            self.paused = True
+            self._unwatch()
+            self._close(self.in_fd)
+            self.in_fd = -1
+
+    def close_out(self) -> None:
+        """Write no more, for good: the other side sees the end of its input. What is queued is dropped."""
+        if self.out_fd >= 0:
+            self.forget()
+            self.broken = True
+            if self._blocked:
+                self._blocked = False
+                self._loop.remove_writer(self.out_fd)
+            self._close(self.out_fd)
+            self.out_fd = -1
+
+    def close(self) -> None:
+        self.close_in()
+        self.close_out()
+
+    def _close(self, fd: int) -> None:
+        if fd in self._enlarged:
+            self._enlarged.remove(fd)
+            self._budget.give_back()
+        os.close(fd)
+
+
+def _unpinned(piece: Buffer) -> Buffer:
+    """A copy of `piece` where it is the smaller part of a chunk that it would keep alive."""
+    if isinstance(piece, memoryview) and 2 * len(piece) < len(cast(bytes, piece.obj)):
+        return bytes(piece)
+    return piece
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    pass

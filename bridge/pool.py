@@ -1,0 +1,201 @@
+"""Expanded command -> helper: reuse, limits, idle time, back-off (docs/protocol.md, "Helpers")."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from anyio.abc import TaskGroup
+
+from manifests.model import Rule
+from manifests.template import Expansion
+from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
+
+from .context import Context
+from .front import Front
+from .helper import ENDING, GONE, QUEUED, Board, Helper
+
+DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
+RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
+
+
+class Resting(Exception):
+    """The rule's helpers failed to start too often; it is not tried for a while. The text says so."""
+
+
+class _Record:
+    """The failed starts of one rule."""
+
+    __slots__ = ("at", "delay", "rests_until")
+
+    def __init__(self) -> None:
+        self.at: deque[float] = deque()
+        self.delay = 0.0  # seconds of the last rest; 0: there was none
+        self.rests_until = 0.0
+
+
+class Pool:
+    """All helper processes of one session, by what they were expanded to.
+
+    `environ` is the bridge's own environment, `depth` how many bridges have started one another up to this one.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        board: Board,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        depth: int,
+    ) -> None:
+        self.alive: set[Helper] = set()  # all that are not reaped yet
+        self._loop = context.loop
+        self._limits = context.limits
+        self._log = context.log
+        self._context = context
+        self._front = front
+        self._board = board
+        self._tasks = tasks
+        self._environ = environ
+        self._depth = depth
+        self._serving: dict[tuple[str, Expansion], Helper] = {}  # those that take opens
+        self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
+        self._records: dict[str, _Record] = {}
+        self._idle: dict[Helper, asyncio.TimerHandle] = {}
+
+    def get(self, rule: Rule, expansion: Expansion) -> Helper:
+        """The helper for an open that matched `rule` and expanded to `expansion`; started if there is none.
+
+        Raises Resting, or Problem (`internal-error`) where a limit leaves no room.
+        """
+        key = (rule.identity, expansion)
+        helper = self._serving.get(key)
+        if helper is not None:
+            timer = self._idle.pop(helper, None)
+            if timer is not None:
+                timer.cancel()
+            return helper
+        self._check_rest(rule)
+        victim = self._room_for(rule)
+        helper = Helper(self._context, self._front, self._board, rule, expansion, self._environ_for(rule, expansion))
+        self._serving[key] = helper
+        self.alive.add(helper)
+        self._tasks.start_soon(self._run, helper, victim)
+        return helper
+
+    async def _run(self, helper: Helper, victim: Helper | None) -> None:
+        if victim is None:
+            helper.room.set()
+        else:
+            self._leaving[victim] = helper
+            self._tasks.start_soon(self._make_room, helper, victim)
+        try:
+            await helper.run()
+        finally:
+            self.alive.discard(helper)
+
+    async def _make_room(self, helper: Helper, victim: Helper) -> None:
+        await victim.gone.wait()
+        del self._leaving[victim]
+        helper.room.set()
+
+    def _environ_for(self, rule: Rule, expansion: Expansion) -> dict[str, str]:
+        return {
+            **self._environ,
+            **dict(expansion.environ),
+            DEPTH_VARIABLE: str(self._depth + 1),
+            RULE_VARIABLE: rule.name,
+        }
+
+    # Limits
+
+    def _room_for(self, rule: Rule) -> Helper | None:
+        """None if one more process may be started; else a helper that leaves, for which the new one waits."""
+        limits = self._limits
+        of_rule = [helper for helper in self.alive if helper.rule.identity == rule.identity]
+        if self._occupied(of_rule) >= limits.helpers_per_rule:
+            return self._leaver(of_rule, "helpers_per_rule", limits.helpers_per_rule, rule)
+        if self._occupied(self.alive) >= limits.helpers:
+            return self._leaver(self.alive, "helpers", limits.helpers, rule)
+        return None
+
+    def _occupied(self, helpers: Iterable[Helper]) -> int:
+        """Places taken: one that waits for another to leave shares its place."""
+        return sum(1 for helper in helpers if helper not in self._leaving)
+
+    def _leaver(self, helpers: Iterable[Helper], name: str, value: int, rule: Rule) -> Helper:
+        free = [helper for helper in helpers if helper not in self._leaving and helper.state != QUEUED]
+        ending = [helper for helper in free if helper.state in (ENDING, GONE)]
+        if ending:
+            return ending[0]
+        idle = [helper for helper in free if helper.idle]
+        self._log.warning("limit", name=name, value=value, rule=rule.name, idle=len(idle))
+        if not idle:
+            raise Problem(
+                INTERNAL_ERROR, f"{rule.name}: the limit of {value} helper processes ({name}) is reached, none is idle"
+            )
+        oldest = min(idle, key=lambda helper: helper.used)
+        oldest.end(Problem(TERMINATED, f"made room for another one, at the limit of {value} helpers ({name})"))
+        return oldest
+
+    # Failing to start
+
+    def _check_rest(self, rule: Rule) -> None:
+        record = self._records.get(rule.identity)
+        if record is not None and self._loop.time() < record.rests_until:
+            left = record.rests_until - self._loop.time()
+            raise Resting(
+                f"{rule.name}: failed to start {self._limits.start_failures} times; tried again in {left:.1f} s"
+            )
+
+    def _count_failure(self, rule: Rule) -> None:
+        limits, now = self._limits, self._loop.time()
+        record = self._records.setdefault(rule.identity, _Record())
+        record.at.append(now)
+        while record.at[0] < now - limits.start_failures_seconds:
+            record.at.popleft()
+        if record.delay or len(record.at) >= limits.start_failures:
+            record.delay = min(max(limits.backoff_seconds, 2 * record.delay), limits.backoff_most_seconds)
+            record.rests_until = now + record.delay
+            record.at.clear()
+            self._log.warning(
+                "limit", name="start_failures", value=limits.start_failures, rule=rule.name, rests=f"{record.delay:g}"
+            )
+
+    # The life of helpers
+
+    def ready(self, helper: Helper) -> None:
+        """Its `init` has come: whatever failed before is forgotten."""
+        self._records.pop(helper.rule.identity, None)
+
+    def ended(self, helper: Helper, *, failed: bool) -> None:
+        """It takes no more opens; the next matching one starts another."""
+        key = (helper.rule.identity, helper.expansion)
+        if self._serving.get(key) is helper:
+            del self._serving[key]
+        timer = self._idle.pop(helper, None)
+        if timer is not None:
+            timer.cancel()
+        if failed:
+            self._count_failure(helper.rule)
+
+    def idle(self, helper: Helper) -> None:
+        """Its last channel has gone: from now on the rule's `timeout` counts."""
+        if helper.rule.timeout is not None and helper.idle and helper not in self._idle:
+            timer = self._loop.call_later(helper.rule.timeout, self._expire, helper)
+            self._idle[helper] = timer
+
+    def _expire(self, helper: Helper) -> None:
+        del self._idle[helper]
+        if helper.idle:
+            helper.end(Problem(TERMINATED, f"had no channel for {helper.rule.timeout:g} s"))
+
+    def retain(self, rules: Iterable[Rule]) -> None:
+        """Stop the helpers of rules that are not among `rules`."""
+        kept = {rule.identity for rule in rules}
+        for helper in list(self._serving.values()):
+            if helper.rule.identity not in kept:
+                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"))
+        for identity in self._records.keys() - kept:
+            del self._records[identity]

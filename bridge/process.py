@@ -1,0 +1,134 @@
+"""One child process: from spawn to reap.
+
+Its stdin, stdout and stderr are pipes. It leads a session of its own, hence a process group that takes in whatever it
+starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it.
+"""
+
+import asyncio
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class SpawnError(Exception):
+    """The command could not be started; the text says what and why."""
+
+
+class Process:
+    """A running child. `exited` is set, and `on_exit` called, when it has ended; `reap` must follow.
+
+    The descriptors `stdin`, `stdout`, `stderr` are non-blocking and belong to the caller.
+    """
+
+    __slots__ = ("_loop", "_on_exit", "_pidfd", "_popen", "exited", "pid", "stderr", "stdin", "stdout")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        directory: str | None,
+        on_exit: Callable[[], None],
+    ) -> None:
+        """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError."""
+        self._loop = loop
+        fds: list[int] = []
+        try:
+            for _ in range(3):
+                fds += os.pipe2(os.O_CLOEXEC)
+            child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
+            self._popen = subprocess.Popen(
+                argv,
+                stdin=child_in,
+                stdout=child_out,
+                stderr=child_err,
+                env=environ,
+                cwd=directory,
+                start_new_session=True,
+                preexec_fn=_Deathbound(os.getpid()),
+            )
+            self.pid = self._popen.pid
+            self._pidfd = self._watch()
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            for fd in fds:
+                os.close(fd)
+            raise SpawnError(_why(error, argv, directory)) from None
+        for fd in (child_in, child_out, child_err):
+            os.close(fd)
+        for fd in (self.stdin, self.stdout, self.stderr):
+            os.set_blocking(fd, False)
+        self.exited = asyncio.Event()
+        self._on_exit = on_exit
+        loop.add_reader(self._pidfd, self._ended)
+
+    def _watch(self) -> int:
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:  # no descriptor left for it
+            self._popen.kill()
+            self._popen.wait()
+            raise
+
+    def _ended(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.exited.set()
+        self._on_exit()
+
+    def signal_group(self, number: int) -> bool:
+        """Send a signal to the process and all that it started in its group; False if there is nobody left."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # all that is left runs as another user
+            return True
+        return True
+
+    def reap(self) -> None:
+        """Take the exit status. To be called once `exited` is set."""
+        self._popen.wait()
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words. Does not reap: until that is done nobody else can get its number."""
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if found is None:
+            return "still running"
+        if found.si_code == os.CLD_EXITED:
+            return f"exited with status {found.si_status}"
+        try:
+            return f"killed by {signal.Signals(found.si_status).name}"
+        except ValueError:  # a real-time signal
+            return f"killed by signal {found.si_status}"
+
+
+class _Deathbound:
+    """Runs in the child between fork and exec. Written to do next to nothing there."""
+
+    __slots__ = ("_parent",)
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def __call__(self) -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._parent:  # it died before the kernel was told
+            os._exit(127)
+
+
+def _why(error: Exception, argv: Sequence[str], directory: str | None) -> str:
+    if isinstance(error, OSError):
+        if directory is not None and error.filename == directory:
+            return f"working directory {directory}: {error.strerror}"
+        if error.errno == errno.E2BIG:
+            return f"{argv[0]}: arguments and environment are longer than the system allows"
+        return f"{argv[0]}: {error.strerror}"
+    return f"{argv[0]}: {error}"

@@ -1,0 +1,204 @@
+"""One front end, from its `init` to the last helper reaped.
+
+The way of a byte: `_chunk` has the splitter cut what was read into spans, and hands each to the sink that has the
+channel (channels.py): a helper puts it in its outbox (helper.py, link.py). What a helper says takes the same way from
+its own `_chunk` to the front end's outbox (front.py).
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import anyio
+
+from manifests.model import Catalog
+from protocol.control import VERSION, control, frame_of, read_head, read_object
+from protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, join, payload_of
+from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
+
+from .channels import Channels, Sink
+from .context import Context
+from .front import Front
+from .limits import Limits
+from .link import Flusher, PipeBudget
+from .log import Log
+
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
+_RELOAD: Final = signal.SIGUSR1
+
+
+class Session:
+    """Serves the front end on two descriptors. `run` is its whole life."""
+
+    def __init__(
+        self, *, load: Callable[[], Catalog], limits: Limits, log: Log, environ: Mapping[str, str], depth: int
+    ) -> None:
+        self._load = load
+        self._limits = limits
+        self._log = log
+        self._environ = environ
+        self._depth = depth
+        self._status = 0
+        self._over = anyio.Event()
+        self._channels: Channels
+        self._front: Front
+        self._splitter: Splitter[Sink]
+
+    async def run(self, catalog: Catalog, in_fd: int, out_fd: int) -> int:
+        """Serve until the front end goes away or a signal ends the session; the exit status."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unforeseen)
+        limits = self._limits
+        budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
+        context = Context(loop, Flusher(loop), budget, limits, self._log)
+        self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
+        async with anyio.create_task_group() as tasks:
+            channels = Channels(context, self._front, tasks, catalog.rules, self._environ, self._depth)
+            self._channels = channels
+            self._splitter = Splitter(
+                channels.routes,
+                frame_bytes=limits.frame_bytes,
+                control_bytes=limits.control_bytes,
+                id_bytes=limits.channel_id_bytes,
+            )
+            tasks.start_soon(self._heed_signals)
+            self._front.link.resume()
+            await self._over.wait()
+            await self._finish()
+            tasks.cancel_scope.cancel()
+        return self._status
+
+    # The end
+
+    def _end(self, why: str) -> None:
+        if not self._over.is_set():
+            self._log.info("session-ends", why=why)
+            self._over.set()
+
+    def _fail(self, code: str, message: str) -> None:
+        """End the session with a last word to the front end."""
+        if not self._over.is_set():
+            self._log.error("session-failed", problem=code, message=message)
+            self._front.put(control("init", version=VERSION, problem=code, message=message))
+            self._status = 1
+            self._over.set()
+
+    def _unforeseen(self, loop: asyncio.AbstractEventLoop, details: dict[str, object]) -> None:
+        error = details.get("exception")
+        message = f"{details.get('message')}: {type(error).__name__}: {error}"
+        if self._log.debugging("bugs") and isinstance(error, BaseException):
+            import traceback
+
+            self._log.debug("bugs", "traceback", text="".join(traceback.format_exception(error)))
+        self._fail(INTERNAL_ERROR, message)
+
+    def _ended(self, reason: str | None) -> None:
+        if self._splitter.held:
+            self._log.warning("stdin-ended-within-a-frame", bytes=self._splitter.held)
+        self._end(f"stdin: {reason or 'end of file'}")
+
+    def _broken(self, reason: str) -> None:
+        self._end(f"stdout: {reason}")
+
+    async def _finish(self) -> None:
+        """Close all channels, stop all helpers, each within its time, and let the front end have what waits."""
+        link = self._front.link
+        link.close_in()
+        self._channels.disconnect()
+        helpers = list(self._channels.pool.alive)
+        for helper in helpers:
+            helper.finish_input()
+        with anyio.move_on_after(self._limits.exit_seconds):
+            for helper in helpers:
+                await helper.gone.wait()
+        for helper in helpers:
+            helper.end(Problem(TERMINATED, "the session has ended"), abandon=True)
+        for helper in helpers:
+            await helper.gone.wait()
+        link.flush()
+        with anyio.move_on_after(self._limits.exit_seconds):
+            if link.queued:
+                drained = anyio.Event()
+                link.on_empty = drained.set
+                await drained.wait()
+        link.close()
+
+    async def _heed_signals(self) -> None:
+        with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
+            async for number in signals:
+                if number == _RELOAD:
+                    self._reload()
+                else:
+                    self._end(f"signal {signal.Signals(number).name}")
+
+    def _reload(self) -> None:
+        catalog = self._load()
+        self._log.info("reloaded", packages=len(catalog.packages), rules=len(catalog.rules))
+        for defect in catalog.defects:
+            self._log.warning("manifest", defect=str(defect))
+        self._channels.use_rules(catalog.rules)
+
+    # From the front end
+
+    def _chunk(self, chunk: bytes) -> None:
+        try:
+            for sink, span in self._splitter.feed(chunk):
+                if sink is CONTROL:
+                    self._control(bytes(join(span)))
+                elif sink is UNROUTED:
+                    self._unrouted(bytes(join(span)))
+                else:
+                    sink.put(span)  # type: ignore[union-attr]
+                if self._over.is_set():
+                    return
+        except FrameError as error:
+            self._fail(PROTOCOL_ERROR, str(error))
+        except Problem as problem:
+            self._fail(PROTOCOL_ERROR, str(FrameError(self._splitter.offset, problem.message)))
+
+    def _unrouted(self, ident: bytes) -> None:
+        """Data for a channel that is not open: dropped, since races make this normal."""
+        if self._channels.host is None:
+            raise Problem(PROTOCOL_ERROR, "expected init as the first frame, found data")
+        try:
+            ident.decode()
+        except UnicodeDecodeError:
+            raise Problem(PROTOCOL_ERROR, f"expected a channel id in UTF-8, found {ident[:40]!r}") from None
+
+    def _control(self, frame: bytes) -> None:
+        payload = payload_of(frame)
+        command, channel = read_head(payload)
+        if self._channels.host is None and command != "init":
+            raise Problem(PROTOCOL_ERROR, f"expected init as the first frame, found {command!r}")
+        if command == "open":
+            if channel is None:
+                raise Problem(PROTOCOL_ERROR, 'expected a "channel" in open')
+            self._channels.open(channel, frame, read_object(payload))
+        elif channel is not None:
+            self._channels.command(channel.encode(), command, frame)
+        elif command == "init":
+            self._init(payload)
+        elif command == "ping":
+            self._front.put(frame_of({**read_object(payload), "command": "pong"}))
+        elif command == "kill":
+            self._kill(payload)
+        else:
+            self._log.debug("front", "ignored", command=command)
+
+    def _init(self, payload: bytes) -> None:
+        message = read_object(payload)
+        version, host = message.get("version"), message.get("host")
+        if type(version) is not int or version != VERSION:
+            raise Problem(PROTOCOL_ERROR, f'"version" of init: expected {VERSION}, found {version!r}')
+        if not isinstance(host, str) or not host:
+            raise Problem(PROTOCOL_ERROR, f'"host" of init: expected a name, found {host!r}')
+        if self._channels.host is None:
+            self._channels.host = host
+
+    def _kill(self, payload: bytes) -> None:
+        message = read_object(payload)
+        for name in ("group", "host"):
+            if not isinstance(message.get(name), str | None):
+                raise Problem(PROTOCOL_ERROR, f'"{name}" of kill: expected a string, found {message[name]!r}')
+        self._channels.kill(message.get("group"), message.get("host"))

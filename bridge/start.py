@@ -1,0 +1,98 @@
+"""From the first instruction to the running session.
+
+`init` goes out before the event loop and all that hangs on it are imported: the front end has it tens of
+milliseconds earlier, and answers while the rest of the start goes on.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from manifests.load import load as load_catalog
+from manifests.model import Catalog
+from protocol.control import VERSION, control
+from protocol.problems import INTERNAL_ERROR
+
+from .limits import Limits
+from .log import Log, journal_on_stderr
+
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def load(environ: Mapping[str, str], generation: str, manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
+    """What the manifests say now."""
+    return load_catalog(environ, generation=generation, askpass=askpass(), max_bytes=manifest_bytes)
+
+
+def askpass() -> str:
+    """Our askpass program, which stands beside the `spanbridge` command."""
+    return os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "spanbridge-askpass")
+
+
+def run(limits: Limits, debug: frozenset[str], generation: str) -> int:
+    """Serve the front end on descriptors 0 and 1; the exit status."""
+    environ = dict(os.environ)
+    log = Log(debug=debug, journal=journal_on_stderr(environ))
+    for number in _ENDS:
+        signal.signal(number, _end_at_once)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    depth = _depth(environ)
+    if depth >= limits.depth:
+        rule = environ.get("SPANBRIDGE_RULE", "a rule")
+        message = (
+            f"{depth} bridges have started one another, the limit (depth) is {limits.depth}: the rule {rule} starts a"
+            " bridge that reads the same manifests; see what it matches"
+        )
+        log.error("limit", name="depth", value=limits.depth, rule=rule)
+        os.write(1, control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
+        return 1
+    catalog = load(environ, generation, limits.manifest_bytes)
+    greeting = control("init", version=VERSION, packages={package.name: None for package in catalog.packages})
+    try:
+        os.write(1, greeting)
+    except OSError as error:
+        log.info("session-ends", why=f"stdout: {error.strerror}")
+        return 0
+    for defect in catalog.defects:
+        log.warning("manifest", defect=str(defect))
+    return _serve(catalog, limits, log, environ, generation, depth)
+
+
+def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str], generation: str, depth: int) -> int:
+    import anyio
+
+    from .session import Session
+
+    blocking = [(fd, os.get_blocking(fd)) for fd in (0, 1)]
+
+    async def main() -> int:
+        session = Session(
+            load=lambda: load(environ, generation, limits.manifest_bytes),
+            limits=limits,
+            log=log,
+            environ=environ,
+            depth=depth,
+        )
+        # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
+        descriptors = [os.dup(fd) for fd in (0, 1)]
+        for fd in descriptors:
+            os.set_blocking(fd, False)
+        return await session.run(catalog, *descriptors)
+
+    try:
+        return anyio.run(main)
+    finally:
+        for fd, was in blocking:
+            os.set_blocking(fd, was)  # the mode belongs to the open file, which others may share
+
+
+def _end_at_once(number: int, frame: object) -> NoReturn:
+    """Nothing was started yet that would have to be ended."""
+    os._exit(0)
+
+
+def _depth(environ: Mapping[str, str]) -> int:
+    text = environ.get("SPANBRIDGE_DEPTH", "0")
+    return int(text) if text.isascii() and text.isdigit() else 0

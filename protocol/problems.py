@@ -1,0 +1,27 @@
+"""Problem codes: why a channel, or a whole transport, ended (docs/protocol.md, "Problem codes")."""
+
+from typing import Final
+
+ACCESS_DENIED: Final = "access-denied"
+AUTHENTICATION_FAILED: Final = "authentication-failed"
+INTERNAL_ERROR: Final = "internal-error"
+NO_HOST: Final = "no-host"
+NOT_FOUND: Final = "not-found"
+NOT_SUPPORTED: Final = "not-supported"
+PROTOCOL_ERROR: Final = "protocol-error"
+TERMINATED: Final = "terminated"
+TIMEOUT: Final = "timeout"
+DISCONNECTED: Final = "disconnected"
+
+
+class Problem(Exception):
+    """What ends a channel or a transport: a `code` for programs and a `message` for people.
+
+    `members` are further members of the `close` or `init` that tells of it.
+    """
+
+    def __init__(self, code: str, message: str, **members: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.members = members
