@@ -6,12 +6,14 @@ from typing import NamedTuple
 from .limits import Limits
 from .link import Flusher, PipeBudget
 from .log import Log
+from .poller import Poller
 
 
 class Context(NamedTuple):
     """The event loop and what goes with it; made once, by the session."""
 
     loop: asyncio.AbstractEventLoop
+    poller: Poller
     flusher: Flusher
     budget: PipeBudget
     limits: Limits

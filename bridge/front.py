@@ -30,6 +30,7 @@ class Front:
     ) -> None:
         self.link = Link(
             context.loop,
+            context.poller,
             context.flusher,
             context.budget,
             in_fd,

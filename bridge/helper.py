@@ -193,6 +193,7 @@ class Helper:
         limits = self._limits
         self.link = Link(
             self._loop,
+            self._context.poller,
             self._context.flusher,
             self._context.budget,
             self._process.stdout,
@@ -323,9 +324,6 @@ class Helper:
     def _may_read(self) -> bool:
         if self.state == ENDING:
             return True
-        # Our answers to its own pings wait in its outbox: one that asks and never reads is not asked to say more.
-        if self.link is not None and self.link.full:
-            return False
         return self._front.ready(self.go_on)
 
     def _stdout_ended(self, reason: str | None) -> None:

@@ -18,6 +18,8 @@ from typing import Final, cast
 
 from protocol.frames import Buffer, Span
 
+from .poller import Poller
+
 _IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
 _PIPE_BYTES: Final = 65_536  # what a pipe holds at birth (pipe(7)); one that was full is worth enlarging
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
@@ -97,9 +99,11 @@ class Link:
         "_may_enlarge_in",
         "_may_enlarge_out",
         "_new",
+        "_poller",
         "_queue",
         "_read_bytes",
         "_reading",
+        "_size",
         "broken",
         "full",
         "high_water",
@@ -121,6 +125,7 @@ class Link:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         flusher: Flusher,
         budget: PipeBudget,
         in_fd: int,
@@ -133,12 +138,14 @@ class Link:
         on_broken: Callable[[str], None],
     ) -> None:
         self._loop = loop
+        self._poller = poller
         self._flusher = flusher
         self._budget = budget
         self._enlarged: list[int] = []
         self.in_fd = in_fd
         self.out_fd = out_fd
         self._read_bytes = read_bytes
+        self._size = min(_PIPE_BYTES, read_bytes)  # bytes asked for in one read
         self.high_water = high_water
         self.on_chunk = on_chunk
         self.on_end = on_end
@@ -173,7 +180,7 @@ class Link:
                 if self._file:
                     self._loop.call_soon(self._readable)
                 else:
-                    self._loop.add_reader(self.in_fd, self._readable)
+                    self._poller.watch_read(self.in_fd, self._readable)
 
     def pause(self) -> None:
         """Read no more until `resume`. The descriptor stays watched until it next has something to say: most
@@ -188,7 +195,7 @@ class Link:
             self._unwatch()
             return
         try:
-            chunk = os.read(self.in_fd, self._read_bytes)
+            chunk = os.read(self.in_fd, self._size)
         except BlockingIOError:
             return
         except OSError as error:
@@ -199,9 +206,7 @@ class Link:
         try:
             if chunk:
                 self.received += len(chunk)
-                if self._may_enlarge_in and len(chunk) >= _PIPE_BYTES:
-                    self._may_enlarge_in = False
-                    self._enlarge(self.in_fd)
+                self._adapt(len(chunk))
                 self.on_chunk(chunk)
             else:
                 self.close_in()
@@ -210,6 +215,16 @@ class Link:
             self._flusher.flush()
         if self._file and self._reading:
             self._loop.call_soon(self._readable)
+
+    def _adapt(self, found: int) -> None:
+        """Read more at once, from a larger pipe, where so much comes; memory that is not filled costs time too."""
+        if found == self._size:
+            self._size = min(2 * found, self._read_bytes)
+            if self._may_enlarge_in:
+                self._may_enlarge_in = False
+                self._enlarge(self.in_fd)
+        elif found < self._size // 8:
+            self._size = min(_PIPE_BYTES, self._read_bytes)
 
     def drain(self) -> bool:
         """Read once what is there now, whatever the pauses; False when there is nothing (more)."""
@@ -229,7 +244,7 @@ class Link:
         if self._reading:
             self._reading = False
             if not self._file:
-                self._loop.remove_reader(self.in_fd)
+                self._poller.watch_read(self.in_fd, None)
 
     # Writing
 
@@ -303,7 +318,7 @@ class Link:
                 return
         if self._blocked:
             self._blocked = False
-            self._loop.remove_writer(self.out_fd)
+            self._poller.watch_write(self.out_fd, None)
 
     def _join(self, pieces: list[Buffer]) -> None:
         """Make the first pieces of the outbox one."""
@@ -338,14 +353,14 @@ class Link:
     def _wait_writable(self) -> None:
         if not self._blocked:
             self._blocked = True
-            self._loop.add_writer(self.out_fd, self._writable)
+            self._poller.watch_write(self.out_fd, self._writable)
 
     def _break(self, reason: str) -> None:
         self.broken = True
         self.forget()
         if self._blocked:
             self._blocked = False
-            self._loop.remove_writer(self.out_fd)
+            self._poller.watch_write(self.out_fd, None)
         self.on_broken(reason)
 
     def forget(self) -> None:
@@ -370,7 +385,7 @@ class Link:
             self.broken = True
             if self._blocked:
                 self._blocked = False
-                self._loop.remove_writer(self.out_fd)
+                self._poller.watch_write(self.out_fd, None)
             self._close(self.out_fd)
             self.out_fd = -1
 

@@ -23,6 +23,7 @@ from .front import Front
 from .limits import Limits
 from .link import Flusher, PipeBudget
 from .log import Log
+from .poller import Poller
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 _RELOAD: Final = signal.SIGUSR1
@@ -45,13 +46,13 @@ class Session:
         self._front: Front
         self._splitter: Splitter[Sink]
 
-    async def run(self, catalog: Catalog, in_fd: int, out_fd: int) -> int:
+    async def run(self, catalog: Catalog, poller: Poller, in_fd: int, out_fd: int) -> int:
         """Serve until the front end goes away or a signal ends the session; the exit status."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(loop, Flusher(loop), budget, limits, self._log)
+        context = Context(loop, poller, Flusher(loop), budget, limits, self._log)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         async with anyio.create_task_group() as tasks:
             channels = Channels(context, self._front, tasks, catalog.rules, self._environ, self._depth)

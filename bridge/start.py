@@ -61,10 +61,14 @@ def run(limits: Limits, debug: frozenset[str], generation: str) -> int:
 
 
 def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str], generation: str, depth: int) -> int:
+    import asyncio
+
     import anyio
 
+    from .poller import Poller
     from .session import Session
 
+    poller = Poller()
     blocking = [(fd, os.get_blocking(fd)) for fd in (0, 1)]
 
     async def main() -> int:
@@ -79,10 +83,10 @@ def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str
         descriptors = [os.dup(fd) for fd in (0, 1)]
         for fd in descriptors:
             os.set_blocking(fd, False)
-        return await session.run(catalog, *descriptors)
+        return await session.run(catalog, poller, *descriptors)
 
     try:
-        return anyio.run(main)
+        return anyio.run(main, backend_options={"loop_factory": lambda: asyncio.SelectorEventLoop(poller)})
     finally:
         for fd, was in blocking:
             os.set_blocking(fd, was)  # the mode belongs to the open file, which others may share
