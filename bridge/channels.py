@@ -4,7 +4,7 @@ An id is in the table from its open until either side has closed it. Its sink is
 channel, or `Waiting`, an open that nobody has taken yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from anyio.abc import TaskGroup
@@ -74,17 +74,18 @@ class Channels:
         front: Front,
         tasks: TaskGroup,
         rules: Sequence[Rule],
-        environ: Mapping[str, str],
+        services: base.Services,
         depth: int,
     ) -> None:
         self.routes: dict[bytes, Sink] = {}
-        self.pool = Pool(context, front, self, tasks, environ, depth)
+        self.pool = Pool(context, front, self, tasks, services.environ, depth)
         self.host: str | None = None
         self._limits = context.limits
         self._log = context.log
         self._front = front
+        self._services = services
         self._router = Router(rules)
-        self._recipes: dict[str, Recipe] = {}
+        self._recipes: dict[bytes, Recipe] = {}
         # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
@@ -169,7 +170,7 @@ class Channels:
             return
         ident = opening.ident
         try:
-            channel = found(base.Port(ident.decode(), self._front.put, self._close_internal), message)
+            channel = found(base.Port(ident.decode(), self._front.put, self._close_internal), message, self._services)
         except Problem as problem:
             self._refuse(opening, problem)
             return

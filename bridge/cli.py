@@ -3,7 +3,10 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from manifests.model import Rule
 
 VERSION: Final = "0.1.0"
 PROTOCOL: Final = 1
@@ -115,11 +118,17 @@ def _bridges() -> int:
 
     catalog = load(os.environ, GENERATION)
     told = [
-        {"package": rule.package, "position": rule.position, "source": rule.source, **rule.entry()}
+        {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)
     ]
     print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     return 0
+
+
+def _entry(rule: "Rule") -> dict[str, object]:
+    """The rule as it stands in a manifest."""
+    members = ("match", "spawn", "environ", "directory", "problem", "timeout", "privileged", "label")
+    return {name: value for name in members if (value := getattr(rule, name)) not in (None, (), False)}
 
 
 def _version() -> int:

@@ -9,6 +9,8 @@ From the front end: it is not read while anybody's queue is full (`block`), nor 
 from collections import deque
 from collections.abc import Callable
 
+import anyio
+
 from protocol.frames import Span
 
 from .context import Context
@@ -60,6 +62,12 @@ class Front:
             return True
         self._turns.append(go_on)
         return False
+
+    async def drained(self) -> None:
+        """Wait until the front end has taken all so far."""
+        taken = anyio.Event()
+        if not self.ready(taken.set):
+            await taken.wait()
 
     def block(self, who: object) -> None:
         """Read the front end no more until `unblock`."""

@@ -1,7 +1,7 @@
 """The event loop's selector, with a short way for the descriptors of links.
 
-asyncio takes an event through a selector key, a handle, a queue and a context before it calls anybody: some 10 us, twice
-the cost of all else that a small frame costs on its way. Here the callback of a link's descriptor is called right
+asyncio takes an event through a selector key, a handle, a queue and a context before it calls anybody: some 10 us,
+twice the cost of all else that a small frame costs on its way. Here the callback of a link's descriptor is called right
 where epoll reports it. Everything else (timers, signals, tasks) is asyncio's, unchanged.
 """
 

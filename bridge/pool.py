@@ -59,9 +59,9 @@ class Pool:
         self._tasks = tasks
         self._environ = environ
         self._depth = depth
-        self._serving: dict[tuple[str, Expansion], Helper] = {}  # those that take opens
+        self._serving: dict[tuple[bytes, Expansion], Helper] = {}  # those that take opens
         self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
-        self._records: dict[str, _Record] = {}
+        self._records: dict[bytes, _Record] = {}
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
 
     def get(self, rule: Rule, expansion: Expansion) -> Helper:

@@ -20,6 +20,7 @@ from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Proble
 from .channels import Channels, Sink
 from .context import Context
 from .front import Front
+from .internal.base import Services
 from .limits import Limits
 from .link import Flusher, PipeBudget
 from .log import Log
@@ -45,9 +46,12 @@ class Session:
         self._channels: Channels
         self._front: Front
         self._splitter: Splitter[Sink]
+        self._services: Services
+        self._catalog: Catalog
 
     async def run(self, catalog: Catalog, poller: Poller, in_fd: int, out_fd: int) -> int:
         """Serve until the front end goes away or a signal ends the session; the exit status."""
+        self._catalog = catalog
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
@@ -55,7 +59,17 @@ class Session:
         context = Context(loop, poller, Flusher(loop), budget, limits, self._log)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         async with anyio.create_task_group() as tasks:
-            channels = Channels(context, self._front, tasks, catalog.rules, self._environ, self._depth)
+            services = Services(
+                context,
+                tasks,
+                self._environ,
+                catalog=lambda: self._catalog,
+                reload=self._reload,
+                front_drained=self._front.drained,
+                end_session=self._end,
+            )
+            self._services = services
+            channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth)
             self._channels = channels
             self._splitter = Splitter(
                 channels.routes,
@@ -134,11 +148,13 @@ class Session:
                     self._end(f"signal {signal.Signals(number).name}")
 
     def _reload(self) -> None:
-        catalog = self._load()
+        self._catalog = catalog = self._load()
         self._log.info("reloaded", packages=len(catalog.packages), rules=len(catalog.rules))
         for defect in catalog.defects:
             self._log.warning("manifest", defect=str(defect))
         self._channels.use_rules(catalog.rules)
+        for tell in self._services.on_reload:
+            tell()
 
     # From the front end
 

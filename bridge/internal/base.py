@@ -1,15 +1,62 @@
 """What an internal channel is to the session, and the session to it."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from typing import Any, Final, Protocol, TypeVar
 
+from anyio.abc import TaskGroup
+
+from manifests.model import Catalog
 from protocol.control import close, control
 from protocol.frames import Buffer, Span, encode
 from protocol.problems import Problem
 
+from ..context import Context
+
+Made = TypeVar("Made")
+
+
+class Services:
+    """What internal channels may use of their session.
+
+    `tasks` is the session's task group: whoever starts a task there ends it when the channel ends. `environ` is the
+    bridge's own environment. `catalog` gives the manifests as they are now, `reload` reads them anew, `on_reload` is
+    called after each reload. `front_drained` returns once the front end has taken what waits for it, at once where
+    nothing does: whoever sends much awaits it between two messages. `end_session` ends the bridge in order, for the
+    reason given.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        *,
+        catalog: Callable[[], Catalog],
+        reload: Callable[[], None],
+        front_drained: Callable[[], Awaitable[None]],
+        end_session: Callable[[str], None],
+    ) -> None:
+        self.context = context
+        self.tasks = tasks
+        self.environ = environ
+        self.catalog = catalog
+        self.reload = reload
+        self.front_drained = front_drained
+        self.end_session = end_session
+        self.on_reload: list[Callable[[], None]] = []
+        self._made: dict[Callable[..., Any], Any] = {}
+
+    def once(self, make: "Callable[[Services], Made]") -> Made:
+        """What `make` makes of these services: made when first asked for, shared by all channels of the session."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
+
 
 class Internal(Protocol):
-    """Serves one channel. Made with a `Port` and the open message; raises Problem if that cannot be served."""
+    """Serves one channel. Made of a `Port`, the open message and the `Services`; raises Problem if it cannot be."""
 
     def put(self, data: Span) -> None:
         """Whole data frames of the channel (protocol.frames.payloads takes them apart)."""
@@ -53,6 +100,8 @@ class Port:
             self._close(self.ident, close(self.channel, problem.code, problem.message, **told))
 
 
+Maker = Callable[[Port, dict[str, Any], Services], Internal]
+
 # payload -> the module of this package that has its class, and the class. A module is imported when it is first
 # asked for: the start does not pay for payloads that nobody opens.
 PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
@@ -61,12 +110,10 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def find(payload: Any) -> Callable[[Port, dict[str, Any]], Internal] | None:
+def find(payload: Any) -> Maker | None:
     """The class that serves `payload`, None if there is none."""
     if not isinstance(payload, str) or payload not in PAYLOADS:
         return None
-    from importlib import import_module
-
     module, name = PAYLOADS[payload]
-    found: Callable[[Port, dict[str, Any]], Internal] = getattr(import_module(f".{module}", __package__), name)
+    found: Maker = getattr(import_module(f".{module}", __package__), name)
     return found

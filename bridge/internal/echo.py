@@ -6,7 +6,7 @@ from protocol.control import frame_of, read_object
 from protocol.frames import Buffer, Span, join, payload_of, payloads
 from protocol.problems import PROTOCOL_ERROR, Problem
 
-from .base import Port
+from .base import Port, Services
 
 
 class Echo:
@@ -14,7 +14,7 @@ class Echo:
 
     __slots__ = ("_port", "_text")
 
-    def __init__(self, port: Port, options: dict[str, Any]) -> None:
+    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
         self._port = port
         self._text = options.get("binary") != "raw"
         port.control("ready")

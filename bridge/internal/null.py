@@ -4,7 +4,7 @@ from typing import Any
 
 from protocol.frames import Span
 
-from .base import Port
+from .base import Port, Services
 
 
 class Null:
@@ -12,7 +12,7 @@ class Null:
 
     __slots__ = ()
 
-    def __init__(self, port: Port, options: dict[str, Any]) -> None:
+    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
         port.control("ready")
 
     def put(self, data: Span) -> None:
