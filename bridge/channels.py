@@ -25,7 +25,7 @@ from protocol.problems import (
 
 from .context import Context
 from .front import Front
-from .helper import Helper, Refusal
+from .helper import Helper, Key, Refusal
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
@@ -85,7 +85,8 @@ class Channels:
         self._front = front
         self._services = services
         self._router = Router(rules)
-        self._recipes: dict[bytes, Recipe] = {}
+        # id(rule) -> its identity and recipe; the rules live as long as the router that holds them
+        self._recipes: dict[int, tuple[bytes, Recipe]] = {}
         # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
@@ -133,7 +134,7 @@ class Channels:
         """Offer an open to the next rule that matches, at last to the internal handlers."""
         for rule in opening.rules:
             try:
-                helper = self.pool.get(rule, expand(self._recipe(rule), opening.message))
+                helper = self.pool.get(rule, self._expand(rule, opening.message))
             except Resting as resting:
                 if rule.problem is not None:
                     self._refuse(opening, Problem(rule.problem, str(resting)))
@@ -150,11 +151,11 @@ class Channels:
                 return
         self._serve(opening)
 
-    def _recipe(self, rule: Rule) -> Recipe:
-        recipe = self._recipes.get(rule.identity)
+    def _expand(self, rule: Rule, message: dict[str, Any]) -> Key:
+        recipe = self._recipes.get(id(rule))
         if recipe is None:
-            recipe = self._recipes[rule.identity] = compile_rule(rule)
-        return recipe
+            recipe = self._recipes[id(rule)] = (rule.identity, compile_rule(rule))
+        return recipe[0], expand(recipe[1], message)
 
     def _serve(self, opening: Opening) -> None:
         """No rule will have it: the internal handlers by payload, or nobody."""

@@ -21,7 +21,7 @@ from anyio import CancelScope
 from manifests.model import Rule
 from manifests.template import Expansion
 from protocol.control import FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
-from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Span, Splitter, join, payload_of
+from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Span, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
 from .context import Context
@@ -53,6 +53,9 @@ DROP: Final = Mark("DROP")  # the channel was closed and the helper has not answ
 
 class Refusal(Problem):
     """The helper's own words: its `init` carried a problem. They are passed on unchanged."""
+
+
+Key = tuple[bytes, Expansion]  # the identity of the rule, and what it expanded to: what a helper is reused by
 
 
 class Board(Protocol):
@@ -101,11 +104,12 @@ class Helper:
         front: Front,
         board: Board,
         rule: Rule,
-        expansion: Expansion,
+        key: Key,
         environ: Mapping[str, str],
     ) -> None:
         self.rule = rule
-        self.expansion = expansion
+        self.key = key
+        self.expansion = key[1]
         self.name = rule.name
         self.state = QUEUED
         self.channels = 0  # open ones, waiting and held ones included
@@ -253,10 +257,7 @@ class Helper:
             self._stderr.close()
         self._log.info("helper-ended", helper=self.name, pid=self.pid, how=process.end)
         process.reap()
-        if process.signal_group(signal.SIGTERM):
-            # It left others behind in its group. They are not our children: nothing tells when they go.
-            await anyio.sleep(limits.term_seconds)
-            process.signal_group(signal.SIGKILL)
+        await process.end_group(limits.term_seconds)
 
     def finish_input(self) -> None:
         """Close its stdin as soon as all that waits for it has been written."""
@@ -490,11 +491,9 @@ class Helper:
                 if route is FORWARD:
                     put(span)
                 elif route is CONTROL:
-                    self._control(bytes(join(span)))
+                    self._control(span)  # type: ignore[arg-type]
                 elif route is UNROUTED:
-                    raise Problem(
-                        PROTOCOL_ERROR, f"sent a frame on channel {_shown(bytes(join(span)))}, not one of its own"
-                    )
+                    raise Problem(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
                 if self.state == ENDING:
                     return
         except FrameError as error:
@@ -509,7 +508,7 @@ class Helper:
         self.end(Problem(PROTOCOL_ERROR, f"broke the protocol: {message}"), abandon=True)
 
     def _control(self, frame: bytes) -> None:
-        payload = payload_of(frame)
+        payload = control_payload(frame)
         command, channel = read_head(payload)
         if self.state == STARTING:
             self._handshake(command, payload)
@@ -575,5 +574,5 @@ def _refusal(message: dict[str, Any]) -> Refusal:
     return Refusal(str(message["problem"]), text if isinstance(text, str) else "", **members)
 
 
-def _shown(ident: bytes) -> str:
+def _shown(ident: Any) -> str:
     return repr(ident[:80].decode("utf-8", "backslashreplace"))

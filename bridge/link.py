@@ -333,16 +333,29 @@ class Link:
         while count:
             first = queue[0]
             if len(first) > count:
-                queue[0] = _unpinned(memoryview(first)[count:])
+                queue[0] = memoryview(first)[count:]
                 return
             count -= len(first)
             queue.popleft()
 
     def _unpin(self) -> None:
-        """See to it that what stays in the outbox holds at most twice its bytes of memory."""
+        """See to it that what stays in the outbox keeps at most twice its bytes in memory.
+
+        A view keeps its whole chunk. Neighbours of one chunk are looked at together; where they are less than half
+        of it, they are copied and the chunk let go.
+        """
         queue = self._queue
-        for index in range(-1, -min(self._new, len(queue)) - 1, -1):
-            queue[index] = _unpinned(queue[index])
+        last = len(queue)
+        while last > max(0, len(queue) - self._new):
+            chunk = _chunk_of(queue[last - 1])
+            first, kept = last - 1, len(queue[last - 1])
+            while chunk is not None and first and _chunk_of(queue[first - 1]) is chunk and 2 * kept < len(chunk):
+                first -= 1
+                kept += len(queue[first])
+            if chunk is not None and 2 * kept < len(chunk):
+                for index in range(first, last):
+                    queue[index] = bytes(queue[index])
+            last = first
 
     def _enlarge(self, fd: int) -> bool:
         if not self._budget.enlarge(fd):
@@ -400,11 +413,9 @@ class Link:
         os.close(fd)
 
 
-def _unpinned(piece: Buffer) -> Buffer:
-    """A copy of `piece` where it is the smaller part of a chunk that it would keep alive."""
-    if isinstance(piece, memoryview) and 2 * len(piece) < len(cast(bytes, piece.obj)):
-        return bytes(piece)
-    return piece
+def _chunk_of(piece: Buffer) -> bytes | None:
+    """What a view is a part of; None for what is no view."""
+    return cast("bytes", piece.obj) if isinstance(piece, memoryview) else None
 
 
 def _always() -> bool:

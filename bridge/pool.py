@@ -13,7 +13,7 @@ from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
 from .context import Context
 from .front import Front
-from .helper import ENDING, GONE, QUEUED, Board, Helper
+from .helper import ENDING, GONE, QUEUED, Board, Helper, Key
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
 RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
@@ -59,26 +59,25 @@ class Pool:
         self._tasks = tasks
         self._environ = environ
         self._depth = depth
-        self._serving: dict[tuple[bytes, Expansion], Helper] = {}  # those that take opens
+        self._serving: dict[Key, Helper] = {}  # those that take opens
         self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
         self._records: dict[bytes, _Record] = {}
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
 
-    def get(self, rule: Rule, expansion: Expansion) -> Helper:
-        """The helper for an open that matched `rule` and expanded to `expansion`; started if there is none.
+    def get(self, rule: Rule, key: Key) -> Helper:
+        """The helper for an open that matched `rule` and expanded to `key`; started if there is none.
 
         Raises Resting, or Problem (`internal-error`) where a limit leaves no room.
         """
-        key = (rule.identity, expansion)
         helper = self._serving.get(key)
         if helper is not None:
             timer = self._idle.pop(helper, None)
             if timer is not None:
                 timer.cancel()
             return helper
-        self._check_rest(rule)
-        victim = self._room_for(rule)
-        helper = Helper(self._context, self._front, self._board, rule, expansion, self._environ_for(rule, expansion))
+        self._check_rest(rule, key[0])
+        victim = self._room_for(rule, key[0])
+        helper = Helper(self._context, self._front, self._board, rule, key, self._environ_for(rule, key[1]))
         self._serving[key] = helper
         self.alive.add(helper)
         self._tasks.start_soon(self._run, helper, victim)
@@ -110,10 +109,10 @@ class Pool:
 
     # Limits
 
-    def _room_for(self, rule: Rule) -> Helper | None:
+    def _room_for(self, rule: Rule, identity: bytes) -> Helper | None:
         """None if one more process may be started; else a helper that leaves, for which the new one waits."""
         limits = self._limits
-        of_rule = [helper for helper in self.alive if helper.rule.identity == rule.identity]
+        of_rule = [helper for helper in self.alive if helper.key[0] == identity]
         if self._occupied(of_rule) >= limits.helpers_per_rule:
             return self._leaver(of_rule, "helpers_per_rule", limits.helpers_per_rule, rule)
         if self._occupied(self.alive) >= limits.helpers:
@@ -141,17 +140,17 @@ class Pool:
 
     # Failing to start
 
-    def _check_rest(self, rule: Rule) -> None:
-        record = self._records.get(rule.identity)
+    def _check_rest(self, rule: Rule, identity: bytes) -> None:
+        record = self._records.get(identity)
         if record is not None and self._loop.time() < record.rests_until:
             left = record.rests_until - self._loop.time()
             raise Resting(
                 f"{rule.name}: failed to start {self._limits.start_failures} times; tried again in {left:.1f} s"
             )
 
-    def _count_failure(self, rule: Rule) -> None:
+    def _count_failure(self, rule: Rule, identity: bytes) -> None:
         limits, now = self._limits, self._loop.time()
-        record = self._records.setdefault(rule.identity, _Record())
+        record = self._records.setdefault(identity, _Record())
         record.at.append(now)
         while record.at[0] < now - limits.start_failures_seconds:
             record.at.popleft()
@@ -167,18 +166,17 @@ class Pool:
 
     def ready(self, helper: Helper) -> None:
         """Its `init` has come: whatever failed before is forgotten."""
-        self._records.pop(helper.rule.identity, None)
+        self._records.pop(helper.key[0], None)
 
     def ended(self, helper: Helper, *, failed: bool) -> None:
         """It takes no more opens; the next matching one starts another."""
-        key = (helper.rule.identity, helper.expansion)
-        if self._serving.get(key) is helper:
-            del self._serving[key]
+        if self._serving.get(helper.key) is helper:
+            del self._serving[helper.key]
         timer = self._idle.pop(helper, None)
         if timer is not None:
             timer.cancel()
         if failed:
-            self._count_failure(helper.rule)
+            self._count_failure(helper.rule, helper.key[0])
 
     def idle(self, helper: Helper) -> None:
         """Its last channel has gone: from now on the rule's `timeout` counts."""
@@ -195,7 +193,7 @@ class Pool:
         """Stop the helpers of rules that are not among `rules`."""
         kept = {rule.identity for rule in rules}
         for helper in list(self._serving.values()):
-            if helper.rule.identity not in kept:
+            if helper.key[0] not in kept:
                 helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"))
         for identity in self._records.keys() - kept:
             del self._records[identity]

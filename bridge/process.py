@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import anyio
+
 _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -92,6 +94,18 @@ class Process:
             return True
         return True
 
+    async def end_group(self, seconds: float) -> None:
+        """End those that the process, itself gone, left behind in its group: SIGTERM, `seconds`, SIGKILL.
+
+        They are not our children: pidfds tell of their end, whoever reaps them.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not self.signal_group(number):
+                return
+            with anyio.move_on_after(seconds):
+                for pid in _members(self.pid):
+                    await _gone(pid)
+
     def reap(self) -> None:
         """Take the exit status. To be called once `exited` is set."""
         self._popen.wait()
@@ -108,6 +122,32 @@ class Process:
             return f"killed by {signal.Signals(found.si_status).name}"
         except ValueError:  # a real-time signal
             return f"killed by signal {found.si_status}"
+
+
+def _members(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, _, pgrp = file.read().rpartition(b")")[2].split()[:3]
+            except OSError:  # gone meanwhile
+                continue
+            if int(pgrp) == group and state not in (b"Z", b"X"):
+                found.append(int(name))
+    return found
+
+
+async def _gone(pid: int) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:  # it is, or no descriptor is left to tell by
+        return
+    try:
+        await anyio.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
 
 
 class _Deathbound:

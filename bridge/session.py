@@ -8,13 +8,13 @@ its own `_chunk` to the front end's outbox (front.py).
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
 from manifests.model import Catalog
-from protocol.control import VERSION, control, frame_of, read_head, read_object
-from protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, join, payload_of
+from protocol.control import VERSION, control, frame_of, read_message
+from protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
 from .channels import Channels, Sink
@@ -162,9 +162,9 @@ class Session:
         try:
             for sink, span in self._splitter.feed(chunk):
                 if sink is CONTROL:
-                    self._control(bytes(join(span)))
+                    self._control(span)  # type: ignore[arg-type]
                 elif sink is UNROUTED:
-                    self._unrouted(bytes(join(span)))
+                    self._unrouted(span)  # type: ignore[arg-type]
                 else:
                     sink.put(span)  # type: ignore[union-attr]
                 if self._over.is_set():
@@ -184,27 +184,25 @@ class Session:
             raise Problem(PROTOCOL_ERROR, f"expected a channel id in UTF-8, found {ident[:40]!r}") from None
 
     def _control(self, frame: bytes) -> None:
-        payload = payload_of(frame)
-        command, channel = read_head(payload)
+        command, channel, message = read_message(control_payload(frame))
         if self._channels.host is None and command != "init":
             raise Problem(PROTOCOL_ERROR, f"expected init as the first frame, found {command!r}")
         if command == "open":
             if channel is None:
                 raise Problem(PROTOCOL_ERROR, 'expected a "channel" in open')
-            self._channels.open(channel, frame, read_object(payload))
+            self._channels.open(channel, frame, message)
         elif channel is not None:
             self._channels.command(channel.encode(), command, frame)
         elif command == "init":
-            self._init(payload)
+            self._init(message)
         elif command == "ping":
-            self._front.put(frame_of({**read_object(payload), "command": "pong"}))
+            self._front.put(frame_of({**message, "command": "pong"}))
         elif command == "kill":
-            self._kill(payload)
+            self._kill(message)
         else:
             self._log.debug("front", "ignored", command=command)
 
-    def _init(self, payload: bytes) -> None:
-        message = read_object(payload)
+    def _init(self, message: dict[str, Any]) -> None:
         version, host = message.get("version"), message.get("host")
         if type(version) is not int or version != VERSION:
             raise Problem(PROTOCOL_ERROR, f'"version" of init: expected {VERSION}, found {version!r}')
@@ -213,8 +211,7 @@ class Session:
         if self._channels.host is None:
             self._channels.host = host
 
-    def _kill(self, payload: bytes) -> None:
-        message = read_object(payload)
+    def _kill(self, message: dict[str, Any]) -> None:
         for name in ("group", "host"):
             if not isinstance(message.get(name), str | None):
                 raise Problem(PROTOCOL_ERROR, f'"{name}" of kill: expected a string, found {message[name]!r}')

@@ -45,6 +45,17 @@ def read_head(payload: bytes) -> tuple[str, str | None]:
     return head.command, head.channel
 
 
+def read_message(payload: bytes) -> tuple[str, str | None, dict[str, Any]]:
+    """As `read_head`, with all members besides."""
+    message = read_object(payload)
+    command, channel = message.get("command"), message.get("channel")
+    if not isinstance(command, str):
+        raise Problem(PROTOCOL_ERROR, f'"command" of a control message: expected a string, found {command!r}')
+    if "channel" in message and not (isinstance(channel, str) and channel):
+        raise Problem(PROTOCOL_ERROR, f'"channel" of a control message: expected an id, found {channel!r}')
+    return command, channel, message
+
+
 def read_object(payload: bytes) -> dict[str, Any]:
     """All members of a control message. Raises Problem (`protocol-error`) unless `payload` is a JSON object."""
     try:

@@ -37,7 +37,7 @@ LONGEST_ID: Final = 8_192
 LONGEST_CONTROL: Final = 4 << 20
 
 _SIZES_KEPT = 4096  # length lines remembered; more distinct ones than that are forgotten and read again
-_SMALL = 16_384  # pieces below this are copied: a view would keep a whole chunk alive for a few bytes
+_SMALL = 4_096  # pieces below this are copied: a view would keep a whole chunk alive for a few bytes
 _PROBE = 4  # frames of a run looked at ahead; four times as many each time they all agree
 _RUN_SIZE = 4_096  # frames longer than this are read one by one: the bytes cost more than the frames
 
@@ -71,9 +71,9 @@ def encode(channel: bytes, payload: Buffer) -> bytes:
     return b"%d\n%b\n" % (len(channel) + 1 + len(payload), channel) + payload
 
 
-def payload_of(frame: bytes) -> bytes:
-    """The payload of one whole frame."""
-    return frame[frame.index(b"\n", frame.index(b"\n") + 1) + 1 :]
+def control_payload(frame: bytes) -> bytes:
+    """The payload of one whole control frame."""
+    return frame[frame.index(b"\n") + 2 :]
 
 
 def join(span: Span) -> Buffer:
@@ -195,8 +195,9 @@ class Splitter(Generic[Route]):
                     if route is not None:
                         bins.setdefault(route, []).append(_cut(data, start, pos))
                         route = None
-                    yield from _given(bins)
-                    bins.clear()
+                    if bins:
+                        yield from _given(bins)
+                        bins.clear()
                     self.offset = base + pos
                     yield CONTROL, data[pos:stop]
                     start = pos = stop
@@ -251,7 +252,10 @@ class Splitter(Generic[Route]):
         except FrameError as found_error:
             error = found_error  # once what came before it has been given out
         if route is not None:
-            bins.setdefault(route, []).append(_cut(data, start, pos))
+            if bins:
+                bins.setdefault(route, []).append(_cut(data, start, pos))
+            else:
+                yield route, _cut(data, start, pos)
         yield from _given(bins)
         if error is not None:
             raise error

@@ -3,7 +3,7 @@
 from typing import Any
 
 from protocol.control import frame_of, read_object
-from protocol.frames import Buffer, Span, join, payload_of, payloads
+from protocol.frames import Buffer, Span, control_payload, join, payloads
 from protocol.problems import PROTOCOL_ERROR, Problem
 
 from .base import Port, Services
@@ -34,7 +34,7 @@ class Echo:
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         if command == "ping":
-            self._port.forward(frame_of({**read_object(payload_of(frame)), "command": "pong"}))
+            self._port.forward(frame_of({**read_object(control_payload(frame)), "command": "pong"}))
         elif command == "done":
             self._port.control("done")
             self._port.close()

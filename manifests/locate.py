@@ -1,0 +1,119 @@
+"""Where things stand in JSON text: lines and columns for messages.
+
+The JSON decoder gives no positions, so whoever needs one pays for it here, with a scan of the text. The scan keeps
+no stack and does not call itself, so nesting costs nothing, and it takes any bytes: for text that is not JSON the
+answer is some place in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from .member import Path
+
+# A string without an end matches up to the end of the text: were it skipped instead, each quote after it would be
+# tried as another start, and a megabyte of them would take hours.
+STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_TOKEN = re.compile(STRING + rb'|[\[\]{}:,]|[^\s\[\]{}:,"]++', re.DOTALL)
+
+
+class Child(NamedTuple):
+    """A member of an object, or an element of a list."""
+
+    step: str | int
+    place: int
+    """Offset to show to people: of the name, or of the element."""
+    value: int
+    """Offset of the value."""
+
+
+def line_and_column(data: bytes, offset: int) -> tuple[int, int]:
+    """Both from 1, the column in characters."""
+    start = data.rfind(b"\n", 0, offset) + 1
+    return data.count(b"\n", 0, offset) + 1, len(data[start:offset].decode(errors="replace")) + 1
+
+
+def find(data: bytes, path: Path, start: int = 0) -> int:
+    """Offset of a member, or of the innermost thing around it that is there.
+
+    path: from the value at `start`. Of two members with one name the last is meant, as the decoder has it.
+    """
+    place, value = _value(data, start), start
+    for step in path:
+        child = _child(data, value, step)
+        if child is None:
+            break
+        place, value = child.place, child.value
+    return place
+
+
+def elements(data: bytes, path: Path) -> Iterator[int]:
+    """Offsets of the elements of the list at `path`, none if there is no such list."""
+    value = 0
+    for step in path:
+        child = _child(data, value, step)
+        if child is None:
+            return
+        value = child.value
+    for child in children(data, value):
+        yield child.value
+
+
+def children(data: bytes, start: int) -> Iterator[Child]:
+    """What the object or list at `start` holds directly, in order."""
+    start = _value(data, start)
+    is_list = data.startswith(b"[", start)
+    if not is_list and not data.startswith(b"{", start):
+        return
+    index = place = depth = 0
+    name: str | None = None
+    awaited = "value" if is_list else "name"
+    for token in _TOKEN.finditer(data, start):
+        text = token[0]
+        first = text[:1]
+        if depth == 1:
+            if first in b"]}":
+                return
+            if first == b",":
+                index += 1
+                awaited = "value" if is_list else "name"
+            elif awaited == "name" and first == b'"':
+                name, place, awaited = _decoded(text), token.start(), "colon"
+            elif awaited == "colon" and first == b":":
+                awaited = "value"
+            elif awaited == "value":
+                awaited = ""
+                if is_list:
+                    yield Child(index, token.start(), token.start())
+                elif name is not None:
+                    yield Child(name, place, token.start())
+        if first in b"[{":
+            depth += 1
+        elif first in b"]}":
+            depth -= 1
+
+
+def _child(data: bytes, start: int, step: str | int) -> Child | None:
+    found = None
+    for child in children(data, start):
+        if child.step == step:
+            found = child
+            if isinstance(step, int):
+                break
+    return found
+
+
+def _value(data: bytes, start: int) -> int:
+    token = _TOKEN.search(data, start)
+    return token.start() if token else start
+
+
+def _decoded(string: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(string, type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

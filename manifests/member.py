@@ -1,0 +1,70 @@
+"""Members of a JSON document: their paths, and saying that one is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+Path: TypeAlias = tuple[str | int, ...]
+
+SHOWN = 60
+"""Characters of a value that a message quotes."""
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+class MemberError(Exception):
+    """A member is not what it should be.
+
+    path: from the top of the document, like ("bridges", 2, "spawn"). message: what was found and expected.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{spell(path)}: {message}")
+        self.path = path
+        self.message = message
+
+
+def spell(path: Path) -> str:
+    """The path as people write it: `bridges[2].spawn`, and `match["a b"]` for a name that is no plain word."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step and _PLAIN.issuperset(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{quote(step)}]"
+    return text
+
+
+def quote(text: str) -> str:
+    """As a JSON string, shortened; one line whatever it holds."""
+    short = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    # A lone surrogate cannot come from JSON, but a message must not fail over one.
+    return msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode()
+
+
+def describe(value: Any) -> str:
+    """A value as messages call it: `string "x"`, `number 5`, `null`, `an empty list`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"string {quote(value)}"
+        case int() | float():
+            text = msgspec.json.encode(value).decode()
+            return f"number {text if len(text) <= SHOWN else text[: SHOWN - 3] + '...'}"
+        case list():
+            return "a list" if value else "an empty list"
+        case dict():
+            return "an object" if value else "an empty object"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def wrong(path: Path, value: Any, expected: str) -> MemberError:
+    return MemberError(path, f"found {describe(value)}, expected {expected}")

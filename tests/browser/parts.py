@@ -1,0 +1,34 @@
+"""The programs that these tests put together, and what to do where one is missing."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+SPANBRIDGE = str(Path(sys.executable).with_name("spanbridge"))
+
+COCKPIT_WS = "/usr/lib/cockpit/cockpit-ws"
+COCKPIT_BRIDGE = "/usr/bin/cockpit-bridge"
+COCKPIT_SHELL = "/usr/share/cockpit/shell/index.html"
+CHROMIUM = "/usr/bin/chromium"
+CHROMEDRIVER = "/usr/bin/chromedriver"
+
+_PACKAGES = {
+    COCKPIT_WS: "cockpit-ws",
+    COCKPIT_BRIDGE: "cockpit-bridge",
+    COCKPIT_SHELL: "cockpit-system",
+    CHROMIUM: "chromium",
+    CHROMEDRIVER: "chromium-driver",
+}
+
+
+def require(*paths: str) -> None:
+    """Skip the test where one of these is not installed; fail it where the run has to be a full one."""
+    missing = [f"{path} (Debian package {_PACKAGES[path]})" for path in paths if not Path(path).exists()]
+    if not missing:
+        return
+    reason = f"missing: {', '.join(missing)}"
+    if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
