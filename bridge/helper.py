@@ -10,7 +10,10 @@ What leads from one to the next is `TRANSITIONS`, and nothing else.
 """
 
 import asyncio
+import math
+import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -49,6 +52,13 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
 
 FORWARD: Final = Mark("FORWARD")  # the helper's frames on this channel go to the front end
 DROP: Final = Mark("DROP")  # the channel was closed and the helper has not answered yet
+
+
+class Attendant(Protocol):
+    """Whoever may be asked for a password: a privileged helper has one."""
+
+    def asked(self, helper: "Helper", question: dict[str, Any]) -> None:
+        """The helper has sent an `authorize`; `Helper.answer` is due."""
 
 
 class Refusal(Problem):
@@ -106,7 +116,9 @@ class Helper:
         rule: Rule,
         key: Key,
         environ: Mapping[str, str],
+        attendant: Attendant | None = None,
     ) -> None:
+        """`attendant`: the helper is a privileged one, on a socket pair."""
         self.rule = rule
         self.key = key
         self.expansion = key[1]
@@ -124,6 +136,7 @@ class Helper:
         self._context = context
         self._front = front
         self._board = board
+        self._attendant = attendant
         self._waiting: dict[bytes, Opening] = {}  # opens that came before its `init`
         self._waiting_bytes = 0  # of those, and of the ones that are held back
         self._told_full = False
@@ -140,6 +153,7 @@ class Helper:
         self._closed: dict[bytes, _Closed] = {}
         self._ready = anyio.Event()  # `init` has come, or never will
         self._over = anyio.Event()
+        self._patience = CancelScope()  # over when `init` has taken too long
         self._silent = anyio.Event()  # its stdout has ended
         self._finish_input = False  # its stdin is to be closed once the outbox is empty
         self._abandon = False  # its last words are of no interest
@@ -188,7 +202,12 @@ class Helper:
         self._move("room")
         try:
             self._process = Process(
-                self._loop, self.expansion.argv, self._environ, self.expansion.directory, self.go_on
+                self._loop,
+                self.expansion.argv,
+                self._environ,
+                self.expansion.directory,
+                self.go_on,
+                paired=self._attendant is not None,
             )
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
@@ -214,12 +233,15 @@ class Helper:
         self._stderr = Stderr(
             self._loop, self._process.stderr, self._log, self.name, self.pid, limits.stderr_line_bytes
         )
+        if self._attendant is not None:
+            self._stderr.collected = []
         self.link.resume()
         self._log.info("helper-started", helper=self.name, pid=self.pid, command=self.expansion.argv[0])
 
     async def _watch_handshake(self) -> None:
         seconds = self._limits.handshake_seconds
-        with anyio.move_on_after(seconds):
+        with self._patience:
+            self._patience.deadline = anyio.current_time() + seconds
             await self._ready.wait()
         if self.state == STARTING:
             self._log.warning("limit", name="handshake_seconds", value=seconds, helper=self.name)
@@ -250,8 +272,13 @@ class Helper:
         if not process.exited.is_set():
             self._log.warning("limit", name="term_seconds", value=limits.term_seconds, helper=self.name)
             process.signal_group(signal.SIGKILL)
-            await process.exited.wait()
+            with anyio.move_on_after(limits.term_seconds):
+                await process.exited.wait()
         self.link.close()
+        if not process.exited.is_set():  # it runs as somebody whom we may not signal
+            self._log.error("helper-left-behind", helper=self.name, pid=self.pid)
+            process.abandon()
+            return
         if self._stderr is not None:
             self._stderr.drain()
             self._stderr.close()
@@ -510,7 +537,11 @@ class Helper:
     def _control(self, frame: bytes) -> None:
         payload = control_payload(frame)
         command, channel = read_head(payload)
-        if self.state == STARTING:
+        if command == "authorize":
+            self._asked(read_object(payload))
+        elif self.state == STARTING and command == "send-stderr" and self._attendant is not None:
+            self._send_stderr()
+        elif self.state == STARTING:
             self._handshake(command, payload)
         elif command in FRONT_END_ONLY:
             raise Problem(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
@@ -520,11 +551,36 @@ class Helper:
             self._late_init(read_object(payload))
         elif command == "ping":
             self.put(frame_of({**read_object(payload), "command": "pong"}))
-        elif command == "authorize":
-            cookie = read_object(payload).get("cookie")
-            self.put(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=""))
         else:
             self._log.debug("helper", "ignored", helper=self.name, command=command)
+
+    def _asked(self, question: dict[str, Any]) -> None:
+        if self._attendant is not None:
+            self._patience.deadline = math.inf  # people type slowly
+            self._attendant.asked(self, question)
+        elif self.state == STARTING:
+            raise Problem(PROTOCOL_ERROR, "expected init as its first message, found 'authorize'")
+        else:
+            self.answer(question, "")
+
+    def answer(self, question: dict[str, Any], response: str) -> None:
+        """Answer its `authorize`; an empty `response` refuses."""
+        self._patience.deadline = self._loop.time() + self._limits.handshake_seconds
+        cookie = question.get("cookie")
+        self.put(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=response))
+
+    def _send_stderr(self) -> None:
+        """Hand our own stderr over: what it says from now on is for the log, not for whoever waits for the start."""
+        if self.link is not None and not self.link.broken:
+            with socket.socket(fileno=os.dup(self.link.out_fd)) as sock:
+                socket.send_fds(sock, [b"\0"], [2])
+
+    def take_stderr(self) -> str:
+        """What a privileged helper has said on stderr before `init`, since the last time it was taken."""
+        if self._stderr is None:
+            return ""
+        self._stderr.drain()
+        return self._stderr.take_collected()
 
     def _handshake(self, command: str, payload: bytes) -> None:
         if command != "init":
@@ -536,6 +592,8 @@ class Helper:
             raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {message.get('version')!r}")
         self._move("init")
         self._ready.set()
+        if self._stderr is not None:
+            self._stderr.collected = None
         self.put(self._board.init_for(self))
         waiting, self._waiting = self._waiting, {}
         for opening in waiting.values():

@@ -8,8 +8,10 @@ bounded by whoever fills it: `on_full` tells when `high_water` is passed, `on_ro
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import socket
 import stat
 from collections import deque
 from collections.abc import Callable
@@ -99,6 +101,7 @@ class Link:
         "_may_enlarge_in",
         "_may_enlarge_out",
         "_new",
+        "_out_socket",
         "_poller",
         "_queue",
         "_read_bytes",
@@ -166,6 +169,8 @@ class Link:
         self._new = 0  # pieces put since the last flush
         self._may_enlarge_in = self._may_enlarge_out = True
         self._queue: deque[Buffer] = deque()
+        # The reading side of a socket keeps it open: the end of our output has to be said.
+        self._out_socket = stat.S_ISSOCK(os.fstat(out_fd).st_mode)
         # epoll refuses plain files: they are always ready, so each turn asks for the next one itself.
         self._file = stat.S_ISREG(os.fstat(in_fd).st_mode)
 
@@ -399,6 +404,8 @@ class Link:
             if self._blocked:
                 self._blocked = False
                 self._poller.watch_write(self.out_fd, None)
+            if self._out_socket:
+                _shut(self.out_fd)
             self._close(self.out_fd)
             self.out_fd = -1
 
@@ -411,6 +418,11 @@ class Link:
             self._enlarged.remove(fd)
             self._budget.give_back()
         os.close(fd)
+
+
+def _shut(fd: int) -> None:
+    with socket.socket(fileno=os.dup(fd)) as sock, contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)  # refused where the other side is gone: then there is nobody to tell
 
 
 def _chunk_of(piece: Buffer) -> bytes | None:

@@ -1,6 +1,7 @@
 """One child process: from spawn to reap.
 
-Its stdin, stdout and stderr are pipes. It leads a session of its own, hence a process group that takes in whatever it
+Its stdin, stdout and stderr are pipes; or stdin and stdout are one end of a socket pair, over which descriptors can be
+passed. It leads a session of its own, hence a process group that takes in whatever it
 starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it.
 """
 
@@ -9,6 +10,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -38,13 +40,22 @@ class Process:
         environ: Mapping[str, str],
         directory: str | None,
         on_exit: Callable[[], None],
+        *,
+        paired: bool = False,
     ) -> None:
-        """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError."""
+        """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError.
+
+        `paired`: stdin and stdout are a socket pair.
+        """
         self._loop = loop
         fds: list[int] = []
         try:
-            for _ in range(3):
+            if paired:
+                fds += _socket_pair()
+            else:
                 fds += os.pipe2(os.O_CLOEXEC)
+                fds += os.pipe2(os.O_CLOEXEC)
+            fds += os.pipe2(os.O_CLOEXEC)
             child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
             self._popen = subprocess.Popen(
                 argv,
@@ -106,6 +117,11 @@ class Process:
                 for pid in _members(self.pid):
                     await _gone(pid)
 
+    def abandon(self) -> None:
+        """Watch it no more, though it has not ended."""
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+
     def reap(self) -> None:
         """Take the exit status. To be called once `exited` is set."""
         self._popen.wait()
@@ -122,6 +138,14 @@ class Process:
             return f"killed by {signal.Signals(found.si_status).name}"
         except ValueError:  # a real-time signal
             return f"killed by signal {found.si_status}"
+
+
+def _socket_pair() -> tuple[int, int, int, int]:
+    """One end twice around the other end twice: each of the four descriptors has one owner."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child_out, stdin = os.dup(theirs.fileno()), os.dup(ours.fileno())
+        return theirs.detach(), stdin, ours.detach(), child_out
 
 
 def _members(group: int) -> list[int]:

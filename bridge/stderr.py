@@ -8,6 +8,7 @@ from .log import Log
 
 # Small, so that a helper that floods its stderr with empty lines takes a few milliseconds a turn at most.
 _READ_BYTES: Final = 4_096
+_COLLECT_BYTES: Final = 16_384
 
 
 class Stderr:
@@ -16,7 +17,7 @@ class Stderr:
     `line_bytes` is how much of a line is logged; a longer one is cut.
     """
 
-    __slots__ = ("_fd", "_line_bytes", "_log", "_loop", "_name", "_pid", "_rest", "last")
+    __slots__ = ("_fd", "_line_bytes", "_log", "_loop", "_name", "_pid", "_rest", "_room", "collected", "last")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, log: Log, name: str, pid: int, line_bytes: int
@@ -29,6 +30,8 @@ class Stderr:
         self._line_bytes = line_bytes
         self._rest = b""
         self.last = ""  # the last line that was not empty
+        self.collected: list[str] | None = None  # where lines go instead of the log
+        self._room = _COLLECT_BYTES
         loop.add_reader(fd, self.read)
 
     def read(self) -> bool:
@@ -60,6 +63,15 @@ class Stderr:
                 break
         self._end_line()
 
+    def take_collected(self) -> str:
+        """What was collected so far, which begins anew."""
+        if not self.collected:
+            return ""
+        text = "\n".join(self.collected)
+        self.collected.clear()
+        self._room = _COLLECT_BYTES
+        return text
+
     def close(self) -> None:
         """Stop reading."""
         if self._fd >= 0:
@@ -77,4 +89,9 @@ class Stderr:
         text = line[: self._line_bytes].decode("utf-8", "backslashreplace").rstrip()
         if text:
             self.last = text
+            if self.collected is not None:
+                if len(text) < self._room:
+                    self.collected.append(text)
+                    self._room -= len(text)
+                return
             self._log.info("helper-stderr", helper=self._name, pid=self._pid, line=text)

@@ -303,7 +303,7 @@ class _Loading:
         document = next(document for document in reversed(winner.documents) if "bridges" in document.value)
         rules: list[Rule] = []
         bad = line = counted = 0
-        for position, (entry, offset) in enumerate(zip(entries, elements(document.data, ("bridges",)), strict=True)):
+        for position, (entry, offset) in enumerate(zip(entries, elements(document.data, "bridges"), strict=True)):
             line += document.data.count(b"\n", counted, offset)
             counted = offset
             try:

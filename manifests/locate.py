@@ -51,16 +51,25 @@ def find(data: bytes, path: Path, start: int = 0) -> int:
     return place
 
 
-def elements(data: bytes, path: Path) -> Iterator[int]:
-    """Offsets of the elements of the list at `path`, none if there is no such list."""
-    value = 0
-    for step in path:
-        child = _child(data, value, step)
-        if child is None:
-            return
-        value = child.value
-    for child in children(data, value):
-        yield child.value
+def elements(data: bytes, member: str) -> Iterator[int]:
+    """Offsets of the elements of the list that is a member of the document, which is valid JSON.
+
+    This one is wanted at every start, so the decoder does the cutting: the raw text of the list, and of its elements, is
+    found again in the whole. Only if the list's text is there twice does the slow scan tell which is meant.
+    """
+    document = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    whole = bytes(document[member])
+    if data.count(whole) > 1:
+        for child in children(data, _offset_of_value(data, member)):
+            yield child.value
+        return
+    at = data.index(whole) + 1
+    for element in msgspec.json.decode(whole, type=list[msgspec.Raw]):
+        text = bytes(element)
+        # Only space and a comma can come before it, and it starts with neither: the first place is the right one.
+        at = data.index(text, at)
+        yield at
+        at += len(text)
 
 
 def children(data: bytes, start: int) -> Iterator[Child]:
@@ -95,6 +104,11 @@ def children(data: bytes, start: int) -> Iterator[Child]:
             depth += 1
         elif first in b"]}":
             depth -= 1
+
+
+def _offset_of_value(data: bytes, member: str) -> int:
+    child = _child(data, 0, member)
+    return child.value if child else len(data)
 
 
 def _child(data: bytes, start: int, step: str | int) -> Child | None:
