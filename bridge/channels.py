@@ -30,6 +30,7 @@ from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
 from .router import Router, normalise
+from .superuser import Superuser
 
 
 class Sink(Protocol):
@@ -42,27 +43,37 @@ class Sink(Protocol):
         """A control message for one of its channels."""
 
 
+class Keeper(Protocol):
+    """Whoever an open waits for: a helper that is not ready, or the superuser."""
+
+    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
+        """More has come for an open that waits."""
+
+    def forget(self, opening: Opening) -> None:
+        """It was closed by the front end."""
+
+
 class Waiting:
     """The sink of an open that nobody has taken yet: keeps all that comes, in order."""
 
-    __slots__ = ("_helper", "opening")
+    __slots__ = ("_keeper", "opening")
 
-    def __init__(self, opening: Opening, helper: Helper) -> None:
+    def __init__(self, opening: Opening, keeper: Keeper) -> None:
         self.opening = opening
-        self._helper = helper
+        self._keeper = keeper
 
     def put(self, data: Span) -> None:
-        self._helper.keep(self.opening, None, data)
+        self._keeper.keep(self.opening, None, data)
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         if command == "close":
-            self._helper.forget(self.opening)
+            self._keeper.forget(self.opening)
         else:
-            self._helper.keep(self.opening, command, frame)
+            self._keeper.keep(self.opening, command, frame)
 
     def close_later(self, frame: bytes) -> None:
         """The close is to be the last that the helper hears of the channel."""
-        self._helper.keep(self.opening, "close", frame)
+        self._keeper.keep(self.opening, "close", frame)
 
 
 class Channels:
@@ -80,6 +91,7 @@ class Channels:
         self.routes: dict[bytes, Sink] = {}
         self.pool = Pool(context, front, self, tasks, services.environ, depth)
         self.host: str | None = None
+        self.superuser: Superuser  # set by the session, before the first open
         self._limits = context.limits
         self._log = context.log
         self._front = front
@@ -123,12 +135,33 @@ class Channels:
         if forwarded is not message:
             frame = frame_of(forwarded)
         self._describe(ident, matched)
-        self._advance(Opening(ident, frame, matched, self._router.candidates(matched)))
+        self._route(Opening(ident, frame, matched, self._router.candidates(matched)))
 
     def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
         group, host = message.get("group"), message.get("host")
         about = (group if isinstance(group, str) else None, host)
         self._about[ident] = self._abouts.setdefault(about, about)
+
+    def _route(self, opening: Opening) -> None:
+        """Find somebody for an open; one for this host may want privileges."""
+        if "superuser" in opening.message and "host" not in opening.message:
+            try:
+                claimed = self.superuser.claims(opening)
+            except Problem as problem:
+                self._refuse(opening, problem)
+                return
+            if claimed is True:
+                self.routes[opening.ident] = Waiting(opening, self.superuser)
+                return
+            if claimed:
+                self.routes[opening.ident] = claimed if claimed.take(opening) else Waiting(opening, claimed)
+                return
+        self._advance(opening)
+
+    def outcome(self, opening: Opening) -> None:
+        """Privileges are there, or will not be: what waited for that goes on."""
+        if not self._ending:
+            self._route(opening)
 
     def _advance(self, opening: Opening) -> None:
         """Offer an open to the next rule that matches, at last to the internal handlers."""
@@ -284,7 +317,7 @@ class Channels:
         for opening in waiting:
             if not failed:  # it was held back for the close of its id: it may start a new one
                 opening.rules = self._router.candidates(opening.message)
-                self._advance(opening)
+                self._route(opening)
             elif isinstance(problem, Refusal):
                 self._refuse(opening, problem)
             elif helper.rule.problem is not None:

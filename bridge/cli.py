@@ -23,6 +23,7 @@ the manifest.json files of packages. Without a command it serves the front end o
   --bridges       the bridge rules in the order in which they are tried, as JSON
   --version       version, protocol and protocol generation
   --debug[=PART]  log what happens; parts: front, open, helper, bugs (also: SPANBRIDGE_DEBUG=PART,PART)
+  --privileged    be the privileged side of another bridge: no packages, all privileges
   --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
 
 Limits, with their defaults:
@@ -61,6 +62,7 @@ def _main(arguments: list[str]) -> int:
     settings: list[str] = []
     debug = os.environ.get("SPANBRIDGE_DEBUG", "")
     command: Callable[[], int] | None = None
+    privileged = False
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
@@ -70,6 +72,8 @@ def _main(arguments: list[str]) -> int:
             command = COMMANDS[argument]
         elif name == "--set":
             settings.append(value if equals else next(rest, ""))
+        elif argument == "--privileged":
+            privileged = True
         elif name == "--debug":
             debug = value if equals else "all"
         else:
@@ -79,10 +83,10 @@ def _main(arguments: list[str]) -> int:
     if os.isatty(0):
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
-    return _run(settings, debug)
+    return _run(settings, debug, privileged)
 
 
-def _run(settings: list[str], debug: str) -> int:
+def _run(settings: list[str], debug: str, privileged: bool) -> int:
     from .limits import SettingError, read_limits
     from .start import run
 
@@ -90,7 +94,7 @@ def _run(settings: list[str], debug: str) -> int:
         limits = read_limits(settings, os.environ)
     except SettingError as error:
         raise UsageError(str(error)) from None
-    return run(limits, frozenset(filter(None, debug.split(","))), GENERATION)
+    return run(limits, frozenset(filter(None, debug.split(","))), GENERATION, privileged=privileged)
 
 
 def _packages() -> int:

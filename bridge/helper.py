@@ -168,7 +168,8 @@ class Helper:
 
     @property
     def idle(self) -> bool:
-        return self.state == READY and not self.channels
+        """Whether it may be stopped to make room."""
+        return self.state == READY and not self.channels and self._attendant is None
 
     @property
     def queued(self) -> int:

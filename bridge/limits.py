@@ -37,6 +37,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     stderr_line_bytes: int = 2_048
     manifest_bytes: int = 1 << 20
     depth: int = 8
+    stderr_seconds: float = 2.0
 
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -65,6 +66,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "stderr_line_bytes": "how much of a helper's line of stderr is logged",
     "manifest_bytes": "largest manifest or override file read",
     "depth": "bridges that may start one another in a chain",
+    "stderr_seconds": "how long a privileged bridge waits for the stderr that it has asked for",
 }
 
 VARIABLE_PREFIX: Final = "SPANBRIDGE_"

@@ -13,7 +13,7 @@ from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
 from .context import Context
 from .front import Front
-from .helper import ENDING, GONE, QUEUED, Board, Helper, Key
+from .helper import ENDING, GONE, QUEUED, Attendant, Board, Helper, Key
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
 RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
@@ -81,6 +81,18 @@ class Pool:
         self._serving[key] = helper
         self.alive.add(helper)
         self._tasks.start_soon(self._run, helper, victim)
+        return helper
+
+    def start_apart(self, rule: Rule, key: Key, board: Board, attendant: Attendant) -> Helper:
+        """Start a privileged helper, which serves no open but those that ask for it. Raises Problem."""
+        if self._occupied(self.alive) >= self._limits.helpers:
+            self._log.warning("limit", name="helpers", value=self._limits.helpers, rule=rule.name)
+            message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
+            raise Problem(INTERNAL_ERROR, message)
+        environ = self._environ_for(rule, key[1])
+        helper = Helper(self._context, self._front, board, rule, key, environ, attendant)
+        self.alive.add(helper)
+        self._tasks.start_soon(self._run, helper, None)
         return helper
 
     async def _run(self, helper: Helper, victim: Helper | None) -> None:

@@ -25,6 +25,7 @@ from .limits import Limits
 from .link import Flusher, PipeBudget
 from .log import Log
 from .poller import Poller
+from .superuser import Superuser
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 _RELOAD: Final = signal.SIGUSR1
@@ -34,17 +35,29 @@ class Session:
     """Serves the front end on two descriptors. `run` is its whole life."""
 
     def __init__(
-        self, *, load: Callable[[], Catalog], limits: Limits, log: Log, environ: Mapping[str, str], depth: int
+        self,
+        *,
+        load: Callable[[], Catalog],
+        limits: Limits,
+        log: Log,
+        environ: Mapping[str, str],
+        depth: int,
+        root: bool,
+        user: str,
     ) -> None:
+        """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of."""
         self._load = load
         self._limits = limits
         self._log = log
         self._environ = environ
         self._depth = depth
+        self._root = root
+        self._user = user
         self._status = 0
         self._over = anyio.Event()
         self._channels: Channels
         self._front: Front
+        self._superuser: Superuser
         self._splitter: Splitter[Sink]
         self._services: Services
         self._catalog: Catalog
@@ -71,6 +84,17 @@ class Session:
             self._services = services
             channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth)
             self._channels = channels
+            services.superuser = channels.superuser = self._superuser = Superuser(
+                context,
+                self._front,
+                channels,
+                channels.pool,
+                tasks,
+                self._environ,
+                catalog.privileged,
+                root=self._root,
+                user=self._user,
+            )
             self._splitter = Splitter(
                 channels.routes,
                 frame_bytes=limits.frame_bytes,
@@ -121,6 +145,7 @@ class Session:
         link = self._front.link
         link.close_in()
         self._channels.disconnect()
+        self._superuser.end()
         helpers = list(self._channels.pool.alive)
         for helper in helpers:
             helper.finish_input()
@@ -153,6 +178,7 @@ class Session:
         for defect in catalog.defects:
             self._log.warning("manifest", defect=str(defect))
         self._channels.use_rules(catalog.rules)
+        self._superuser.use_rules(catalog.privileged)
         for tell in self._services.on_reload:
             tell()
 
@@ -197,6 +223,8 @@ class Session:
             self._init(message)
         elif command == "ping":
             self._front.put(frame_of({**message, "command": "pong"}))
+        elif command == "authorize":
+            self._superuser.heed_authorize(message)
         elif command == "kill":
             self._kill(message)
         else:
@@ -210,6 +238,7 @@ class Session:
             raise Problem(PROTOCOL_ERROR, f'"host" of init: expected a name, found {host!r}')
         if self._channels.host is None:
             self._channels.host = host
+        self._superuser.heed_init(message.get("superuser"))
 
     def _kill(self, message: dict[str, Any]) -> None:
         for name in ("group", "host"):

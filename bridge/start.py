@@ -6,8 +6,9 @@ milliseconds earlier, and answers while the rest of the start goes on.
 
 import os
 import signal
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from manifests.load import load as load_catalog
@@ -17,6 +18,8 @@ from protocol.problems import INTERNAL_ERROR
 
 from .limits import Limits
 from .log import Log, journal_on_stderr
+
+NO_PACKAGES: Final = Catalog(packages=(), rules=(), privileged=(), defects=(), hidden=())
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -31,8 +34,11 @@ def askpass() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "spanbridge-askpass")
 
 
-def run(limits: Limits, debug: frozenset[str], generation: str) -> int:
-    """Serve the front end on descriptors 0 and 1; the exit status."""
+def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: bool = False) -> int:
+    """Serve the front end on descriptors 0 and 1; the exit status.
+
+    `privileged`: the front end is another bridge, and this one has privileges for it, and no packages of its own.
+    """
     environ = dict(os.environ)
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     for number in _ENDS:
@@ -48,7 +54,13 @@ def run(limits: Limits, debug: frozenset[str], generation: str) -> int:
         log.error("limit", name="depth", value=limits.depth, rule=rule)
         os.write(1, control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
         return 1
-    catalog = load(environ, generation, limits.manifest_bytes)
+    if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds):
+        return 0
+
+    def read_catalog() -> Catalog:
+        return NO_PACKAGES if privileged else load(environ, generation, limits.manifest_bytes)
+
+    catalog = read_catalog()
     greeting = control("init", version=VERSION, packages={package.name: None for package in catalog.packages})
     try:
         os.write(1, greeting)
@@ -57,10 +69,40 @@ def run(limits: Limits, debug: frozenset[str], generation: str) -> int:
         return 0
     for defect in catalog.defects:
         log.warning("manifest", defect=str(defect))
-    return _serve(catalog, limits, log, environ, generation, depth)
+    root = privileged or os.geteuid() == 0
+    return _serve(catalog, read_catalog, limits, log, environ, depth, root)
 
 
-def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str], generation: str, depth: int) -> int:
+def take_stderr(seconds: float) -> bool:
+    """Ask the bridge on the socket 0 for its stderr, and make it ours (docs/superuser.md, "Passwords").
+
+    Until then our stderr leads to whoever waits for the start. Without an answer in time it stays; False: end of file.
+    """
+    import select
+    import socket
+
+    os.write(1, control("send-stderr"))
+    with socket.socket(fileno=os.dup(0)) as sock:
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            return True
+        data, fds, _, _ = socket.recv_fds(sock, 1, 1)
+    for fd in fds:
+        os.dup2(fd, 2)
+        os.close(fd)
+    return bool(data)
+
+
+def _serve(
+    catalog: Catalog,
+    read_catalog: Callable[[], Catalog],
+    limits: Limits,
+    log: Log,
+    environ: Mapping[str, str],
+    depth: int,
+    root: bool,
+) -> int:
     import asyncio
 
     import anyio
@@ -73,11 +115,13 @@ def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str
 
     async def main() -> int:
         session = Session(
-            load=lambda: load(environ, generation, limits.manifest_bytes),
+            load=read_catalog,
             limits=limits,
             log=log,
             environ=environ,
             depth=depth,
+            root=root,
+            user=_user(),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
         descriptors = [os.dup(fd) for fd in (0, 1)]
@@ -95,6 +139,15 @@ def _serve(catalog: Catalog, limits: Limits, log: Log, environ: Mapping[str, str
 def _end_at_once(number: int, frame: object) -> NoReturn:
     """Nothing was started yet that would have to be ended."""
     os._exit(0)
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # an id without a name
+        return str(os.getuid())
 
 
 def _depth(environ: Mapping[str, str]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from anyio.abc import TaskGroup
 
@@ -12,6 +12,9 @@ from protocol.frames import Buffer, Span, encode
 from protocol.problems import Problem
 
 from ..context import Context
+
+if TYPE_CHECKING:
+    from ..superuser import Superuser
 
 Made = TypeVar("Made")
 
@@ -44,6 +47,7 @@ class Services:
         self.reload = reload
         self.front_drained = front_drained
         self.end_session = end_session
+        self.superuser: Superuser  # set by the session
         self.on_reload: list[Callable[[], None]] = []
         self._made: dict[Callable[..., Any], Any] = {}
 

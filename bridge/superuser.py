@@ -1,0 +1,388 @@
+"""Privileged bridges: which there are, starting and stopping one, its questions, and the opens that ask for it
+(docs/superuser.md).
+
+    none      -> starting    `start`, or `init` of the front end
+    starting  -> running     the helper's `init` has come
+    starting  -> none        it failed, or `stop`; after `init` with "any" the next one is tried first
+    running   -> none        it ended, or `stop`
+
+At most one helper runs. Passwords are handed on and not kept.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from manifests.model import Rule
+from manifests.template import compile_rule, expand
+from protocol.control import control
+from protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, TERMINATED, Problem
+
+from .context import Context
+from .front import Front
+from .helper import Board, Helper
+from .opening import Opening
+from .pool import Pool
+
+NONE: Final = "none"
+INIT: Final = "init"
+ROOT: Final = "root"
+ANY: Final = "any"
+
+_ASKPASS_SECONDS: Final = 5.0  # for `sudo --help`
+
+
+class SuperuserError(Exception):
+    """A call of the front end that cannot be done; the text says why, in the helper's own words where it has any."""
+
+
+class Cancelled(SuperuserError):
+    """The start was stopped."""
+
+
+class _Attempt:
+    """One helper that is coming up."""
+
+    __slots__ = ("error", "helper", "ident", "over", "questions", "stopped")
+
+    def __init__(self, ident: str) -> None:
+        self.ident = ident
+        self.helper: Helper | None = None
+        self.over = anyio.Event()
+        self.error: str | None = None
+        self.stopped = False
+        self.questions = 0
+
+
+class Superuser:
+    """The privileged side of one session. `root`: the bridge has all privileges itself; there is nothing to gain.
+
+    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error)` when the
+    user is to be asked: `answer` is due.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        board: "Outcomes",
+        pool: Pool,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        rules: Iterable[Rule],
+        *,
+        root: bool,
+        user: str,
+    ) -> None:
+        self.current = ROOT if root else NONE
+        self.on_change: Callable[[], None] = _nothing
+        self.on_prompt: Callable[[str, str, str], None] = _no_prompt
+        self._log = context.log
+        self._limits = context.limits
+        self._front = front
+        self._board = board
+        self._pool = pool
+        self._tasks = tasks
+        self._environ = environ
+        self._rules = tuple(rules)
+        self._offered: dict[str, Rule] | None = None
+        self._user = user
+        self._helper: Helper | None = None  # the one that runs
+        self._attempt: _Attempt | None = None  # the one that is coming up
+        self._from_init = False  # whether the front end's `init` is being acted on
+        self._waiting: dict[bytes, Opening] = {}  # opens that wait for the outcome
+        self._waiting_bytes = 0
+        self._question: tuple[Helper, dict[str, Any]] | None = None  # the one that is open
+        self._cookie: str | None = None  # under which it was passed on to the front end
+        self._cookies = 0
+
+    # What there is
+
+    @property
+    def offered(self) -> Mapping[str, Rule]:
+        """The rules that can be started, by id, in order. Looked up when first asked for: `sudo` is run for it."""
+        if self._offered is None:
+            self._offered = {}
+            for rule in self._rules:
+                ident = rule.label or rule.spawn[0].rpartition("/")[2]
+                if ident in self._offered:
+                    self._log.warning("privileged-twice", label=ident, left_out=rule.source)
+                elif self._usable(rule):
+                    self._offered[ident] = rule
+        return self._offered
+
+    def _usable(self, rule: Rule) -> bool:
+        program = shutil.which(rule.spawn[0], path=self._environ.get("PATH"))
+        if program is None:
+            self._log.debug("superuser", "not-found", rule=rule.name, program=rule.spawn[0])
+            return False
+        if program.rpartition("/")[2] != "sudo":
+            return True
+        try:
+            told = subprocess.run(
+                [program, "--help"],
+                capture_output=True,
+                timeout=_ASKPASS_SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return b"askpass" in told.stdout + told.stderr
+
+    def use_rules(self, rules: Iterable[Rule]) -> None:
+        """From now on these are offered; a helper whose rule is gone is stopped."""
+        self._rules = tuple(rules)
+        self._offered = None
+        kept = {rule.identity for rule in self._rules}
+        for helper in (self._helper, self._attempt.helper if self._attempt else None):
+            if helper is not None and helper.key[0] not in kept:
+                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"))
+        self.on_change()
+
+    # Start and stop
+
+    async def start(self, ident: str) -> None:
+        """Start one, and return once it runs. Raises SuperuserError."""
+        self._check_free()
+        rule = self.offered.get(ident)
+        if rule is None:
+            known = ", ".join(self.offered) or "none"
+            raise SuperuserError(f"no privileged bridge {ident!r}; there are: {known}")
+        attempt = self._begin(ident, rule)
+        try:
+            await attempt.over.wait()
+        finally:
+            self._settle()
+        if attempt.stopped:
+            raise Cancelled("the start was stopped")
+        if attempt.error is not None:
+            raise SuperuserError(attempt.error)
+
+    def _check_free(self) -> None:
+        if self.current == ROOT:
+            raise SuperuserError("this bridge runs as root already")
+        if self._attempt is not None or self._from_init:
+            raise SuperuserError("a privileged bridge is being started already")
+        if self._helper is not None:
+            raise SuperuserError(f"the privileged bridge {self.current!r} runs already")
+
+    def heed_init(self, wanted: Any) -> None:
+        """Act on `superuser` of the front end's `init`: {"id": ...} starts one, anything else means none."""
+        ident = wanted.get("id") if isinstance(wanted, dict) else None
+        if isinstance(ident, str):
+            if self._attempt is None and self._helper is None and self.current != ROOT and not self._from_init:
+                self._from_init = True
+                self._set_current(INIT)
+                self._tasks.start_soon(self._start_from_init, ident)
+            else:
+                self._front.put(control("superuser-init-done"))
+
+    async def _start_from_init(self, wanted: str) -> None:
+        try:
+            for ident, rule in self._chosen(wanted).items():
+                attempt = self._begin(ident, rule)
+                await attempt.over.wait()
+                if attempt.stopped or attempt.error is None:
+                    break
+                self._log.info("superuser-failed", id=ident, why=attempt.error)
+        finally:
+            self._from_init = False
+            if self._helper is None:
+                self._set_current(NONE)
+            self._settle()
+            self._front.put(control("superuser-init-done"))
+
+    def _chosen(self, wanted: str) -> dict[str, Rule]:
+        offered = dict(self.offered)
+        if wanted != ANY:
+            return {wanted: offered[wanted]} if wanted in offered else {}
+        labelled = {ident: rule for ident, rule in offered.items() if rule.label is not None}
+        return labelled or offered
+
+    def _begin(self, ident: str, rule: Rule) -> _Attempt:
+        attempt = self._attempt = _Attempt(ident)
+        key = (rule.identity, expand(compile_rule(rule), {}))
+        try:
+            attempt.helper = self._pool.start_apart(rule, key, _Watch(self, self._board), self)
+        except Problem as problem:
+            attempt.error = problem.message
+            self._attempt = None
+            attempt.over.set()
+        return attempt
+
+    def stop(self) -> None:
+        """End the one that runs or is coming up, at once. Raises SuperuserError if there is none."""
+        helper = self._helper
+        if self._attempt is not None:
+            self._attempt.stopped = True
+            helper = self._attempt.helper
+        if helper is None:
+            raise SuperuserError("no privileged bridge runs")
+        helper.end(Problem(TERMINATED, "stopped"))
+
+    def end(self) -> None:
+        """The session is over."""
+        if self._attempt is not None and self._attempt.helper is not None:
+            self._attempt.stopped = True
+            self._attempt.helper.end(Problem(TERMINATED, "the session has ended"))
+
+    def ready(self, helper: Helper) -> None:
+        """The one that was coming up has sent its `init`."""
+        attempt = self._attempt
+        if attempt is not None:
+            self._attempt = None
+            self._helper = helper
+            self._set_current(attempt.ident)
+            attempt.over.set()
+            self._settle()
+
+    def ended(self, helper: Helper, problem: Problem) -> None:
+        """The one that runs, or was coming up, takes nothing more."""
+        if self._question is not None and self._question[0] is helper:
+            self._question = self._cookie = None
+        attempt = self._attempt
+        if attempt is not None and attempt.helper in (helper, None):
+            self._attempt = None
+            attempt.error = helper.take_stderr() or problem.message or problem.code
+            attempt.over.set()
+        elif self._helper is helper:
+            self._helper = None
+            self._set_current(NONE)
+
+    def _set_current(self, current: str) -> None:
+        if self.current != current:
+            self.current = current
+            self._log.info("superuser", current=current)
+            self.on_change()
+
+    # Questions
+
+    def asked(self, helper: Helper, question: dict[str, Any]) -> None:
+        """A privileged helper wants a password. Not kept: what comes is handed on."""
+        attempt = self._attempt
+        if self._question is not None:  # one at a time
+            helper.answer(question, "")
+            return
+        if self._from_init:
+            if attempt is None or attempt.questions:
+                helper.answer(question, "")
+                return
+            attempt.questions += 1
+            self._cookies += 1
+            self._cookie = f"superuser-{self._cookies}"
+            self._question = (helper, question)
+            challenge = "plain1:" + self._user.encode().hex()
+            self._front.put(control("authorize", cookie=self._cookie, challenge=challenge))
+            return
+        said = helper.take_stderr()
+        first = attempt is None or not attempt.questions
+        if attempt is not None:
+            attempt.questions += 1
+        self._question = (helper, question)
+        prompt = question.get("prompt")
+        # Before the first question it is a greeting (sudo's lecture), after it the reason for asking again.
+        self.on_prompt(said if first else "", prompt if isinstance(prompt, str) else "", "" if first else said)
+
+    def answer(self, response: str) -> None:
+        """The answer to the open prompt. Raises SuperuserError where there is none."""
+        if self._question is None or self._cookie is not None:
+            raise SuperuserError("no question is open")
+        (helper, question), self._question = self._question, None
+        helper.answer(question, response)
+
+    def heed_authorize(self, message: dict[str, Any]) -> None:
+        """The front end's `authorize`: an answer to what was passed on to it; dropped where it answers nothing."""
+        response = message.get("response")
+        if self._question is not None and self._cookie is not None and message.get("cookie") == self._cookie:
+            (helper, question), self._question, self._cookie = self._question, None, None
+            helper.answer(question, response if isinstance(response, str) else "")
+
+    # Opens
+
+    def claims(self, opening: Opening) -> Helper | bool:
+        """Who is to have an open, for its `superuser` member: the helper that runs; True: it waits here, for the
+        outcome; False: it goes on as if it had not asked. Raises Problem (`access-denied`)."""
+        wanted = opening.message.get("superuser")
+        if wanted is None or wanted is False or self.current == ROOT:
+            return False
+        if wanted is not True and wanted not in ("require", "try"):
+            raise Problem(
+                PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {wanted!r}'
+            )
+        if self._helper is not None:
+            return self._helper
+        if self._attempt is not None or self._from_init:
+            self._waiting[opening.ident] = opening
+            self._count(opening.size)
+            return True
+        if wanted == "try":
+            return False
+        raise Problem(ACCESS_DENIED, "administrative access was asked for, and no privileged bridge runs")
+
+    def keep(self, opening: Opening, command: str | None, span: Any) -> None:
+        """More has come for an open that waits (channels.Keeper)."""
+        self._count(opening.add(command, span))
+
+    def forget(self, opening: Opening) -> None:
+        """An open that waits was closed (channels.Keeper)."""
+        del self._waiting[opening.ident]
+        self._count(-opening.size)
+
+    def _count(self, size: int) -> None:
+        self._waiting_bytes += size
+        if self._waiting_bytes > self._limits.helper_queue_bytes:
+            self._front.block(self)
+        else:
+            self._front.unblock(self)
+
+    def _settle(self) -> None:
+        """The outcome is there: what waited for it goes on."""
+        if self._attempt is not None or (self._from_init and self._helper is None):
+            return
+        waiting, self._waiting = self._waiting, {}
+        for opening in waiting.values():
+            self._count(-opening.size)
+        for opening in waiting.values():
+            self._board.outcome(opening)
+
+
+class Outcomes(Board, Protocol):
+    """The table of channels, as the superuser sees it."""
+
+    def outcome(self, opening: Opening) -> None:
+        """An open that waited may be routed anew."""
+
+
+class _Watch:
+    """The table of channels as a privileged helper sees it: what becomes of it is told to the superuser too."""
+
+    def __init__(self, superuser: Superuser, board: Board) -> None:
+        self._superuser = superuser
+        self._board = board
+        self.init_for = board.init_for
+        self.adopted = board.adopted
+        self.closed = board.closed
+        self.close_answered = board.close_answered
+
+    def ready(self, helper: Helper) -> None:
+        self._superuser.ready(helper)
+
+    def idle(self, helper: Helper) -> None:
+        """It stays until it is stopped."""
+
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
+        self._board.ended(helper, problem, waiting, failed=False)
+        self._superuser.ended(helper, problem)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _no_prompt(message: str, prompt: str, error: str) -> None:
+    pass
