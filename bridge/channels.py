@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from anyio.abc import TaskGroup
 
 from manifests.model import Rule
-from manifests.template import ExpansionError, Recipe, compile_rule, expand
+from manifests.template import ExpansionError, expand
 from protocol.control import VERSION, close, control, frame_of
 from protocol.frames import Span
 from protocol.problems import (
@@ -25,7 +25,7 @@ from protocol.problems import (
 
 from .context import Context
 from .front import Front
-from .helper import Helper, Key, Refusal
+from .helper import Helper, Refusal
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
@@ -97,8 +97,6 @@ class Channels:
         self._front = front
         self._services = services
         self._router = Router(rules)
-        # id(rule) -> its identity and recipe; the rules live as long as the router that holds them
-        self._recipes: dict[int, tuple[bytes, Recipe]] = {}
         # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
@@ -107,7 +105,6 @@ class Channels:
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """From now on these rules serve; helpers of rules that are gone are stopped."""
         self._router = Router(rules)
-        self._recipes.clear()
         self.pool.retain(rules)
 
     # Opens
@@ -135,7 +132,7 @@ class Channels:
         if forwarded is not message:
             frame = frame_of(forwarded)
         self._describe(ident, matched)
-        self._route(Opening(ident, frame, matched, self._router.candidates(matched)))
+        self._route(Opening(ident, frame, matched, self._router))
 
     def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
         group, host = message.get("group"), message.get("host")
@@ -165,9 +162,12 @@ class Channels:
 
     def _advance(self, opening: Opening) -> None:
         """Offer an open to the next rule that matches, at last to the internal handlers."""
-        for rule in opening.rules:
+        router, message = opening.router, opening.message
+        while (position := router.find(message, opening.tried)) >= 0:
+            opening.tried = position
+            rule, identity, recipe = router.plan(position)
             try:
-                helper = self.pool.get(rule, self._expand(rule, opening.message))
+                helper = self.pool.get(rule, (identity, expand(recipe, message)))
             except Resting as resting:
                 if rule.problem is not None:
                     self._refuse(opening, Problem(rule.problem, str(resting)))
@@ -183,12 +183,6 @@ class Channels:
                 self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper)
                 return
         self._serve(opening)
-
-    def _expand(self, rule: Rule, message: dict[str, Any]) -> Key:
-        recipe = self._recipes.get(id(rule))
-        if recipe is None:
-            recipe = self._recipes[id(rule)] = (rule.identity, compile_rule(rule))
-        return recipe[0], expand(recipe[1], message)
 
     def _serve(self, opening: Opening) -> None:
         """No rule will have it: the internal handlers by payload, or nobody."""
@@ -316,7 +310,7 @@ class Channels:
             self._front.put(close(ident.decode(), problem.code, problem.message))
         for opening in waiting:
             if not failed:  # it was held back for the close of its id: it may start a new one
-                opening.rules = self._router.candidates(opening.message)
+                opening.router, opening.tried = self._router, -1
                 self._route(opening)
             elif isinstance(problem, Refusal):
                 self._refuse(opening, problem)

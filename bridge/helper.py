@@ -514,6 +514,11 @@ class Helper:
         if self.state == ENDING:
             return
         put = self._front.put
+        lone = self._splitter.lone(chunk)
+        if lone is not None:
+            if lone is FORWARD:
+                put(chunk)
+            return
         try:
             for route, span in self._splitter.feed(chunk):
                 if route is FORWARD:

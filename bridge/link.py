@@ -210,8 +210,10 @@ class Link:
         self._flusher.begin()
         try:
             if chunk:
-                self.received += len(chunk)
-                self._adapt(len(chunk))
+                found = len(chunk)
+                self.received += found
+                if found == self._size or self._size > _PIPE_BYTES:
+                    self._adapt(found)
                 self.on_chunk(chunk)
             else:
                 self.close_in()
@@ -271,14 +273,14 @@ class Link:
 
     def flush(self) -> None:
         self._dirty = False
-        if self._queue and not self._blocked:
+        if not self._blocked:
             self._write()
         if self._blocked:
             self._unpin()
+            if self.queued > self.high_water and not self.full:
+                self.full = True
+                self.on_full()
         self._new = 0
-        if self.queued > self.high_water and not self.full:
-            self.full = True
-            self.on_full()
 
     def _writable(self) -> None:
         self._flusher.begin()

@@ -77,16 +77,16 @@ class Poller(selectors.EpollSelector):
                     )
                     ready.append((key, found & key.events))
                 continue
-            if event & _WRITE and callbacks[1] is not None:
-                _call(callbacks[1])
-            # The first may have closed the descriptor, or stopped watching it.
-            if event & _READ and callbacks[0] is not None and watched.get(fd) is callbacks:
-                _call(callbacks[0])
+            reader, writer = callbacks
+            try:
+                if event & _WRITE and writer is not None:
+                    writer()
+                    # It may have closed the descriptor, or stopped reading it.
+                    if reader is not None and (watched.get(fd) is not callbacks or callbacks[0] is not reader):
+                        continue
+                if event & _READ and reader is not None:
+                    reader()
+            except Exception as error:  # noqa: BLE001 - there is no caller that could handle it
+                details = {"message": "in a callback of a link", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(details)
         return ready
-
-
-def _call(callback: Callback) -> None:
-    try:
-        callback()
-    except Exception as error:  # noqa: BLE001 - a callback has no caller that could handle it
-        asyncio.get_running_loop().call_exception_handler({"message": f"in {callback!r}", "exception": error})

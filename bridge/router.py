@@ -1,24 +1,42 @@
 """Who serves an open: a decision, no I/O and no process (docs/protocol.md, "Who serves an open")."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from manifests.match import RuleIndex
 from manifests.model import Rule
+from manifests.template import Recipe, compile_rule
 from protocol.problems import PROTOCOL_ERROR, Problem
+
+
+class Plan(NamedTuple):
+    """One rule, made ready when it is first needed: with ten thousand rules most never are."""
+
+    rule: Rule
+    identity: bytes
+    recipe: Recipe
 
 
 class Router:
     """The rules in force."""
 
-    __slots__ = ("_index",)
+    __slots__ = ("_index", "_plans")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._index = RuleIndex(rules)
+        self._plans: dict[int, Plan] = {}
 
-    def candidates(self, message: dict[str, Any]) -> Iterator[Rule]:
-        """The rules that match a normalised open, in the order in which they are to be tried."""
-        return self._index.candidates(message)
+    def find(self, message: dict[str, Any], after: int = -1) -> int:
+        """The position of the next rule to try for a normalised open, behind the one at `after`; -1: there is none."""
+        return self._index.find(message, after)
+
+    def plan(self, position: int) -> Plan:
+        """What is known of the rule at `position`."""
+        plan = self._plans.get(position)
+        if plan is None:
+            rule = self._index.rule(position)
+            plan = self._plans[position] = Plan(rule, rule.identity, compile_rule(rule))
+        return plan
 
 
 def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -54,6 +54,7 @@ class Session:
         self._root = root
         self._user = user
         self._status = 0
+        self._ending = False
         self._over = anyio.Event()
         self._channels: Channels
         self._front: Front
@@ -113,6 +114,7 @@ class Session:
     def _end(self, why: str) -> None:
         if not self._over.is_set():
             self._log.info("session-ends", why=why)
+            self._ending = True
             self._over.set()
 
     def _fail(self, code: str, message: str) -> None:
@@ -121,6 +123,7 @@ class Session:
             self._log.error("session-failed", problem=code, message=message)
             self._front.put(control("init", version=VERSION, problem=code, message=message))
             self._status = 1
+            self._ending = True
             self._over.set()
 
     def _unforeseen(self, loop: asyncio.AbstractEventLoop, details: dict[str, object]) -> None:
@@ -185,6 +188,10 @@ class Session:
     # From the front end
 
     def _chunk(self, chunk: bytes) -> None:
+        lone = self._splitter.lone(chunk)
+        if lone is not None:
+            lone.put(chunk)
+            return
         try:
             for sink, span in self._splitter.feed(chunk):
                 if sink is CONTROL:
@@ -193,7 +200,7 @@ class Session:
                     self._unrouted(span)  # type: ignore[arg-type]
                 else:
                     sink.put(span)  # type: ignore[union-attr]
-                if self._over.is_set():
+                if self._ending:
                     return
         except FrameError as error:
             self._fail(PROTOCOL_ERROR, str(error))

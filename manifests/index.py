@@ -57,14 +57,31 @@ class RuleIndex:
 
         An open with `host` is for another host: the caller removes it when it names this one.
         """
+        position = self.find(open_message)
+        while position >= 0:
+            yield self._rules[position]
+            position = self.find(open_message, position)
+
+    def find(self, open_message: Mapping[str, Any], after: int = -1) -> int:
+        """The position of the first rule behind position `after` that takes this open; -1: there is none.
+
+        As `candidates`, for a caller who wants one rule, nearly always the first.
+        """
         shelves = self._elsewhere if HOST in open_message else self._here
         buckets = shelves.buckets(open_message)
         for position in buckets[0] if len(buckets) == 1 else _merged(buckets):
+            if position <= after:
+                continue
             for member, test in self._tests[position]:
                 if member not in open_message or (test is not None and not test(open_message[member])):
                     break
             else:
-                yield self._rules[position]
+                return position
+        return -1
+
+    def rule(self, position: int) -> Rule:
+        """The rule that `find` found."""
+        return self._rules[position]
 
 
 class _Shelf:

@@ -111,6 +111,8 @@ Maker = Callable[[Port, dict[str, Any], Services], Internal]
 PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "null": ("null", "Null"),
     "echo": ("echo", "Echo"),
+    "http-stream1": ("http_packages", "http_stream"),
+    "http-stream2": ("http_packages", "http_stream"),
 }
 
 

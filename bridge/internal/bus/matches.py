@@ -1,0 +1,79 @@
+"""What a channel has asked to be told of."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from .values import is_below
+
+
+class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signals that are to be passed on: all that is given must fit, what is None does not matter.
+
+    `path_namespace`: the path is this one or below it. `arg0`: the first argument is this string.
+    """
+
+    path: str | None = None
+    path_namespace: str | None = None
+    interface: str | None = None
+    member: str | None = None
+    arg0: str | None = None
+
+    def fits(self, path: str, interface: str, member: str, arg0: Any = None) -> bool:
+        if self.member not in (None, member) or self.arg0 not in (None, arg0):
+            return False
+        return _covers(self, path, interface)
+
+
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Objects whose properties are to be told of, alike."""
+
+    path: str | None = None
+    path_namespace: str | None = None
+    interface: str | None = None
+
+    def fits(self, path: str, interface: str) -> bool:
+        return _covers(self, path, interface)
+
+
+def _covers(asked: Match | Watch, path: str, interface: str) -> bool:
+    return (
+        asked.path in (None, path)
+        and asked.interface in (None, interface)
+        and (asked.path_namespace is None or is_below(path, asked.path_namespace))
+    )
+
+
+Asked = TypeVar("Asked", Match, Watch)
+
+
+class Full(Exception):
+    """As many different ones as there may be."""
+
+
+class Counted(Generic[Asked]):
+    """What was asked for and not taken back as often. At most `limit` different ones."""
+
+    __slots__ = ("_counts", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._counts: Counter[Asked] = Counter()
+        self._limit = limit
+
+    def add(self, asked: Asked) -> None:
+        """Raises Full."""
+        if asked not in self._counts and len(self._counts) >= self._limit:
+            raise Full
+        self._counts[asked] += 1
+
+    def remove(self, asked: Asked) -> None:
+        """Harmless where it was not asked for."""
+        if self._counts[asked] <= 1:
+            del self._counts[asked]
+        else:
+            self._counts[asked] -= 1
+
+    def __iter__(self) -> Iterator[Asked]:
+        return iter(self._counts)
