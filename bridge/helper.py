@@ -515,12 +515,8 @@ class Helper:
             return
         put = self._front.put
         lone = self._splitter.lone(chunk)
-        if lone is not None:
-            if lone is FORWARD:
-                put(chunk)
-            return
         try:
-            for route, span in self._splitter.feed(chunk):
+            for route, span in self._splitter.feed(chunk) if lone is None else ((lone, chunk),):
                 if route is FORWARD:
                     put(span)
                 elif route is CONTROL:

@@ -315,6 +315,10 @@ class Link:
                 self._break(error.strerror or str(error))
                 return
             self.sent += done
+            if done == self.queued:
+                queue.clear()
+                self.queued = 0
+                break
             self._take(done)
             if done < asked:
                 if self._may_enlarge_out and done >= 32_768:

@@ -189,11 +189,8 @@ class Session:
 
     def _chunk(self, chunk: bytes) -> None:
         lone = self._splitter.lone(chunk)
-        if lone is not None:
-            lone.put(chunk)
-            return
         try:
-            for sink, span in self._splitter.feed(chunk):
+            for sink, span in self._splitter.feed(chunk) if lone is None else ((lone, chunk),):
                 if sink is CONTROL:
                     self._control(span)  # type: ignore[arg-type]
                 elif sink is UNROUTED:

@@ -143,21 +143,26 @@ class Splitter(Generic[Route]):
         """Bytes held of a frame that is not whole; 0 between two frames."""
         return len(self._head) + sum(map(len, self._pieces))
 
-    def lone(self, chunk: bytes) -> Route | None:
-        """The route of a chunk that is one whole data frame, None where it is anything else.
+    def lone(self, chunk: bytes) -> Route | Mark | None:
+        """Where a chunk goes that is one whole frame with a route, `CONTROL` for a control frame; None for any other.
 
-        A chunk that it gives a route for is done with; any other must be fed. For the front end that sends small
-        frames one at a time: a quarter of what `feed` takes to begin and end.
+        What it gives None for must be fed, anything else is done with. It is for those who send one small frame at a
+        time: a quarter of what `feed` takes to begin and end.
         """
         if self._need or self._head:
             return None
         body = chunk.find(b"\n", 0, LENGTH_DIGITS + 1) + 1
-        if body + self._sizes.get(chunk[:body], 0) != len(chunk):
+        size = len(chunk)
+        if body + self._sizes.get(chunk[:body], 0) != size:
             return None
         cut = chunk.find(b"\n", body)
-        route = self.routes.get(chunk[body:cut]) if cut > 0 else None
+        if cut > body:
+            route: Route | Mark | None = self.routes.get(chunk[body:cut])
+        else:
+            route = CONTROL if cut == body and size <= self._control_bytes else None
         if route is not None:
-            self._seen += len(chunk)
+            self.offset = self._seen
+            self._seen += size
         return route
 
     def feed(self, chunk: bytes) -> Iterator[tuple[Route | Mark, Span]]:

@@ -12,6 +12,7 @@ PROTOCOL_ERROR: Final = "protocol-error"
 TERMINATED: Final = "terminated"
 TIMEOUT: Final = "timeout"
 DISCONNECTED: Final = "disconnected"
+TOO_LARGE: Final = "too-large"
 
 
 class Problem(Exception):
