@@ -25,7 +25,7 @@ from protocol.problems import (
 
 from .context import Context
 from .front import Front
-from .helper import Helper, Refusal
+from .helper import DISMISSED, FAILED, SERVED, End, Helper, Refusal
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
@@ -188,7 +188,8 @@ class Channels:
         """No rule will have it: the internal handlers by payload, or nobody."""
         message, tried = opening.message, "; ".join(opening.failures) or "no rule matches"
         if "host" in message:
-            self._refuse(opening, Problem(NO_HOST, f"nobody serves host {message['host']!r}: {tried}"))
+            code = NOT_SUPPORTED if opening.failures else NO_HOST
+            self._refuse(opening, Problem(code, f"nobody serves host {message['host']!r}: {tried}"))
             return
         payload = message.get("payload")
         found = base.find(payload)
@@ -301,15 +302,17 @@ class Channels:
         if ident not in self.routes:
             self._front.put(frame)
 
-    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
-        self.pool.ended(helper, failed=failed)
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
+        self.pool.ended(helper, failed=end == FAILED)
         if self._ending:
             return
         for ident in [ident for ident, sink in self.routes.items() if sink is helper]:
             self._forget(ident)
             self._front.put(close(ident.decode(), problem.code, problem.message))
         for opening in waiting:
-            if not failed:  # it was held back for the close of its id: it may start a new one
+            if end == DISMISSED:
+                self._refuse(opening, problem)
+            elif end == SERVED:  # it was held back for the close of its id: it may start a new one
                 opening.router, opening.tried = self._router, -1
                 self._route(opening)
             elif isinstance(problem, Refusal):
@@ -318,4 +321,6 @@ class Channels:
                 self._refuse(opening, Problem(helper.rule.problem, problem.message))
             else:
                 opening.failures.append(problem.message)
+                if opening.router is not self._router:  # there was a reload meanwhile
+                    opening.router, opening.tried = self._router, self._router.position(helper.key[0])
                 self._advance(opening)

@@ -43,6 +43,7 @@ class Front:
             on_end=on_end,
             on_broken=on_broken,
         )
+        self._said_all = False
         self._log = context.log
         self._limits = context.limits
         self._blockers: set[object] = set()
@@ -54,11 +55,17 @@ class Front:
 
     def put(self, data: Span) -> None:
         """Whole frames for the front end."""
-        self.link.put(data)
+        if not self._said_all:
+            self.link.put(data)
+
+    def put_last(self, data: Span) -> None:
+        """The last word: whatever comes after it is dropped."""
+        self.put(data)
+        self._said_all = True
 
     def ready(self, go_on: Callable[[], None]) -> bool:
         """Whether the front end has taken all so far. If not, `go_on` is called, once, when it has."""
-        if not self.link.queued:
+        if not self.link.blocked:
             return True
         self._turns.append(go_on)
         return False

@@ -16,14 +16,14 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import anyio
 from anyio import CancelScope
 
 from manifests.model import Rule
 from manifests.template import Expansion
-from protocol.control import FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
+from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
 from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Span, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
@@ -54,6 +54,16 @@ FORWARD: Final = Mark("FORWARD")  # the helper's frames on this channel go to th
 DROP: Final = Mark("DROP")  # the channel was closed and the helper has not answered yet
 
 
+End = Literal["failed", "served", "dismissed"]
+FAILED: Final = "failed"  # it never was ready
+SERVED: Final = "served"  # it was
+DISMISSED: Final = "dismissed"  # it was told to go, ready or not: what waits for it is to go too
+
+
+class Forgery(Problem):
+    """The helper spoke where it has no say."""
+
+
 class Attendant(Protocol):
     """Whoever may be asked for a password: a privileged helper has one."""
 
@@ -80,8 +90,8 @@ class Board(Protocol):
     def adopted(self, opening: Opening, helper: "Helper") -> None:
         """An open that waited has been handed to the helper."""
 
-    def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
-        """It takes nothing more. `waiting` were not handed over; `failed`: it never was ready."""
+    def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], end: End) -> None:
+        """It takes nothing more. `waiting` were not handed over."""
 
     def idle(self, helper: "Helper") -> None:
         """Its last channel has gone."""
@@ -155,7 +165,7 @@ class Helper:
         self._over = anyio.Event()
         self._patience = CancelScope()  # over when `init` has taken too long
         self._silent = anyio.Event()  # its stdout has ended
-        self._finish_input = False  # its stdin is to be closed once the outbox is empty
+        self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
         self._stuck: asyncio.TimerHandle | None = None
         self._stuck_sent = 0
@@ -246,7 +256,7 @@ class Helper:
             await self._ready.wait()
         if self.state == STARTING:
             self._log.warning("limit", name="handshake_seconds", value=seconds, helper=self.name)
-            self.end(Problem(TIMEOUT, f"sent no init within {seconds:g} s"), abandon=True)
+            self.end(self._last_words(f"sent no init within {seconds:g} s", TIMEOUT), abandon=True)
 
     async def _watch_silence(self) -> None:
         """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
@@ -288,7 +298,7 @@ class Helper:
         await process.end_group(limits.term_seconds)
 
     def finish_input(self) -> None:
-        """Close its stdin as soon as all that waits for it has been written."""
+        """Close its stdin as soon as all that waits for it has been written, which its `init` comes before."""
         self._finish_input = True
         if self.link is not None and self.state != STARTING:
             self._context.flusher.flush()
@@ -296,16 +306,21 @@ class Helper:
             if not self.link.queued:
                 self.link.close_out()
 
+    def close_input(self) -> None:
+        """Wait no more for the `init` of one that is to finish."""
+        if self.link is not None and self.state == STARTING:
+            self.link.close_out()
+
     # The end
 
-    def end(self, problem: Problem, *, abandon: bool = False) -> None:
+    def end(self, problem: Problem, *, abandon: bool = False, dismissed: bool = False) -> None:
         """It takes nothing more: its channels are closed with `problem`, its process stopped.
 
-        `abandon`: what it still writes is not read any more.
+        `abandon`: what it still writes is not read any more. `dismissed`: opens that wait for it are closed too.
         """
         if self.state in (ENDING, GONE):
             return
-        failed = self.state != READY
+        end: End = DISMISSED if dismissed else SERVED if self.state == READY else FAILED
         self._move("end")
         self._abandon = abandon
         self._routes.clear()
@@ -323,21 +338,21 @@ class Helper:
         self._ready.set()
         self._over.set()
         self.room.set()
-        if failed:
+        if end == FAILED:
             self._log.warning("helper-failed", helper=self.name, pid=self.pid, why=problem.message)
         if not isinstance(problem, Refusal):
             problem = Problem(problem.code, f"{self.name} ({self.expansion.argv[0]}): {problem.message}")
-        self._board.ended(self, problem, waiting, failed=failed)
+        self._board.ended(self, problem, waiting, end)
         if self.link is not None and not abandon:
             self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
 
-    def _last_words(self, how: str) -> Problem:
+    def _last_words(self, how: str, code: str = TERMINATED) -> Problem:
         message = how
         if self._stderr is not None:
             self._stderr.drain()
             if self._stderr.last:
                 message += f"; its last words on stderr: {self._stderr.last}"
-        return Problem(TERMINATED, message)
+        return Problem(code, message)
 
     def go_on(self) -> None:
         """Read on. Of a process that has exited, read what is left, and end."""
@@ -413,7 +428,8 @@ class Helper:
         seconds = self._limits.stuck_seconds
         if self.link.sent == self._stuck_sent:
             self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
-            self.end(Problem(TIMEOUT, f"took nothing for {seconds:g} s while its queue was full"), abandon=True)
+            how = f"took nothing for {seconds:g} s while its queue was full"
+            self.end(self._last_words(how, TIMEOUT), abandon=True)
         else:
             self._stuck_sent = self.link.sent
             self._stuck = self._loop.call_later(seconds, self._check_stuck)
@@ -522,19 +538,19 @@ class Helper:
                 elif route is CONTROL:
                     self._control(span)  # type: ignore[arg-type]
                 elif route is UNROUTED:
-                    raise Problem(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
+                    raise Forgery(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
                 if self.state == ENDING:
                     return
-        except FrameError as error:
-            self._violate(str(error))
         except Refusal as refusal:
             self.end(refusal)
-        except Problem as problem:
-            self._violate(problem.message)
+        except Forgery as forgery:
+            self._violate(PROTOCOL_ERROR, forgery.message)
+        except (FrameError, Problem) as error:
+            self._violate(TERMINATED, str(error))
 
-    def _violate(self, message: str) -> None:
+    def _violate(self, code: str, message: str) -> None:
         self._log.warning("helper-protocol-error", helper=self.name, pid=self.pid, why=message)
-        self.end(Problem(PROTOCOL_ERROR, f"broke the protocol: {message}"), abandon=True)
+        self.end(self._last_words(f"broke the protocol: {message}", code), abandon=True)
 
     def _control(self, frame: bytes) -> None:
         payload = control_payload(frame)
@@ -546,11 +562,11 @@ class Helper:
         elif self.state == STARTING:
             self._handshake(command, payload)
         elif command in FRONT_END_ONLY:
-            raise Problem(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
-        elif channel is not None:
-            self._channel_control(channel.encode(), command, frame)
+            raise Forgery(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
         elif command == "init":
             self._late_init(read_object(payload))
+        elif channel is not None and command not in FOR_THE_TRANSPORT:
+            self._channel_control(channel.encode(), command, frame)
         elif command == "ping":
             self.put(frame_of({**read_object(payload), "command": "pong"}))
         else:
@@ -607,12 +623,12 @@ class Helper:
     def _late_init(self, message: dict[str, Any]) -> None:
         if message.get("problem") is not None:
             said = _refusal(message)
-            self.end(Problem(TERMINATED, f"said that it ends: {said.code}: {said.message}"))
+            self.end(self._last_words(f"said that it ends: {said.code}: {said.message}"))
 
     def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
         route = self._routes.get(ident)
         if route is None:
-            raise Problem(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
+            raise Forgery(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
         if command != "close":
             if route is FORWARD:
                 self._front.put(frame)

@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     closed_ids: int = 16_384
     exit_seconds: float = 2.0
     term_seconds: float = 2.0
-    last_words_seconds: float = 0.5
+    last_words_seconds: float = 2.0
     helpers_per_rule: int = 64
     helpers: int = 256
     start_failures: int = 3

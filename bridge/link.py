@@ -91,7 +91,6 @@ class Link:
     """
 
     __slots__ = (
-        "_blocked",
         "_budget",
         "_dirty",
         "_enlarged",
@@ -107,6 +106,7 @@ class Link:
         "_read_bytes",
         "_reading",
         "_size",
+        "blocked",
         "broken",
         "full",
         "high_water",
@@ -164,7 +164,7 @@ class Link:
         self.broken = False
         self.paused = True
         self._reading = False  # whether the event loop watches in_fd
-        self._blocked = False  # whether it watches out_fd
+        self.blocked = False  # whether the descriptor took less than it was given; the event loop watches it then
         self._dirty = False
         self._new = 0  # pieces put since the last flush
         self._may_enlarge_in = self._may_enlarge_out = True
@@ -273,9 +273,9 @@ class Link:
 
     def flush(self) -> None:
         self._dirty = False
-        if not self._blocked:
+        if not self.blocked:
             self._write()
-        if self._blocked:
+        if self.blocked:
             self._unpin()
             if self.queued > self.high_water and not self.full:
                 self.full = True
@@ -327,8 +327,8 @@ class Link:
                         continue
                 self._wait_writable()
                 return
-        if self._blocked:
-            self._blocked = False
+        if self.blocked:
+            self.blocked = False
             self._poller.watch_write(self.out_fd, None)
 
     def _join(self, pieces: list[Buffer]) -> None:
@@ -375,15 +375,15 @@ class Link:
         return True
 
     def _wait_writable(self) -> None:
-        if not self._blocked:
-            self._blocked = True
+        if not self.blocked:
+            self.blocked = True
             self._poller.watch_write(self.out_fd, self._writable)
 
     def _break(self, reason: str) -> None:
         self.broken = True
         self.forget()
-        if self._blocked:
-            self._blocked = False
+        if self.blocked:
+            self.blocked = False
             self._poller.watch_write(self.out_fd, None)
         self.on_broken(reason)
 
@@ -407,8 +407,8 @@ class Link:
         if self.out_fd >= 0:
             self.forget()
             self.broken = True
-            if self._blocked:
-                self._blocked = False
+            if self.blocked:
+                self.blocked = False
                 self._poller.watch_write(self.out_fd, None)
             if self._out_socket:
                 _shut(self.out_fd)

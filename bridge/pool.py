@@ -206,6 +206,6 @@ class Pool:
         kept = {rule.identity for rule in rules}
         for helper in list(self._serving.values()):
             if helper.key[0] not in kept:
-                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"))
+                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"), dismissed=True)
         for identity in self._records.keys() - kept:
             del self._records[identity]

@@ -20,15 +20,20 @@ class Plan(NamedTuple):
 class Router:
     """The rules in force."""
 
-    __slots__ = ("_index", "_plans")
+    __slots__ = ("_index", "_plans", "_rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
         self._index = RuleIndex(rules)
         self._plans: dict[int, Plan] = {}
 
     def find(self, message: dict[str, Any], after: int = -1) -> int:
         """The position of the next rule to try for a normalised open, behind the one at `after`; -1: there is none."""
         return self._index.find(message, after)
+
+    def position(self, identity: bytes) -> int:
+        """Where a rule stands that was tried under other rules; -1: nowhere, all of these are still to be tried."""
+        return next((place for place, rule in enumerate(self._rules) if rule.identity == identity), -1)
 
     def plan(self, position: int) -> Plan:
         """What is known of the rule at `position`."""

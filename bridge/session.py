@@ -20,6 +20,7 @@ from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Proble
 from .channels import Channels, Sink
 from .context import Context
 from .front import Front
+from .helper import Helper
 from .internal.base import Services
 from .limits import Limits
 from .link import Flusher, PipeBudget
@@ -121,7 +122,7 @@ class Session:
         """End the session with a last word to the front end."""
         if not self._over.is_set():
             self._log.error("session-failed", problem=code, message=message)
-            self._front.put(control("init", version=VERSION, problem=code, message=message))
+            self._front.put_last(control("init", version=VERSION, problem=code, message=message))
             self._status = 1
             self._ending = True
             self._over.set()
@@ -152,9 +153,11 @@ class Session:
         helpers = list(self._channels.pool.alive)
         for helper in helpers:
             helper.finish_input()
-        with anyio.move_on_after(self._limits.exit_seconds):
-            for helper in helpers:
-                await helper.gone.wait()
+        # One that has not said `init` has half the time to do so, and is told of what waits for it.
+        await self._all_gone(helpers, self._limits.exit_seconds / 2)
+        for helper in helpers:
+            helper.close_input()
+        await self._all_gone(helpers, self._limits.exit_seconds / 2)
         for helper in helpers:
             helper.end(Problem(TERMINATED, "the session has ended"), abandon=True)
         for helper in helpers:
@@ -167,6 +170,11 @@ class Session:
                 await drained.wait()
         link.close()
 
+    async def _all_gone(self, helpers: list[Helper], seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            for helper in helpers:
+                await helper.gone.wait()
+
     async def _heed_signals(self) -> None:
         with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
             async for number in signals:
@@ -176,10 +184,14 @@ class Session:
                     self._end(f"signal {signal.Signals(number).name}")
 
     def _reload(self) -> None:
-        self._catalog = catalog = self._load()
-        self._log.info("reloaded", packages=len(catalog.packages), rules=len(catalog.rules))
+        catalog = self._load()
         for defect in catalog.defects:
             self._log.warning("manifest", defect=str(defect))
+        if catalog.incomplete:
+            self._log.error("not-reloaded", why="a directory of packages cannot be read: the rules stay as they were")
+            return
+        self._catalog = catalog
+        self._log.info("reloaded", packages=len(catalog.packages), rules=len(catalog.rules))
         self._channels.use_rules(catalog.rules)
         self._superuser.use_rules(catalog.privileged)
         for tell in self._services.on_reload:
@@ -221,16 +233,16 @@ class Session:
             if channel is None:
                 raise Problem(PROTOCOL_ERROR, 'expected a "channel" in open')
             self._channels.open(channel, frame, message)
-        elif channel is not None:
-            self._channels.command(channel.encode(), command, frame)
         elif command == "init":
             self._init(message)
-        elif command == "ping":
-            self._front.put(frame_of({**message, "command": "pong"}))
         elif command == "authorize":
             self._superuser.heed_authorize(message)
         elif command == "kill":
             self._kill(message)
+        elif channel is not None:
+            self._channels.command(channel.encode(), command, frame)
+        elif command == "ping":
+            self._front.put(frame_of({**message, "command": "pong"}))
         else:
             self._log.debug("front", "ignored", command=command)
 

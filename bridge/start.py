@@ -18,6 +18,7 @@ from protocol.problems import INTERNAL_ERROR
 
 from .limits import Limits
 from .log import Log, journal_on_stderr
+from .os_release import read_os_release
 
 NO_PACKAGES: Final = Catalog(packages=(), rules=(), privileged=(), defects=(), hidden=())
 
@@ -61,7 +62,13 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
         return NO_PACKAGES if privileged else load(environ, generation, limits.manifest_bytes)
 
     catalog = read_catalog()
-    greeting = control("init", version=VERSION, packages={package.name: None for package in catalog.packages})
+    greeting = control(
+        "init",
+        version=VERSION,
+        packages={package.name: None for package in catalog.packages},
+        os_release=read_os_release(),
+        capabilities={"explicit-superuser": True},
+    )
     try:
         os.write(1, greeting)
     except OSError as error:

@@ -24,7 +24,7 @@ from protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, TERMINATED, Problem
 
 from .context import Context
 from .front import Front
-from .helper import Board, Helper
+from .helper import SERVED, Board, End, Helper
 from .opening import Opening
 from .pool import Pool
 
@@ -375,8 +375,8 @@ class _Watch:
     def idle(self, helper: Helper) -> None:
         """It stays until it is stopped."""
 
-    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], *, failed: bool) -> None:
-        self._board.ended(helper, problem, waiting, failed=False)
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
+        self._board.ended(helper, problem, waiting, SERVED)
         self._superuser.ended(helper, problem)
 
 

@@ -12,11 +12,12 @@ Plan: each rule is filed in one bucket, under that thing its match asks for that
     always     nothing at all: {}
 
 An open is looked up by its own members, or by the members that are filed under, whichever are fewer. That gives the
-few buckets that can hold rules for it. They are merged in rule order, lazily, and each rule in them tested in full.
+few buckets that can hold rules for it. They are merged in rule order, lazily, and each rule in them is tested for what
+its bucket does not say already.
 
 Cost: O(members) lookups, for prefix and suffix one for each length in use with that member; then what the buckets hold
-before the first rule that fits. Rules that ask for the same things and differ only within a list or an object share a
-bucket and are tested one after another.
+before the first rule that fits. Going on behind a rule that was found costs the same again, wherever it stands. Rules
+that ask for the same things and differ only within a list or an object share a bucket and are tested one after another.
 
 A rule that names `host` needs it, and a rule that does not must not see opens that have it: they never compete, so each
 kind is indexed on its own.
@@ -24,6 +25,7 @@ kind is indexed on its own.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 from typing import Any, TypeAlias
@@ -47,10 +49,11 @@ class RuleIndex:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
-        self._tests = tuple([_tests(rule) for rule in self._rules])
         numbered = [(position, rule.match) for position, rule in enumerate(self._rules) if rule.match is not None]
         self._here = _Shelves([(position, match) for position, match in numbered if HOST not in match])
         self._elsewhere = _Shelves([(position, match) for position, match in numbered if HOST in match])
+        proven = self._here.proven | self._elsewhere.proven
+        self._tests = tuple([_tests(rule, proven.get(position)) for position, rule in enumerate(self._rules)])
 
     def candidates(self, open_message: Mapping[str, Any]) -> Iterator[Rule]:
         """The rules that take this open, in order, each found when it is asked for.
@@ -69,9 +72,7 @@ class RuleIndex:
         """
         shelves = self._elsewhere if HOST in open_message else self._here
         buckets = shelves.buckets(open_message)
-        for position in buckets[0] if len(buckets) == 1 else _merged(buckets):
-            if position <= after:
-                continue
+        for position in buckets[0] if after < 0 and len(buckets) == 1 else _merged(buckets, after):
             for member, test in self._tests[position]:
                 if member not in open_message or (test is not None and not test(open_message[member])):
                     break
@@ -121,22 +122,26 @@ class _Shelf:
 class _Shelves:
     """All buckets of rules that compete."""
 
-    __slots__ = ("_always", "_shelves")
+    __slots__ = ("_always", "_shelves", "proven")
 
     def __init__(self, matches: list[tuple[int, dict[str, Any]]]) -> None:
         self._always: Bucket = []
         self._shelves: dict[str, _Shelf] = {}
+        self.proven: dict[int, str] = {}
+        """By position, the member that needs no test any more, since the rule's bucket says all about it."""
         keys = [[_key(member, wanted) for member, wanted in match.items()] for _, match in matches]
         asked_for: dict[_Key, int] = {}
         for needs in keys:
             for need in needs:
                 asked_for[need] = asked_for.get(need, 0) + 1
-        for (position, _), needs in zip(matches, keys, strict=True):
+        for (position, match), needs in zip(matches, keys, strict=True):
             if not needs:
                 self._always.append(position)
                 continue
             kind, member, value = min(needs, key=lambda need: (asked_for[need], need[0]))
             self._shelves.setdefault(member, _Shelf()).bucket(kind, value).append(position)
+            if _proves(kind, value, match[member]):
+                self.proven[position] = member
 
     def buckets(self, open_message: Mapping[str, Any]) -> list[Bucket]:
         found = [self._always] if self._always else []
@@ -153,8 +158,18 @@ class _Shelves:
         return found
 
 
-def _tests(rule: Rule) -> tuple[tuple[str, Test | None], ...]:
-    return tuple([(member, compile_value(wanted)) for member, wanted in (rule.match or {}).items()])
+def _tests(rule: Rule, proven: str | None) -> tuple[tuple[str, Test | None], ...]:
+    match = rule.match or {}
+    return tuple([(member, compile_value(wanted)) for member, wanted in match.items() if member != proven])
+
+
+def _proves(kind: int, value: Hashable, wanted: Any) -> bool:
+    """Whether an open that leads to the bucket has what is wanted of that member. Most do, and a test costs time."""
+    if kind == _EXACT:
+        return isinstance(wanted, str)  # 1 and true share a bucket
+    if kind == _PRESENT:
+        return wanted is None
+    return bool(wanted == (f"{value}*" if kind == _PREFIX else f"*{value}"))
 
 
 def _key(member: str, wanted: Any) -> _Key:
@@ -172,16 +187,16 @@ def _key(member: str, wanted: Any) -> _Key:
 def _exact(value: Any) -> Hashable:
     """What stands for a value among the exact ones; None for one that cannot be filed by value.
 
-    Python takes 1, 1.0 and True for one key. JSON tells true from 1, so that is wrapped.
+    Python takes 1, 1.0 and True for one key: the rules that want one or the other share a bucket, and are told apart by
+    their tests.
     """
-    if isinstance(value, bool):
-        return (value,)
     return value if isinstance(value, (str, int, float)) else None
 
 
-def _merged(buckets: list[Bucket]) -> Iterator[int]:
-    """All positions in the buckets, ascending; no two are equal, for each rule is filed once."""
-    heads = [(bucket[0], 0, bucket) for bucket in buckets]
+def _merged(buckets: list[Bucket], after: int) -> Iterator[int]:
+    """All positions in the buckets behind `after`, ascending; no two are equal, for each rule is filed once."""
+    starts = [(bisect_right(bucket, after), bucket) for bucket in buckets]
+    heads = [(bucket[start], start, bucket) for start, bucket in starts if start < len(bucket)]
     heapify(heads)
     while heads:
         position, index, bucket = heads[0]

@@ -98,6 +98,7 @@ class _Loading:
         self._libexecdir: str | None = None
         self._defects: list[Defect] = []
         self._hidden: list[Hidden] = []
+        self._incomplete = False
 
     def catalog(self) -> Catalog:
         candidates: dict[str, list[_Candidate]] = {}
@@ -112,6 +113,7 @@ class _Loading:
             privileged=tuple([rule for rule in rules if rule.privileged]),
             defects=tuple(self._defects),
             hidden=tuple(self._hidden),
+            incomplete=self._incomplete,
         )
 
     def _names_in(self, directory: str) -> list[str]:
@@ -121,6 +123,7 @@ class _Loading:
             return []
         except OSError as error:
             self._defects.append(Defect(directory, 0, 0, "", f"cannot be read: {error.strerror or error}"))
+            self._incomplete = True
             return []
 
     def _find_overrides(self) -> dict[str, list[str]]:

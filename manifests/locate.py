@@ -54,8 +54,8 @@ def find(data: bytes, path: Path, start: int = 0) -> int:
 def elements(data: bytes, member: str) -> Iterator[int]:
     """Offsets of the elements of the list that is a member of the document, which is valid JSON.
 
-    This one is wanted at every start, so the decoder does the cutting: the raw text of the list, and of its elements, is
-    found again in the whole. Only if the list's text is there twice does the slow scan tell which is meant.
+    This one is wanted at every start, so the decoder does the cutting: the raw text of the list, and of its elements,
+    is found again in the whole. Only if the list's text is there twice does the slow scan tell which is meant.
     """
     document = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     whole = bytes(document[member])

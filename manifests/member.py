@@ -21,7 +21,7 @@ class MemberError(Exception):
     """
 
     def __init__(self, path: Path, message: str) -> None:
-        super().__init__(f"{spell(path)}: {message}")
+        super().__init__(message)
         self.path = path
         self.message = message
 

@@ -123,3 +123,5 @@ class Catalog(msgspec.Struct, frozen=True):
     """Superuser bridges, in the same order."""
     defects: tuple[Defect, ...] = ()
     hidden: tuple[Hidden, ...] = ()
+    incomplete: bool = False
+    """A directory could not be listed: packages may be missing for no reason of their own."""

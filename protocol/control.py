@@ -12,6 +12,9 @@ VERSION: Final = 1
 # Commands that only a front end may send; from a helper they are a forgery.
 FRONT_END_ONLY: Final = frozenset({"open", "options", "kill", "hint", "logout"})
 
+# Commands that speak of the whole transport; one hop only, whatever channel they may name.
+FOR_THE_TRANSPORT: Final = frozenset({"init", "authorize", "send-stderr", "superuser-init-done"})
+
 
 class Head(msgspec.Struct, frozen=True, gc=False):
     """The two members that decide where a control message goes; the others are left undecoded."""
@@ -22,6 +25,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 _head = msgspec.json.Decoder(Head)
 _object = msgspec.json.Decoder(dict[str, Any])
+_wide_object = msgspec.json.Decoder(dict[str, Any], float_hook=lambda text: msgspec.Raw(text.encode()))
 _encoder = msgspec.json.Encoder()
 
 
@@ -59,7 +63,10 @@ def read_message(payload: bytes) -> tuple[str, str | None, dict[str, Any]]:
 def read_object(payload: bytes) -> dict[str, Any]:
     """All members of a control message. Raises Problem (`protocol-error`) unless `payload` is a JSON object."""
     try:
-        return _object.decode(payload)
+        try:
+            return _object.decode(payload)
+        except msgspec.ValidationError:  # a number beyond any float is JSON all the same: it is kept as it stands
+            return _wide_object.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, payload) from None
 
@@ -74,7 +81,7 @@ def frame_of(message: dict[str, Any]) -> bytes:
     return encode(b"", _encoder.encode(message))
 
 
-def close(channel: str, problem: str | None = None, message: str | None = None, **members: object) -> bytes:
+def close(channel: str, problem: str | None = None, message: str | None = None, /, **members: object) -> bytes:
     """A `close` frame; `problem` and `message` are left out where they are None."""
     told: dict[str, Any] = {"command": "close", "channel": channel}
     if problem is not None:

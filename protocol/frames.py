@@ -205,9 +205,9 @@ class Splitter(Generic[Route]):
                     break
                 stop = body + length
                 cut = find(b"\n", body, stop)
-                if cut <= body:  # a control frame, or no channel line as yet
-                    if cut < 0:
-                        self._check_unended(end - body, length, base + pos)
+                if not 0 < cut - body <= self._id_bytes:  # a control frame, or no channel line as yet, or none at all
+                    if cut != body:
+                        self._check_unended((cut if cut > 0 else end) - body, length, base + pos)
                         break
                     if length > self._control_bytes:
                         message = f"control message of {length} bytes, above the limit of {self._control_bytes} bytes"
@@ -269,7 +269,7 @@ class Splitter(Generic[Route]):
                         route = None
                         start = pos
                 else:
-                    run, pos = limit, stop
+                    run, pos = 1, stop
                 ahead = max(_PROBE, 4 * run if run == limit else run)
         except FrameError as found_error:
             error = found_error  # once what came before it has been given out

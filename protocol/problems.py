@@ -21,7 +21,7 @@ class Problem(Exception):
     `members` are further members of the `close` or `init` that tells of it.
     """
 
-    def __init__(self, code: str, message: str, **members: object) -> None:
+    def __init__(self, code: str, message: str, /, **members: object) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

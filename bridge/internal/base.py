@@ -111,6 +111,9 @@ Maker = Callable[[Port, dict[str, Any], Services], Internal]
 PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "null": ("null", "Null"),
     "echo": ("echo", "Echo"),
+    "dbus-json3": ("dbus", "DBus"),
+    "info": ("info", "Info"),
+    "session-control": ("session_control", "SessionControl"),
     "http-stream1": ("http_packages", "http_stream"),
     "http-stream2": ("http_packages", "http_stream"),
 }

@@ -7,7 +7,7 @@ import msgspec
 from anyio import CancelScope
 
 from protocol.control import frame_of, read_object
-from protocol.frames import Span, payload_of, payloads
+from protocol.frames import Span, control_payload, payloads
 from protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
 
 from .base import Port, Services
@@ -44,7 +44,7 @@ class HttpPackages:
                 refusal = RefusedError(BAD_REQUEST, f"expected the method {_METHOD}, found {self._method[:40]!r}")
             self._answer(refusal)
         elif command == "ping":
-            self._port.forward(frame_of({**read_object(payload_of(frame)), "command": "pong"}))
+            self._port.forward(frame_of({**read_object(control_payload(frame)), "command": "pong"}))
 
     def end(self) -> None:
         if self._scope is not None:
@@ -98,15 +98,13 @@ def http_stream(port: Port, options: dict[str, Any], services: Services) -> Http
 def _member(options: dict[str, Any], name: str) -> str:
     value = options.get(name)
     if not isinstance(value, str):
-        raise Problem(PROTOCOL_ERROR, f'"{name}" of {options["payload"]}: expected a string, found {value!r:.80}')
+        raise Problem(PROTOCOL_ERROR, f'"{name}" of {options["payload"]}: expected a string, found {repr(value)[:80]}')
     return value
 
 
 def _headers(options: dict[str, Any]) -> Mapping[str, str]:
     headers = options.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        found = f"{headers!r:.80}"
-        raise Problem(
-            PROTOCOL_ERROR, f'"headers" of {options["payload"]}: expected an object of strings, found {found}'
-        )
+        message = f'"headers" of {options["payload"]}: expected an object of strings, found {repr(headers)[:80]}'
+        raise Problem(PROTOCOL_ERROR, message)
     return {name.lower(): value for name, value in headers.items()}

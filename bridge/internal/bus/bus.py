@@ -6,10 +6,10 @@ from typing import Any, Final, Protocol
 
 from ..base import Services
 from .errors import UNKNOWN_OBJECT, BusError
-from .interface import Interface, Signal
-from .node import Node, bare
+from .interface import Interface, Signal, interface_of
+from .node import Node, Offer, bare
 from .standard import PROPERTIES, Properties
-from .values import Variant, is_below, many_to_json
+from .values import is_below, is_path, many_to_json
 
 # path -> the module that has its class, and the class. An object is made when it is first asked for.
 OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -30,26 +30,27 @@ class Listener(Protocol):
     def changed(self, path: str, interface: str, properties: dict[str, Any]) -> None:
         """Properties have changed to these values."""
 
-    def signalled(self, path: str, interface: str, member: str, arguments: list[Any]) -> None:
-        """An object has sent a signal."""
+    def signalled(self, path: str, interface: str, member: str, arguments: list[Any], arg0: str | None) -> None:
+        """An object has sent a signal; `arg0` is its first argument, if that is a string."""
 
 
 class Outlet:
     """What one object says on its own."""
 
-    __slots__ = ("_bus", "_path")
+    __slots__ = ("_bus", "_interface", "_path")
 
-    def __init__(self, bus: "Bus", path: str) -> None:
+    def __init__(self, bus: "Bus", path: str, interface: Interface) -> None:
         self._bus = bus
         self._path = path
+        self._interface = interface
 
     def changed(self, *names: str) -> None:
         """Properties of the object have other values now: those who watch it are told."""
-        self._bus.tell_changed(self._path, names)
+        self._bus.tell_changed(self._path, self._interface, names)
 
     def emit(self, name: str, *arguments: Any) -> None:
         """Send one of the object's signals."""
-        self._bus.tell_signal(self._path, name, arguments)
+        self._bus.tell_signal(self._path, self._interface.name, self._interface.signals[name], arguments)
 
 
 class Bus:
@@ -74,47 +75,42 @@ class Bus:
             self._nodes[path] = self._make(path)
         return self._nodes[path]
 
-    def objects(self, namespace: str) -> list[Node]:
-        """The objects at `namespace` and below it."""
-        return [self.node(path) for path in self._objects if is_below(path, namespace)]
+    @property
+    def paths(self) -> list[str]:
+        """Where there are objects, made or not."""
+        return list(self._objects)
 
     def _make(self, path: str) -> Node:
         if path in self._objects:
             module, name = self._objects[path]
-            made = getattr(import_module(module, __package__), name)(self._services, Outlet(self, path))
-            return Node(path, made, lambda: self._children(path))
-        if any(is_below(known, path) for known in self._objects):
-            return Node(path, None, lambda: self._children(path))
+            kind = getattr(import_module(module, __package__), name)
+            interface = interface_of(kind)
+            server = kind(self._services, Outlet(self, path, interface))
+            return Node(path, Offer(interface, server), self._below(path))
+        if is_path(path) and any(is_below(known, path) for known in self._objects):
+            return Node(path, None, self._below(path))
         raise BusError(UNKNOWN_OBJECT, f"there is no object {path}")
 
-    def _children(self, path: str) -> list[str]:
-        prefix = path if path == "/" else path + "/"
+    def _below(self, path: str) -> list[str]:
+        prefix = path.rstrip("/") + "/"
         below = [known.removeprefix(prefix) for known in self._objects if known.startswith(prefix)]
         return list(dict.fromkeys(name.partition("/")[0] for name in below))
 
     # What objects say
 
-    def tell_changed(self, path: str, names: tuple[str, ...]) -> None:
-        if path not in self._nodes or not self._listeners:  # nobody was told the old values
+    def tell_changed(self, path: str, interface: Interface, names: tuple[str, ...]) -> None:
+        if path not in self._nodes or not self._listeners:  # it is just being made, or nobody was told the old values
             return
-        node, interface = self._nodes[path], self._interface(path)
+        node = self._nodes[path]
         changed = {name: node.property(interface.name, name) for name in names}
-        told = bare(changed, interface)
+        told = bare(interface, changed)
         for listener in list(self._listeners):
             listener.changed(path, interface.name, told)
-        unread: list[str] = []
-        self._signal(path, PROPERTIES, _PROPERTIES_CHANGED, (interface.name, changed, unread))
+        without_value: list[str] = []
+        self.tell_signal(path, PROPERTIES, _PROPERTIES_CHANGED, (interface.name, changed, without_value))
 
-    def tell_signal(self, path: str, name: str, arguments: tuple[Any, ...]) -> None:
-        interface = self._interface(path)
-        self._signal(path, interface.name, interface.signals[name], arguments)
-
-    def _signal(self, path: str, interface: str, signal: Signal, arguments: tuple[Any, ...]) -> None:
+    def tell_signal(self, path: str, interface: str, signal: Signal, arguments: tuple[Any, ...]) -> None:
         told = many_to_json(tuple(each.type for each in signal.arguments), arguments)
+        arg0 = told[0] if signal.arguments and signal.arguments[0].type.code == "s" else None
         for listener in list(self._listeners):
-            listener.signalled(path, interface, signal.name, told)
-
-    def _interface(self, path: str) -> Interface:
-        own = self.node(path).own
-        assert own is not None, f"{path} is no object"
-        return own.interface
+            listener.signalled(path, interface, signal.name, told, arg0)

@@ -1,4 +1,4 @@
-"""Interfaces described: as XML (D-Bus Specification, "Introspection Data Format"), and as the `meta` of the JSON form."""
+"""Interfaces described: as XML (D-Bus Specification, "Introspection Data Format"), and as `meta` of the JSON form."""
 
 from collections.abc import Iterable
 from typing import Any, Final

@@ -2,18 +2,32 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from .values import is_below
 
 
-class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Signals that are to be passed on: all that is given must fit, what is None does not matter.
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Objects whose properties are to be told of: all that is given must fit, what is None does not matter.
 
-    `path_namespace`: the path is this one or below it. `arg0`: the first argument is this string.
+    `path_namespace`: the path is this one or below it.
     """
+
+    path: str | None = None
+    path_namespace: str | None = None
+    interface: str | None = None
+
+    def reaches(self, path: str) -> bool:
+        return _reaches(self, path)
+
+    def fits(self, path: str, interface: str) -> bool:
+        return self.interface in (None, interface) and _reaches(self, path)
+
+
+class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signals that are to be passed on, alike. `arg0`: the first argument is this string."""
 
     path: str | None = None
     path_namespace: str | None = None
@@ -21,29 +35,20 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     member: str | None = None
     arg0: str | None = None
 
-    def fits(self, path: str, interface: str, member: str, arg0: Any = None) -> bool:
-        if self.member not in (None, member) or self.arg0 not in (None, arg0):
-            return False
-        return _covers(self, path, interface)
+    def reaches(self, path: str) -> bool:
+        return _reaches(self, path)
+
+    def fits(self, path: str, interface: str, member: str, arg0: str | None) -> bool:
+        return (
+            self.interface in (None, interface)
+            and self.member in (None, member)
+            and self.arg0 in (None, arg0)
+            and _reaches(self, path)
+        )
 
 
-class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Objects whose properties are to be told of, alike."""
-
-    path: str | None = None
-    path_namespace: str | None = None
-    interface: str | None = None
-
-    def fits(self, path: str, interface: str) -> bool:
-        return _covers(self, path, interface)
-
-
-def _covers(asked: Match | Watch, path: str, interface: str) -> bool:
-    return (
-        asked.path in (None, path)
-        and asked.interface in (None, interface)
-        and (asked.path_namespace is None or is_below(path, asked.path_namespace))
-    )
+def _reaches(asked: Watch | Match, path: str) -> bool:
+    return asked.path in (None, path) and (asked.path_namespace is None or is_below(path, asked.path_namespace))
 
 
 Asked = TypeVar("Asked", Match, Watch)

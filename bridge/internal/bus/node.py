@@ -1,6 +1,6 @@
 """One place in the tree of objects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .errors import UNKNOWN_INTERFACE, UNKNOWN_METHOD, UNKNOWN_PROPERTY, BusError
@@ -17,19 +17,17 @@ class Offer(NamedTuple):
 
 
 class Node:
-    """What can be called at `path`: the interface of the object there, if there is one, and the standard ones.
+    """What can be called at `path`: the object there, if there is one, and the standard interfaces.
 
-    `children` gives the names of the nodes right below it.
+    `below`: the names of the nodes right below it.
     """
 
-    def __init__(self, path: str, served: Any | None, children: Callable[[], list[str]]) -> None:
+    def __init__(self, path: str, own: Offer | None, below: list[str]) -> None:
         self.path = path
-        self.children = children
-        self.own = None if served is None else Offer(interface_of(type(served)), served)
-        self._offers: dict[str, Offer] = {} if self.own is None else {self.own.interface.name: self.own}
-        for server in (Properties(self), Introspectable(self), Peer()):
-            interface = interface_of(type(server))
-            self._offers[interface.name] = Offer(interface, server)
+        self.own = own
+        self.below = below
+        standard = [Offer(interface_of(type(each)), each) for each in (Properties(self), Introspectable(self), Peer())]
+        self._offers = {offer.interface.name: offer for offer in [*filter(None, [own]), *standard]}
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -61,6 +59,6 @@ class Node:
         return self._offers[interface]
 
 
-def bare(properties: Mapping[str, Variant], interface: Interface) -> dict[str, Any]:
+def bare(interface: Interface, properties: Mapping[str, Variant]) -> dict[str, Any]:
     """Properties as JSON without their signatures, as a `notify` tells them."""
     return {name: to_json(interface.properties[name].type, each.value) for name, each in properties.items()}

@@ -1,6 +1,5 @@
 """The interfaces that every object has (D-Bus Specification, "Standard Interfaces")."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +16,7 @@ class Place(Protocol):
     """What these need of a node."""
 
     path: str
-    children: Callable[[], list[str]]
+    below: list[str]
 
     @property
     def interfaces(self) -> list[Interface]: ...
@@ -65,7 +64,7 @@ class Introspectable:
 
     @method("Introspect", "", "s xml_data")
     def introspect(self) -> str:
-        return to_xml(self._place.interfaces, self._place.children())
+        return to_xml(self._place.interfaces, self._place.below)
 
 
 class Peer:

@@ -291,7 +291,12 @@ def _basic_to_json(code: str, value: Any) -> Any:
     return value
 
 
-# Object paths
+# Text
+
+
+def as_utf8(text: str) -> str:
+    """What the system says (a file name, a variable) with U+FFFD for each byte of it that is no UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def is_path(text: str) -> bool:

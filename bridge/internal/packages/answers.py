@@ -1,7 +1,8 @@
 """From a request to status, headers and body (docs/packages.md)."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
 from itertools import chain
 from typing import Final
 
@@ -13,14 +14,14 @@ from manifests.model import Package
 from ...log import Log
 from . import paths
 from .accept import allows_gzip
-from .bodies import Body, bytes_body, file_body, text_body
+from .bodies import Body, bytes_body, file_body, joined, text_body
 from .content_types import HTML, JSON, SCRIPT, UNKNOWN, content_type
 from .files import MissingError, UnreadableError
 from .gunzip import BadGzipError
 from .languages import accepted_languages
 from .library import Edition, Library
 from .listing import Listing
-from .lookup import TRANSLATED, Found, find_file, find_translation
+from .lookup import Found, find_file, find_translation
 from .manifests import manifests_json, manifests_script
 from .policy import Origin, read_origin, security_policy
 
@@ -38,7 +39,10 @@ REASONS: Final[Mapping[int, str]] = {
     INTERNAL_SERVER_ERROR: "Internal Server Error",
 }
 
-_TRANSLATED_MANIFEST: Final = "po.manifest.js"
+_PO: Final = "po.js"
+_PO_MANIFEST: Final = "po.manifest.js"
+_TRANSLATED: Final = frozenset({_PO, _PO_MANIFEST})
+"""Files of these names stand for one in the language of whoever asks."""
 _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -59,17 +63,17 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What it gets. `done` lets go of what the answer holds."""
+    """What it gets. Whoever has it calls `done` at last."""
 
     status: int
     headers: dict[str, str]
     pieces: Iterator[bytes]
-    """The body, each piece fit for one message; reading it may raise what bodies.py says."""
+    """The body, each piece fit for one message or empty; reading it may raise what bodies.py says."""
     done: Callable[[], None]
 
 
 class RefusedError(Exception):
-    """The request itself is wrong: `status` says how, the text says what was expected."""
+    """The request itself is wrong: `status` says how, the text what was expected."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -77,8 +81,10 @@ class RefusedError(Exception):
 
 
 async def answer(request: Request, library: Library, log: Log, refusal: RefusedError | None = None) -> Answer:
-    """The answer to a request, or to one refused already. What goes wrong becomes a status, and what should not have
-    gone wrong a log line too."""
+    """The answer to a request, or to one that is refused already.
+
+    Whatever goes wrong becomes a status, and what should not have gone wrong a line of the log too.
+    """
     edition = None
     try:
         edition = await library.current()
@@ -91,10 +97,10 @@ async def answer(request: Request, library: Library, log: Log, refusal: RefusedE
         return _failure(request, edition, FORBIDDEN, "this file may not be read")
     except RefusedError as error:
         return _failure(request, edition, error.status, str(error))
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is told and logged, and others go on
-        message = str(error) or type(error).__name__
-        log.error("package-file", path=request.path[: paths.PATH_CHARS], why=message)
-        return _failure(request, edition, INTERNAL_SERVER_ERROR, "see the log of the bridge")
+    except Exception as error:  # noqa: BLE001 -- a file that breaks something must not break the session
+        why = str(error) or type(error).__name__
+        log.error("package-file", path=request.path, why=why)
+        return _failure(request, edition, INTERNAL_SERVER_ERROR, why)
 
 
 class _Desk:
@@ -113,65 +119,54 @@ class _Desk:
         if target is None:
             raise MissingError(self._request.path)
         if isinstance(target, str):
-            return await self._whole(target)
+            return await self._about_all(target)
         if target.package == paths.EVERY:
             return await self._from_every(target.file)
         return await self._from_one(target.package, target.file)
 
-    async def _whole(self, path: str) -> Answer:
+    async def _about_all(self, path: str) -> Answer:
         """The paths that are about all packages."""
-        edition = self._edition
+        packages, checksum = self._edition.packages.values(), self._edition.checksum
         if path == paths.CHECKSUM:
-            return await self._sized((edition.checksum or "").encode(), UNKNOWN)
-        packages = edition.packages.values()
+            return await self._made_here((checksum or "").encode(), UNKNOWN)
+        tag = {"ETag": f'"${checksum}"'} if self._edition.cacheable else {}
         if path == paths.MANIFESTS_JSON:
-            return await self._sized(manifests_json(packages, edition.checksum), JSON, tagged=True)
-        script = manifests_script(packages, edition.checksum)
+            return await self._made_here(manifests_json(packages, checksum), JSON, tag)
+        script = manifests_script(packages, checksum)
         if path == paths.MANIFESTS_JS:
-            return await self._sized(script, SCRIPT, tagged=True)
-        translated = self._each_file(_TRANSLATED_MANIFEST, await self._shelves())
-        return await self._answer(SCRIPT, lambda: chain(translated(), bytes_body(script)()), cached=False)
+            return await self._made_here(script, SCRIPT, tag)
+        translations = self._each_file(_PO_MANIFEST, await self._shelves())
+        return await self._answer(SCRIPT, joined(translations, bytes_body(script)), cached=False)
 
-    async def _sized(self, content: bytes, kind: str, *, tagged: bool = False) -> Answer:
-        """Something made here, so that its length is known."""
-        headers = {"Content-Length": str(len(content))}
-        if tagged and self._edition.cacheable:
-            headers["ETag"] = f'"${self._edition.checksum}"'
-        return await self._answer(kind, bytes_body(content), headers)
+    async def _made_here(self, content: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Answer:
+        length = {"Content-Length": str(len(content))}
+        return await self._answer(kind, bytes_body(content), {**length, **(headers or {})})
 
     async def _from_every(self, file: str) -> Answer:
         """A file of every package, one after another."""
-        # What a page of several packages may do is for none of them to say.
-        headers = self._policy("", content_type(file))
-        return await self._answer(
-            content_type(file), self._each_file(file, await self._shelves()), headers, cached=False
-        )
+        kind = content_type(file)
+        # What a page made of many packages may do is for none of them to say.
+        headers = self._policy("", kind)
+        return await self._answer(kind, self._each_file(file, await self._shelves()), headers, cached=False)
 
     async def _from_one(self, name: str, file: str) -> Answer:
         package = self._edition.packages.get(name)
         if package is None:
             raise MissingError(name)
-        translated = _is_translated(file)
+        kind, translated = content_type(file), _is_translated(file)
         try:
             found = self._find(package, file, await self._library.listing(package))
         except MissingError:
             if not translated:
                 raise
-            return await self._answer(content_type(file), bytes_body(b""), cached=False)
-        kind = content_type(file)
+            return await self._answer(kind, bytes_body(b""), cached=False)
         headers = self._policy(self._edition.policies[name], kind)
         unpack = found.packed
         if unpack and not self._request.text and allows_gzip(self._request.headers.get("accept-encoding")):
             headers["Content-Encoding"] = "gzip"
             unpack = False
         body = file_body(found.descriptor, unpack=unpack)
-        try:
-            return await self._answer(
-                kind, body, headers, cached=not translated, done=lambda: os.close(found.descriptor)
-            )
-        except BaseException:
-            os.close(found.descriptor)
-            raise
+        return await self._answer(kind, body, headers, cached=not translated, done=lambda: os.close(found.descriptor))
 
     def _find(self, package: Package, file: str, listing: Listing | None) -> Found:
         if _is_translated(file):
@@ -182,7 +177,7 @@ class _Desk:
         return [(package, await self._library.listing(package)) for package in self._edition.packages.values()]
 
     def _each_file(self, file: str, shelves: list[tuple[Package, Listing | None]]) -> Body:
-        """`file` of every package that has it, unpacked. One that cannot be read is left out, and logged."""
+        """`file` of every package that has it, unpacked. One that cannot be read is left out, and logged once."""
         left_out: set[str] = set()
 
         def leave_out(package: Package, why: str) -> None:
@@ -190,7 +185,7 @@ class _Desk:
                 left_out.add(package.name)
                 self._log.warning("package-file-left-out", package=package.name, file=file, why=why)
 
-        def pieces() -> Iterator[bytes]:
+        def pieces() -> Generator[bytes, None, None]:
             for package, listing in shelves:
                 try:
                     found = self._find(package, file, listing)
@@ -199,7 +194,8 @@ class _Desk:
                 except UnreadableError:
                     leave_out(package, "it may not be read")
                     continue
-                try:
+                with ExitStack() as held:
+                    held.callback(os.close, found.descriptor)
                     content = file_body(found.descriptor, unpack=found.packed)()
                     try:
                         first = next(content, b"")
@@ -208,8 +204,6 @@ class _Desk:
                         continue
                     yield first
                     yield from content
-                finally:
-                    os.close(found.descriptor)
 
         return pieces
 
@@ -222,31 +216,30 @@ class _Desk:
         cached: bool = True,
         done: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """`kind` is the Content-Type. `cached`: it may be, if anything may."""
-        pieces = await _begun(text_body(body) if self._request.text else body, whole=self._request.text)
-        return Answer(
-            OK,
-            {**_common(self._edition, self._origin, cached=cached), "Content-Type": kind, **(headers or {})},
-            pieces,
-            done,
-        )
+        """`kind` is the Content-Type. `cached`: it may be, if anything may. `done` is called at last, in any case."""
+        common = _common(self._edition, self._origin, cached=cached)
+        with ExitStack() as held:
+            held.callback(done)
+            first, rest = await _begun(text_body(body) if self._request.text else body, whole=self._request.text)
+            held.callback(rest.close)
+            pieces = chain((first,), rest)
+            return Answer(OK, {**common, "Content-Type": kind, **(headers or {})}, pieces, held.pop_all().close)
 
     def _policy(self, policy: str, kind: str) -> dict[str, str]:
         return {"Content-Security-Policy": security_policy(policy, self._origin)} if kind == HTML else {}
 
 
-async def _begun(body: Body, *, whole: bool) -> Iterator[bytes]:
-    """The pieces of a body that is known to be good: its first one, or the whole of it, has been read once."""
+async def _begun(body: Body, *, whole: bool) -> tuple[bytes, Generator[bytes, None, None]]:
+    """The first piece of a body and the others, once the first, or the whole of it, has been found to be good."""
     if whole:
         for _ in body():
             await checkpoint()
     pieces = body()
-    first = next(pieces, b"")
-    return chain((first,), pieces)
+    return next(pieces, b""), pieces
 
 
 def _failure(request: Request, edition: Edition | None, status: int, message: str) -> Answer:
-    headers = {**_common(edition, read_origin(request.headers), cached=True), "Content-Type": "text/plain"}
+    headers = {**_common(edition, read_origin(request.headers), cached=True), "Content-Type": UNKNOWN}
     return Answer(status, headers, iter([f"{REASONS[status]}: {message}\n".encode()]), lambda: None)
 
 
@@ -262,4 +255,4 @@ def _common(edition: Edition | None, origin: Origin | None, *, cached: bool) -> 
 
 
 def _is_translated(file: str) -> bool:
-    return file.rpartition("/")[2] in (TRANSLATED, _TRANSLATED_MANIFEST)
+    return file.rpartition("/")[2] in _TRANSLATED

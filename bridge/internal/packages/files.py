@@ -1,6 +1,6 @@
 """Opening what is inside a package directory, and nothing else.
 
-A path is first pinned: opened with O_PATH, which reaches the file without opening it (no FIFO waits, no device wakes up).
+A path is first pinned: opened with O_PATH, which reaches the file without opening it (no FIFO waits, no device wakes).
 What was reached is then asked for its kind and for where it really lies, and only then opened, through the pin. So a
 link that is changed meanwhile changes nothing: what was looked at is what is opened.
 """
@@ -40,7 +40,7 @@ def names_in(directory: str, name: str) -> list[str]:
     with _pinned(directory, name) as pin:
         descriptor = _reopened(pin, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, name)
     try:
-        return os.listdir(descriptor)  # noqa: PTH208
+        return os.listdir(descriptor)
     finally:
         os.close(descriptor)
 
@@ -58,7 +58,7 @@ def _pinned(directory: str, name: str) -> Iterator[int]:
     except OSError as error:
         raise _translated(error, name) from None
     try:
-        if not os.path.islink(directory):  # noqa: PTH114
+        if not os.path.islink(directory):
             _check_inside(directory, pin, name)
         yield pin
     finally:

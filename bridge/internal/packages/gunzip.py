@@ -1,7 +1,7 @@
 """Unpacking gzip (RFC 1952) piece by piece."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Final
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -12,7 +12,7 @@ class BadGzipError(ValueError):
     """The data is not gzip, is damaged, or ends too early."""
 
 
-def gunzip(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+def gunzip(pieces: Iterable[bytes], size: int) -> Generator[bytes, None, None]:
     """The content of all members, in pieces of at most `size` bytes. What follows the last member is left out.
 
     Raises BadGzipError at the place where the data is bad; what came before it has been given out by then.

@@ -44,7 +44,7 @@ def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: 
 
     Blocks; `checkpoint` is called before each directory, and ends the listing by raising.
     """
-    inside = None if os.path.islink(path) else f"{os.path.realpath(path)}/"  # noqa: PTH114
+    inside = None if os.path.islink(path) else f"{os.path.realpath(path)}/"
     directories: dict[str, frozenset[str]] = {}
     unlisted: set[str] = set()
     room = limit
@@ -74,7 +74,7 @@ def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: 
 def _look(path: str, inside: str | None) -> tuple[_Identity, frozenset[str], list[str]]:
     """Identity, files and subdirectories of one directory. `inside`: where links must lead, None for anywhere."""
     with os.scandir(path) as entries:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)
         files, subdirectories = [], []
         for entry in entries:
             if not is_name(entry.name) or not _reachable(entry, inside):

@@ -6,9 +6,7 @@ from .files import MissingError, names_in, open_file
 from .languages import translations
 from .listing import Listing
 
-PACKED: Final = ".gz"
-TRANSLATED: Final = "po.js"
-"""A file of this name stands for one in the language of whoever asks."""
+_PACKED: Final = ".gz"
 
 
 class Found(NamedTuple):
@@ -28,7 +26,7 @@ def find_file(directory: str, file: str, listing: Listing | None) -> Found:
     for name in variants(file):
         if listing is None or listing.may_have(name):
             try:
-                return Found(open_file(directory, name), name.endswith(PACKED) and name != file)
+                return Found(open_file(directory, name), name.endswith(_PACKED) and name != file)
             except MissingError:
                 continue
     raise MissingError(file)
@@ -54,13 +52,13 @@ def variants(file: str) -> list[str]:
     if dot and "/" not in extension:
         names.append(f"{stem}.min.{extension}")
     names.append(f"{file}.min")
-    return [variant for name in names for variant in (name, name + PACKED)]
+    return [variant for name in names for variant in (name, name + _PACKED)]
 
 
 def _names(directory: str, parent: str, listing: Listing | None) -> frozenset[str]:
     if listing is not None and parent in listing.directories:
         return listing.directories[parent]
-    if listing is not None and not listing.may_have(f"{parent}/{TRANSLATED}" if parent else TRANSLATED):
+    if listing is not None and not listing.unlisted:
         return frozenset()
     try:
         return frozenset(names_in(directory, parent))

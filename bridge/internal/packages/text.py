@@ -1,7 +1,7 @@
 """Text in pieces that hold whole characters."""
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Final
 
 HELD_BYTES: Final = 3
@@ -12,7 +12,7 @@ class NotTextError(ValueError):
     """The data is not UTF-8."""
 
 
-def whole_characters(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def whole_characters(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same bytes, cut between characters. Raises NotTextError where they are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
