@@ -18,6 +18,7 @@ OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "/environment": (".environment", "Environment"),
     "/machines": (".machines", "Machines"),
     "/packages": (".packages", "Packages"),
+    "/superuser": (".superuser", "Superuser"),
     "/user": (".user", "User"),
 }
 
