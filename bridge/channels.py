@@ -23,9 +23,10 @@ from protocol.problems import (
     Problem,
 )
 
+from .board import DISMISSED, FAILED, SERVED, End, Refusal
 from .context import Context
 from .front import Front
-from .helper import DISMISSED, FAILED, SERVED, End, Helper, Refusal
+from .helper import Helper
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
@@ -151,7 +152,7 @@ class Channels:
                 self.routes[opening.ident] = Waiting(opening, self.superuser)
                 return
             if claimed:
-                self.routes[opening.ident] = claimed if claimed.take(opening) else Waiting(opening, claimed)
+                self._hand_over(opening, claimed)
                 return
         self._advance(opening)
 
@@ -180,9 +181,12 @@ class Channels:
                 self._refuse(opening, problem)
                 return
             else:
-                self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper)
+                self._hand_over(opening, helper)
                 return
         self._serve(opening)
+
+    def _hand_over(self, opening: Opening, helper: Helper) -> None:
+        self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper.roster)
 
     def _serve(self, opening: Opening) -> None:
         """No rule will have it: the internal handlers by payload, or nobody."""
@@ -244,7 +248,7 @@ class Channels:
             sink = self.routes[ident]
             self._forget(ident)
             if isinstance(sink, Helper):
-                sink.close_channel(ident, told, tell=False)
+                sink.roster.close(ident, told, tell=False)
             else:
                 sink.command(ident, "close", told)
                 self._end_internal(sink)

@@ -16,22 +16,23 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import anyio
 from anyio import CancelScope
 
 from manifests.model import Rule
-from manifests.template import Expansion
 from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
-from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Span, Splitter, control_payload
+from protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
+from .board import DISMISSED, FAILED, SERVED, Attendant, Board, End, Forgery, Key, Refusal
 from .context import Context
 from .front import Front
 from .link import Link
 from .opening import Opening
 from .process import Process, SpawnError
+from .roster import FORWARD, Roster
 from .stderr import Stderr
 
 QUEUED: Final = "queued"
@@ -49,70 +50,6 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (ENDING, "end"): ENDING,
     (ENDING, "reaped"): GONE,
 }
-
-FORWARD: Final = Mark("FORWARD")  # the helper's frames on this channel go to the front end
-DROP: Final = Mark("DROP")  # the channel was closed and the helper has not answered yet
-
-
-End = Literal["failed", "served", "dismissed"]
-FAILED: Final = "failed"  # it never was ready
-SERVED: Final = "served"  # it was
-DISMISSED: Final = "dismissed"  # it was told to go, ready or not: what waits for it is to go too
-
-
-class Forgery(Problem):
-    """The helper spoke where it has no say."""
-
-
-class Attendant(Protocol):
-    """Whoever may be asked for a password: a privileged helper has one."""
-
-    def asked(self, helper: "Helper", question: dict[str, Any]) -> None:
-        """The helper has sent an `authorize`; `Helper.answer` is due."""
-
-
-class Refusal(Problem):
-    """The helper's own words: its `init` carried a problem. They are passed on unchanged."""
-
-
-Key = tuple[bytes, Expansion]  # the identity of the rule, and what it expanded to: what a helper is reused by
-
-
-class Board(Protocol):
-    """The table of channels, as a helper sees it."""
-
-    def init_for(self, helper: "Helper") -> bytes:
-        """The `init` frame that answers the helper's."""
-
-    def ready(self, helper: "Helper") -> None:
-        """It takes opens now; those that waited for it have been handed over."""
-
-    def adopted(self, opening: Opening, helper: "Helper") -> None:
-        """An open that waited has been handed to the helper."""
-
-    def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], end: End) -> None:
-        """It takes nothing more. `waiting` were not handed over."""
-
-    def idle(self, helper: "Helper") -> None:
-        """Its last channel has gone."""
-
-    def closed(self, ident: bytes, frame: bytes) -> None:
-        """The helper has closed a channel of its own."""
-
-    def close_answered(self, ident: bytes, frame: bytes) -> None:
-        """The helper has answered the front end's close."""
-
-
-class _Closed:
-    """A channel that was closed towards the helper, which has not answered."""
-
-    __slots__ = ("at", "held", "tell", "timer")
-
-    def __init__(self, at: float, tell: bool) -> None:
-        self.at = at  # loop time
-        self.tell = tell  # whether the answer goes to the front end
-        self.held: Opening | None = None  # an open of the same id that waits for the answer
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Helper:
@@ -134,8 +71,6 @@ class Helper:
         self.expansion = key[1]
         self.name = rule.name
         self.state = QUEUED
-        self.channels = 0  # open ones, waiting and held ones included
-        self.used = context.loop.time()  # when a channel was opened or closed last
         self.room = anyio.Event()  # set when the process may be started
         self.gone = anyio.Event()
         self.link: Link | None = None
@@ -147,20 +82,23 @@ class Helper:
         self._front = front
         self._board = board
         self._attendant = attendant
-        self._waiting: dict[bytes, Opening] = {}  # opens that came before its `init`
-        self._waiting_bytes = 0  # of those, and of the ones that are held back
         self._told_full = False
         self._environ = environ
         self._process: Process | None = None
         self._stderr: Stderr | None = None
-        self._routes: dict[bytes, Mark] = {}
+        self.roster = Roster(
+            context,
+            put=self.put,
+            adopted=lambda opening: board.adopted(opening, self),
+            counted=self._waiting_counted,
+            idle=lambda: board.idle(self),
+        )
         self._splitter = Splitter(
-            self._routes,
+            self.roster.routes,
             frame_bytes=context.limits.frame_bytes,
             control_bytes=context.limits.control_bytes,
             id_bytes=context.limits.channel_id_bytes,
         )
-        self._closed: dict[bytes, _Closed] = {}
         self._ready = anyio.Event()  # `init` has come, or never will
         self._over = anyio.Event()
         self._patience = CancelScope()  # over when `init` has taken too long
@@ -179,12 +117,12 @@ class Helper:
     @property
     def idle(self) -> bool:
         """Whether it may be stopped to make room."""
-        return self.state == READY and not self.channels and self._attendant is None
+        return self.state == READY and not self.roster.channels and self._attendant is None
 
     @property
     def queued(self) -> int:
         """Bytes that wait for it."""
-        return self._waiting_bytes + (self.link.queued if self.link else 0)
+        return self.roster.waiting_bytes + (self.link.queued if self.link else 0)
 
     def _move(self, event: str) -> None:
         before, self.state = self.state, TRANSITIONS[self.state, event]
@@ -323,14 +261,7 @@ class Helper:
         end: End = DISMISSED if dismissed else SERVED if self.state == READY else FAILED
         self._move("end")
         self._abandon = abandon
-        self._routes.clear()
-        waiting = list(self._waiting.values())
-        waiting += [closed.held for closed in self._closed.values() if closed.held is not None]
-        self._waiting.clear()
-        for closed in self._closed.values():
-            if closed.timer is not None:
-                closed.timer.cancel()
-        self._closed.clear()
+        waiting = self.roster.clear()
         for timer in (self._stuck, self._unread):
             if timer is not None:
                 timer.cancel()
@@ -400,12 +331,9 @@ class Helper:
             self._stuck.cancel()
             self._stuck = None
         self._unblock()
-        if self.link is not None:
-            self.link.resume()
 
-    def _count_waiting(self, size: int) -> None:
-        self._waiting_bytes += size
-        if self._waiting_bytes > self._limits.helper_queue_bytes:
+    def _waiting_counted(self) -> None:
+        if self.roster.waiting_bytes > self._limits.helper_queue_bytes:
             self._block()
         else:
             self._unblock()
@@ -418,7 +346,7 @@ class Helper:
         self._front.block(self)
 
     def _unblock(self) -> None:
-        if self._waiting_bytes <= self._limits.helper_queue_bytes and not (self.link and self.link.full):
+        if self.roster.waiting_bytes <= self._limits.helper_queue_bytes and not (self.link and self.link.full):
             self._front.unblock(self)
 
     def _check_stuck(self) -> None:
@@ -444,85 +372,13 @@ class Helper:
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """A control message for one of its channels."""
         if command == "close":
-            self.close_channel(ident, frame, tell=True)
+            self.roster.close(ident, frame, tell=True)
         else:
             self.put(frame)
 
     def take(self, opening: Opening) -> bool:
-        """Serve a new channel. False where its open must wait: for `init`, or for the close of the same id."""
-        self.used = self._loop.time()
-        self.channels += 1
-        if self.state == READY and not self._hold(opening):
-            self._adopt(opening)
-            return True
-        if self.state != READY:
-            self._waiting[opening.ident] = opening
-        self._count_waiting(opening.size)
-        return False
-
-    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
-        """More has come for an open that waits."""
-        self._count_waiting(opening.add(command, span))
-
-    def forget(self, opening: Opening) -> None:
-        """An open that waits was closed by the front end: the helper need never hear of it."""
-        if self._waiting.pop(opening.ident, None) is None:
-            closed = self._closed[opening.ident]
-            closed.held = None
-            if closed.timer is not None:
-                closed.timer.cancel()
-        self._count_waiting(-opening.size)
-        self._lose_channel()
-
-    def _adopt(self, opening: Opening) -> None:
-        self._routes[opening.ident] = FORWARD
-        self.put(opening.frame)
-        for _, span in opening.later:
-            self.put(span)
-
-    def _adopt_waiting(self, opening: Opening) -> None:
-        self._count_waiting(-opening.size)
-        self._adopt(opening)
-        self._board.adopted(opening, self)
-
-    def close_channel(self, ident: bytes, frame: bytes, *, tell: bool) -> None:
-        """Close a channel towards the helper; `tell`: its answer goes to the front end."""
-        self.put(frame)
-        self._routes[ident] = DROP
-        self._closed[ident] = _Closed(self._loop.time(), tell)
-        if len(self._closed) > self._limits.closed_ids:
-            oldest = next(iter(self._closed))
-            if self._closed[oldest].held is None:
-                del self._closed[oldest], self._routes[oldest]
-        self._lose_channel()
-
-    def _hold(self, opening: Opening) -> bool:
-        """Keep an open until the close of the same id has been answered, or that has taken too long."""
-        closed = self._closed.get(opening.ident)
-        if closed is None:
-            return False
-        left = closed.at + self._limits.close_answer_seconds - self._loop.time()
-        if left <= 0:
-            del self._closed[opening.ident]
-            return False
-        closed.held = opening
-        closed.timer = self._loop.call_later(left, self._release, opening.ident)
-        return True
-
-    def _release(self, ident: bytes) -> None:
-        """The close of `ident` is answered, or will not be."""
-        closed = self._closed.pop(ident)
-        del self._routes[ident]
-        if closed.timer is not None:
-            closed.timer.cancel()
-        if closed.held is not None:
-            self._adopt_waiting(closed.held)
-
-    def _lose_channel(self) -> None:
-        self.channels -= 1
-        self.used = self._loop.time()
-        if not self.channels:
-            self._board.idle(self)
+        """Serve a new channel. False where its open must wait."""
+        return self.roster.take(opening, ready=self.state == READY)
 
     # From the helper
 
@@ -568,6 +424,7 @@ class Helper:
         elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._channel_control(channel.encode(), command, frame)
         elif command == "ping":
+            self._check_reads()
             self.put(frame_of({**read_object(payload), "command": "pong"}))
         else:
             self._log.debug("helper", "ignored", helper=self.name, command=command)
@@ -579,7 +436,13 @@ class Helper:
         elif self.state == STARTING:
             raise Problem(PROTOCOL_ERROR, "expected init as its first message, found 'authorize'")
         else:
+            self._check_reads()
             self.answer(question, "")
+
+    def _check_reads(self) -> None:
+        """Our answers to its own questions wait in its outbox, past the bound that stops the front end."""
+        if self.queued > 2 * self._limits.helper_queue_bytes:
+            raise Problem(PROTOCOL_ERROR, "asks more than it reads the answers to")
 
     def answer(self, question: dict[str, Any], response: str) -> None:
         """Answer its `authorize`; an empty `response` refuses."""
@@ -613,9 +476,7 @@ class Helper:
         if self._stderr is not None:
             self._stderr.collected = None
         self.put(self._board.init_for(self))
-        waiting, self._waiting = self._waiting, {}
-        for opening in waiting.values():
-            self._adopt_waiting(opening)
+        self.roster.settle()
         self._board.ready(self)
         if self._finish_input:
             self.finish_input()
@@ -626,21 +487,17 @@ class Helper:
             self.end(self._last_words(f"said that it ends: {said.code}: {said.message}"))
 
     def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
-        route = self._routes.get(ident)
+        route = self.roster.routes.get(ident)
         if route is None:
             raise Forgery(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
         if command != "close":
             if route is FORWARD:
                 self._front.put(frame)
         elif route is FORWARD:
-            del self._routes[ident]
             self._board.closed(ident, frame)
-            self._lose_channel()
-        else:
-            tell = self._closed[ident].tell
-            self._release(ident)
-            if tell:
-                self._board.close_answered(ident, frame)
+            self.roster.closed(ident)
+        elif self.roster.answered(ident):
+            self._board.close_answered(ident, frame)
 
 
 def _refusal(message: dict[str, Any]) -> Refusal:

@@ -11,9 +11,10 @@ from manifests.model import Rule
 from manifests.template import Expansion
 from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
+from .board import Attendant, Board, Key
 from .context import Context
 from .front import Front
-from .helper import ENDING, GONE, QUEUED, Attendant, Board, Helper, Key
+from .helper import ENDING, GONE, QUEUED, Helper
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
 RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
@@ -146,7 +147,7 @@ class Pool:
             raise Problem(
                 INTERNAL_ERROR, f"{rule.name}: the limit of {value} helper processes ({name}) is reached, none is idle"
             )
-        oldest = min(idle, key=lambda helper: helper.used)
+        oldest = min(idle, key=lambda helper: helper.roster.used)
         oldest.end(Problem(TERMINATED, f"made room for another one, at the limit of {value} helpers ({name})"))
         return oldest
 

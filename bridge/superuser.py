@@ -22,9 +22,10 @@ from manifests.template import compile_rule, expand
 from protocol.control import control
 from protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, TERMINATED, Problem
 
+from .board import SERVED, Board, End
 from .context import Context
 from .front import Front
-from .helper import SERVED, Board, End, Helper
+from .helper import Helper
 from .opening import Opening
 from .pool import Pool
 
