@@ -170,10 +170,8 @@ class Channels:
             try:
                 helper = self.pool.get(rule, (identity, expand(recipe, message)))
             except Resting as resting:
-                if rule.problem is not None:
-                    self._refuse(opening, Problem(rule.problem, str(resting)))
+                if not self._goes_on(opening, rule, resting.problem):
                     return
-                opening.failures.append(str(resting))
             except ExpansionError as error:
                 self._refuse(opening, Problem(PROTOCOL_ERROR, f"{rule.name}: {error}"))
                 return
@@ -184,6 +182,18 @@ class Channels:
                 self._hand_over(opening, helper)
                 return
         self._serve(opening)
+
+    def _goes_on(self, opening: Opening, rule: Rule, problem: Problem) -> bool:
+        """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with
+        what the helper said itself, or else with what the rule says."""
+        if isinstance(problem, Refusal):
+            self._refuse(opening, problem)
+        elif rule.problem is not None:
+            self._refuse(opening, Problem(rule.problem, problem.message))
+        else:
+            opening.failures.append(problem.message)
+            return True
+        return False
 
     def _hand_over(self, opening: Opening, helper: Helper) -> None:
         self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper.roster)
@@ -307,7 +317,7 @@ class Channels:
             self._front.put(frame)
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
-        self.pool.ended(helper, failed=end == FAILED)
+        self.pool.ended(helper, problem if end == FAILED else None)
         if self._ending:
             return
         for ident in [ident for ident, sink in self.routes.items() if sink is helper]:
@@ -319,12 +329,7 @@ class Channels:
             elif end == SERVED:  # it was held back for the close of its id: it may start a new one
                 opening.router, opening.tried = self._router, -1
                 self._route(opening)
-            elif isinstance(problem, Refusal):
-                self._refuse(opening, problem)
-            elif helper.rule.problem is not None:
-                self._refuse(opening, Problem(helper.rule.problem, problem.message))
-            else:
-                opening.failures.append(problem.message)
+            elif self._goes_on(opening, helper.rule, problem):
                 if opening.router is not self._router:  # there was a reload meanwhile
                     opening.router, opening.tried = self._router, self._router.position(helper.key[0])
                 self._advance(opening)

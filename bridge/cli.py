@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .limits import Limits, SettingError, explain, read_limits
+
 if TYPE_CHECKING:
     from manifests.model import Rule
 
@@ -22,7 +24,8 @@ the manifest.json files of packages. Without a command it serves the front end o
   --packages      the packages in use: name, menu labels, directory
   --bridges       the bridge rules in the order in which they are tried, as JSON
   --version       version, protocol and protocol generation
-  --debug[=PART]  log what happens; parts: front, open, helper, bugs (also: SPANBRIDGE_DEBUG=PART,PART)
+  --help, -h      this text
+  --debug[=PART,...]  log what happens; parts: front, open, helper, superuser, bugs (also: SPANBRIDGE_DEBUG=PART,...)
   --privileged    be the privileged side of another bridge: no packages, all privileges
   --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
 
@@ -61,7 +64,7 @@ def main() -> int:
 def _main(arguments: list[str]) -> int:
     settings: list[str] = []
     debug = os.environ.get("SPANBRIDGE_DEBUG", "")
-    command: Callable[[], int] | None = None
+    command: Callable[[Limits], int] | None = None
     privileged = False
     rest = iter(arguments)
     for argument in rest:
@@ -78,29 +81,36 @@ def _main(arguments: list[str]) -> int:
             debug = value if equals else "all"
         else:
             raise UsageError(f"{argument}: no such option")
+    limits = _limits(settings)
     if command is not None:
-        return command()
+        return command(limits)
     if os.isatty(0):
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
-    return _run(settings, debug, privileged)
+    return _run(limits, debug, privileged)
 
 
-def _run(settings: list[str], debug: str, privileged: bool) -> int:
-    from .limits import SettingError, read_limits
-    from .start import run
-
+def _limits(settings: list[str]) -> Limits:
     try:
-        limits = read_limits(settings, os.environ)
+        return read_limits(settings, os.environ)
     except SettingError as error:
         raise UsageError(str(error)) from None
-    return run(limits, frozenset(filter(None, debug.split(","))), GENERATION, privileged=privileged)
 
 
-def _packages() -> int:
+def _run(limits: Limits, debug: str, privileged: bool) -> int:
+    from .log import PARTS
+    from .start import run
+
+    parts = frozenset(filter(None, debug.split(",")))
+    for part in parts.difference(PARTS, ("all",)):
+        raise UsageError(f"--debug={part}: expected parts of {', '.join(PARTS)}")
+    return run(limits, parts, GENERATION, privileged=privileged)
+
+
+def _packages(limits: Limits) -> int:
     from .start import load
 
-    for package in load(os.environ, GENERATION).packages:
+    for package in load(os.environ, GENERATION, limits.manifest_bytes).packages:
         labels = [
             str(item["label"])
             for section in ("menu", "tools", "dashboard")
@@ -115,12 +125,12 @@ def _items(section: object) -> list[dict[str, object]]:
     return [item for item in section.values() if isinstance(item, dict)] if isinstance(section, dict) else []
 
 
-def _bridges() -> int:
+def _bridges(limits: Limits) -> int:
     import msgspec
 
     from .start import load
 
-    catalog = load(os.environ, GENERATION)
+    catalog = load(os.environ, GENERATION, limits.manifest_bytes)
     told = [
         {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)
@@ -135,19 +145,17 @@ def _entry(rule: "Rule") -> dict[str, object]:
     return {name: value for name in members if (value := getattr(rule, name)) not in (None, (), False)}
 
 
-def _version() -> int:
+def _version(limits: Limits) -> int:
     print(f"spanbridge {VERSION}\nprotocol {PROTOCOL}\ngeneration {GENERATION}")
     return 0
 
 
-def _help() -> int:
-    from .limits import explain
-
+def _help(limits: Limits) -> int:
     print(_USAGE + explain())
     return 0
 
 
-COMMANDS: Final[dict[str, Callable[[], int]]] = {
+COMMANDS: Final[dict[str, Callable[[Limits], int]]] = {
     "--packages": _packages,
     "--bridges": _bridges,
     "--version": _version,

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 
 from protocol.frames import Span
 
@@ -44,6 +45,7 @@ class Front:
             on_broken=on_broken,
         )
         self._said_all = False
+        self._flusher = context.flusher
         self._log = context.log
         self._limits = context.limits
         self._blockers: set[object] = set()
@@ -71,7 +73,9 @@ class Front:
         return False
 
     async def drained(self) -> None:
-        """Wait until the front end has taken all so far."""
+        """Wait until the front end has taken all so far. Others have their turn in any case."""
+        await anyio.lowlevel.checkpoint()
+        self._flusher.flush()
         taken = anyio.Event()
         if not self.ready(taken.set):
             await taken.wait()

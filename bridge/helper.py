@@ -14,7 +14,6 @@ import math
 import os
 import signal
 import socket
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,7 +46,6 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (STARTING, "init"): READY,
     (STARTING, "end"): ENDING,
     (READY, "end"): ENDING,
-    (ENDING, "end"): ENDING,
     (ENDING, "reaped"): GONE,
 }
 
@@ -74,7 +72,6 @@ class Helper:
         self.room = anyio.Event()  # set when the process may be started
         self.gone = anyio.Event()
         self.link: Link | None = None
-        self.started = 0.0  # wall clock
         self._loop = context.loop
         self._limits = context.limits
         self._log = context.log
@@ -106,7 +103,6 @@ class Helper:
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
         self._stuck: asyncio.TimerHandle | None = None
-        self._stuck_sent = 0
         self._unread: asyncio.TimerHandle | None = None
 
     @property
@@ -141,7 +137,10 @@ class Helper:
                 tasks.start_soon(self._watch_silence)
                 await self._over.wait()
                 tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this helper, not the session
+            self._log.unforeseen(f"helper {self.name}", error)
         finally:
+            self.end(Problem(INTERNAL_ERROR, "given up for a mistake within the bridge"), abandon=True)
             with CancelScope(shield=True):
                 await self._stop()
             self._move("reaped")
@@ -161,7 +160,6 @@ class Helper:
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
             return
-        self.started = time.time()
         limits = self._limits
         self.link = Link(
             self._loop,
@@ -232,8 +230,8 @@ class Helper:
             self._stderr.drain()
             self._stderr.close()
         self._log.info("helper-ended", helper=self.name, pid=self.pid, how=process.end)
-        process.reap()
         await process.end_group(limits.term_seconds)
+        process.reap()
 
     def finish_input(self) -> None:
         """Close its stdin as soon as all that waits for it has been written, which its `init` comes before."""
@@ -270,7 +268,8 @@ class Helper:
         self._over.set()
         self.room.set()
         if end == FAILED:
-            self._log.warning("helper-failed", helper=self.name, pid=self.pid, why=problem.message)
+            pid = {"pid": self.pid} if self.pid else {}
+            self._log.warning("helper-failed", helper=self.name, **pid, why=problem.message)
         if not isinstance(problem, Refusal):
             problem = Problem(problem.code, f"{self.name} ({self.expansion.argv[0]}): {problem.message}")
         self._board.ended(self, problem, waiting, end)
@@ -323,7 +322,6 @@ class Helper:
     def _full(self) -> None:
         self._block()
         if self._stuck is None and self.link is not None:
-            self._stuck_sent = self.link.sent
             self._stuck = self._loop.call_later(self._limits.stuck_seconds, self._check_stuck)
 
     def _room_again(self) -> None:
@@ -346,7 +344,7 @@ class Helper:
         self._front.block(self)
 
     def _unblock(self) -> None:
-        if self.roster.waiting_bytes <= self._limits.helper_queue_bytes and not (self.link and self.link.full):
+        if self.roster.waiting_bytes <= self._limits.helper_queue_bytes // 2 and not (self.link and self.link.full):
             self._front.unblock(self)
 
     def _check_stuck(self) -> None:
@@ -354,13 +352,13 @@ class Helper:
         if self.link is None:
             return
         seconds = self._limits.stuck_seconds
-        if self.link.sent == self._stuck_sent:
+        left = self.link.taken_at + seconds - self._loop.time()
+        if left <= 0:
             self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
             how = f"took nothing for {seconds:g} s while its queue was full"
             self.end(self._last_words(how, TIMEOUT), abandon=True)
         else:
-            self._stuck_sent = self.link.sent
-            self._stuck = self._loop.call_later(seconds, self._check_stuck)
+            self._stuck = self._loop.call_later(left, self._check_stuck)
 
     # Towards the helper
 

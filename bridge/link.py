@@ -121,8 +121,7 @@ class Link:
         "out_fd",
         "paused",
         "queued",
-        "received",
-        "sent",
+        "taken_at",
     )
 
     def __init__(
@@ -158,8 +157,7 @@ class Link:
         self.on_room: Callable[[], None] = _nothing
         self.on_empty: Callable[[], None] = _nothing
         self.queued = 0  # bytes in the outbox
-        self.sent = 0
-        self.received = 0
+        self.taken_at = 0.0  # loop time when something that had to wait was taken last
         self.full = False
         self.broken = False
         self.paused = True
@@ -211,7 +209,6 @@ class Link:
         try:
             if chunk:
                 found = len(chunk)
-                self.received += found
                 if found == self._size or self._size > _PIPE_BYTES:
                     self._adapt(found)
                 self.on_chunk(chunk)
@@ -242,7 +239,6 @@ class Link:
         except OSError:
             return False
         if chunk:
-            self.received += len(chunk)
             self.on_chunk(chunk)
             self._flusher.flush()
         return bool(chunk)
@@ -284,6 +280,7 @@ class Link:
 
     def _writable(self) -> None:
         self._flusher.begin()
+        self.taken_at = self._loop.time()
         try:
             self._write()
             if self.full and self.queued <= self.high_water // 2:
@@ -314,7 +311,6 @@ class Link:
             except OSError as error:
                 self._break(error.strerror or str(error))
                 return
-            self.sent += done
             if done == self.queued:
                 queue.clear()
                 self.queued = 0
@@ -377,18 +373,19 @@ class Link:
     def _wait_writable(self) -> None:
         if not self.blocked:
             self.blocked = True
+            self.taken_at = self._loop.time()
             self._poller.watch_write(self.out_fd, self._writable)
 
     def _break(self, reason: str) -> None:
         self.broken = True
-        self.forget()
+        self.drop_queue()
         if self.blocked:
             self.blocked = False
             self._poller.watch_write(self.out_fd, None)
         self.on_broken(reason)
 
-    def forget(self) -> None:
-        """Drop what is queued."""
+    def drop_queue(self) -> None:
+        """Nothing that waits goes out any more."""
         self._queue.clear()
         self.queued = 0
 
@@ -405,7 +402,7 @@ class Link:
     def close_out(self) -> None:
         """Write no more, for good: the other side sees the end of its input. What is queued is dropped."""
         if self.out_fd >= 0:
-            self.forget()
+            self.drop_queue()
             self.broken = True
             if self.blocked:
                 self.blocked = False

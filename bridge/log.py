@@ -5,6 +5,8 @@ import select
 from collections.abc import Callable
 from typing import Final
 
+PARTS: Final = ("front", "open", "helper", "superuser", "bugs")
+
 _STDERR: Final = 2
 _LINE_BYTES: Final = 4_000  # below PIPE_BUF, so that a pipe with room for anything has room for a line
 # How systemd marks the level of a line on stderr (sd-daemon(3)).
@@ -42,6 +44,16 @@ class Log:
 
     def error(self, event: str, **fields: object) -> None:
         self._write("error", event, fields)
+
+    def unforeseen(self, where: str, error: BaseException) -> None:
+        """A mistake of ours: one line, and the traceback for those who debug the part "bugs"."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self.error("unforeseen", where=where, what=f"{type(error).__name__}: {error}")
+        if self.debugging("bugs"):
+            import traceback
+
+            self.debug("bugs", "traceback", text="".join(traceback.format_exception(error)))
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         if not self._room():

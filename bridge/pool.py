@@ -11,7 +11,7 @@ from manifests.model import Rule
 from manifests.template import Expansion
 from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
-from .board import Attendant, Board, Key
+from .board import Attendant, Board, Key, Refusal
 from .context import Context
 from .front import Front
 from .helper import ENDING, GONE, QUEUED, Helper
@@ -21,18 +21,24 @@ RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
 
 
 class Resting(Exception):
-    """The rule's helpers failed to start too often; it is not tried for a while. The text says so."""
+    """The rule's helpers failed to start too often; it is not tried for a while. `problem` is what the last one failed
+    with: it speaks for the ones that are not started."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 class _Record:
     """The failed starts of one rule."""
 
-    __slots__ = ("at", "delay", "rests_until")
+    __slots__ = ("at", "delay", "last", "rests_until")
 
     def __init__(self) -> None:
         self.at: deque[float] = deque()
         self.delay = 0.0  # seconds of the last rest; 0: there was none
         self.rests_until = 0.0
+        self.last: Problem | None = None
 
 
 class Pool:
@@ -81,6 +87,8 @@ class Pool:
         helper = Helper(self._context, self._front, self._board, rule, key, self._environ_for(rule, key[1]))
         self._serving[key] = helper
         self.alive.add(helper)
+        if victim is not None:
+            self._leaving[victim] = helper
         self._tasks.start_soon(self._run, helper, victim)
         return helper
 
@@ -100,7 +108,6 @@ class Pool:
         if victim is None:
             helper.room.set()
         else:
-            self._leaving[victim] = helper
             self._tasks.start_soon(self._make_room, helper, victim)
         try:
             await helper.run()
@@ -155,15 +162,18 @@ class Pool:
 
     def _check_rest(self, rule: Rule, identity: bytes) -> None:
         record = self._records.get(identity)
-        if record is not None and self._loop.time() < record.rests_until:
-            left = record.rests_until - self._loop.time()
-            raise Resting(
-                f"{rule.name}: failed to start {self._limits.start_failures} times; tried again in {left:.1f} s"
-            )
+        if record is None or record.last is None or self._loop.time() >= record.rests_until:
+            return
+        if isinstance(record.last, Refusal):
+            raise Resting(record.last)
+        left = record.rests_until - self._loop.time()
+        told = f"{record.last.message}; not the first time: the rule is tried again in {left:.1f} s"
+        raise Resting(Problem(record.last.code, told))
 
-    def _count_failure(self, rule: Rule, identity: bytes) -> None:
+    def _count_failure(self, rule: Rule, identity: bytes, problem: Problem) -> None:
         limits, now = self._limits, self._loop.time()
         record = self._records.setdefault(identity, _Record())
+        record.last = problem
         record.at.append(now)
         while record.at[0] < now - limits.start_failures_seconds:
             record.at.popleft()
@@ -181,15 +191,15 @@ class Pool:
         """Its `init` has come: whatever failed before is forgotten."""
         self._records.pop(helper.key[0], None)
 
-    def ended(self, helper: Helper, *, failed: bool) -> None:
-        """It takes no more opens; the next matching one starts another."""
+    def ended(self, helper: Helper, failure: Problem | None) -> None:
+        """It takes no more opens; the next matching one starts another. `failure`: why it never was ready."""
         if self._serving.get(helper.key) is helper:
             del self._serving[helper.key]
         timer = self._idle.pop(helper, None)
         if timer is not None:
             timer.cancel()
-        if failed:
-            self._count_failure(helper.rule, helper.key[0])
+        if failure is not None:
+            self._count_failure(helper.rule, helper.key[0], failure)
 
     def idle(self, helper: Helper) -> None:
         """Its last channel has gone: from now on the rule's `timeout` counts."""

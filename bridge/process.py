@@ -108,13 +108,16 @@ class Process:
     async def end_group(self, seconds: float) -> None:
         """End those that the process, itself gone, left behind in its group: SIGTERM, `seconds`, SIGKILL.
 
-        They are not our children: pidfds tell of their end, whoever reaps them.
+        They are not our children: pidfds tell of their end, whoever reaps them. To be called before `reap`, which gives
+        the number of the group away.
         """
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if not self.signal_group(number):
+            members = _members(self.pid)
+            if not members:
                 return
+            self.signal_group(number)
             with anyio.move_on_after(seconds):
-                for pid in _members(self.pid):
+                for pid in members:
                     await _gone(pid)
 
     def abandon(self) -> None:

@@ -129,12 +129,10 @@ class Session:
 
     def _unforeseen(self, loop: asyncio.AbstractEventLoop, details: dict[str, object]) -> None:
         error = details.get("exception")
-        message = f"{details.get('message')}: {type(error).__name__}: {error}"
-        if self._log.debugging("bugs") and isinstance(error, BaseException):
-            import traceback
-
-            self._log.debug("bugs", "traceback", text="".join(traceback.format_exception(error)))
-        self._fail(INTERNAL_ERROR, message)
+        where = str(details.get("message"))
+        if isinstance(error, BaseException):
+            self._log.unforeseen(where, error)
+        self._fail(INTERNAL_ERROR, f"a mistake within the bridge: {where}")
 
     def _ended(self, reason: str | None) -> None:
         if self._splitter.held:

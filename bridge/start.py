@@ -53,7 +53,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
             " bridge that reads the same manifests; see what it matches"
         )
         log.error("limit", name="depth", value=limits.depth, rule=rule)
-        os.write(1, control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
+        _write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
         return 1
     if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds):
         return 0
@@ -70,7 +70,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
         capabilities={"explicit-superuser": True},
     )
     try:
-        os.write(1, greeting)
+        _write(greeting)
     except OSError as error:
         log.info("session-ends", why=f"stdout: {error.strerror}")
         return 0
@@ -88,7 +88,7 @@ def take_stderr(seconds: float) -> bool:
     import select
     import socket
 
-    os.write(1, control("send-stderr"))
+    _write(control("send-stderr"))
     with socket.socket(fileno=os.dup(0)) as sock:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
@@ -138,9 +138,25 @@ def _serve(
 
     try:
         return anyio.run(main, backend_options={"loop_factory": lambda: asyncio.SelectorEventLoop(poller)})
+    except Exception as error:  # noqa: BLE001 - a mistake of ours; a user gets a line, not a traceback
+        log.unforeseen("the session", error)
+        return 1
     finally:
         for fd, was in blocking:
             os.set_blocking(fd, was)  # the mode belongs to the open file, which others may share
+
+
+def _write(data: bytes) -> None:
+    """Write all of `data` to stdout, in whatever mode that is."""
+    while data:
+        try:
+            data = data[os.write(1, data) :]
+        except BlockingIOError:
+            import select
+
+            poll = select.poll()
+            poll.register(1, select.POLLOUT)
+            poll.poll()
 
 
 def _end_at_once(number: int, frame: object) -> NoReturn:

@@ -34,8 +34,6 @@ INIT: Final = "init"
 ROOT: Final = "root"
 ANY: Final = "any"
 
-_ASKPASS_SECONDS: Final = 5.0  # for `sudo --help`
-
 
 class SuperuserError(Exception):
     """A call of the front end that cannot be done; the text says why, in the helper's own words where it has any."""
@@ -127,7 +125,7 @@ class Superuser:
             told = subprocess.run(
                 [program, "--help"],
                 capture_output=True,
-                timeout=_ASKPASS_SECONDS,
+                timeout=self._limits.sudo_seconds,
                 check=False,
                 stdin=subprocess.DEVNULL,
             )

@@ -13,11 +13,12 @@ from protocol.frames import Span, control_payload, payloads
 from protocol.problems import INTERNAL_ERROR, NOT_FOUND, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
 
 from .base import Port, Services
+from .bus import pace
 from .bus.bus import Bus
 from .bus.errors import FAILED, INVALID_ARGS, LIMITS_EXCEEDED, BusError
 from .bus.interface import Argument, Method
 from .bus.introspect import to_meta
-from .bus.limits import CALLS, DESCRIBED, MESSAGE_BYTES, WATCHES
+from .bus.limits import BACKLOG_BYTES, CALLS, DESCRIBED, MESSAGE_BYTES, WATCHES
 from .bus.matches import Counted, Full, Match, Watch
 from .bus.node import bare
 from .bus.values import as_utf8, from_json, many_to_json
@@ -39,6 +40,7 @@ class DBus:
         self._services = services
         self._log = services.context.log
         self._bus = services.once(Bus)
+        self._pace = pace.Pace(services, self._input)
         self._matches: Counted[Match] = Counted(WATCHES)
         self._watches: Counted[Watch] = Counted(WATCHES)
         self._described: set[str] = set()
@@ -49,19 +51,34 @@ class DBus:
 
     def put(self, data: Span) -> None:
         for payload in payloads(data):
-            if not self._open:
-                return
-            try:
-                self._message(payload)
-            except Problem as problem:
-                self._port.close(problem)
+            self._take(None, payload)
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         if command == "ping":
-            self._port.forward(frame_of({**read_object(control_payload(frame)), "command": "pong"}))
+            self._take(command, frame)
+
+    def _take(self, command: str | None, data: bytes) -> None:
+        if not self._open:
+            return
+        try:
+            self._pace.put(command, data)
+        except pace.Full:
+            self._log.warning("limit", name="bus_backlog_bytes", value=BACKLOG_BYTES)
+            message = f"{BACKLOG_BYTES} bytes of messages wait for the front end to take the answers to earlier ones"
+            self._port.close(Problem(INTERNAL_ERROR, message))
+
+    def _input(self, command: str | None, data: bytes) -> None:
+        if command == "ping":
+            self._port.forward(frame_of({**read_object(control_payload(data)), "command": "pong"}))
+            return
+        try:
+            self._message(data)
+        except Problem as problem:
+            self._port.close(problem)
 
     def end(self) -> None:
         self._open = False
+        self._pace.end()
         self._bus.leave(self)
         for scope in self._calls:
             scope.cancel()
@@ -94,7 +111,9 @@ class DBus:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._open:
-            self._port.send(msgspec.json.encode(message))
+            data = msgspec.json.encode(message)
+            self._pace.answered(len(data))
+            self._port.send(data)
 
     def _answer(self, message: dict[str, Any], answer: dict[str, Any]) -> None:
         """Answer a message that has an `id`."""

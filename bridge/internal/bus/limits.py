@@ -5,6 +5,12 @@ from typing import Final
 MESSAGE_BYTES: Final = 4 << 20
 """Longest message taken from the front end."""
 
+ANSWER_BYTES: Final = 1 << 20
+"""Bytes that one channel sends before it waits until the front end has taken them."""
+
+BACKLOG_BYTES: Final = 8 << 20
+"""Messages of one channel that wait meanwhile; more close it."""
+
 CALLS: Final = 256
 """Calls of one channel that are not answered yet."""
 

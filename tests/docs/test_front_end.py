@@ -1,0 +1,81 @@
+"""What the README shows of the real front end: cockpit-ws with spanbridge as its session."""
+
+import json
+import shlex
+import socket
+import subprocess
+import sys
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+from ..browser import socket_activated
+from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, COCKPIT_WS, require
+from ..kit import processes
+from ..kit.deadline import SECONDS
+from ..kit.home import Home
+from ..kit.tail import Tail
+from .pages import README, Block, blocks
+from .shell import run
+
+
+def shown() -> Block:
+    (block,) = blocks(README, "sh", "cockpit")
+    return block
+
+
+def test_its_manifest_has_every_channel_go_to_one_helper(home: Home) -> None:
+    install, *lines, _ = shown().text.splitlines(keepends=True)
+    assert install.startswith("sudo apt install ")
+    ran = run(shown()._replace(text="".join(lines)), home.root, home.environ)
+    assert ran.status == 0, ran.log
+    told = run(
+        shown()._replace(text="spanbridge --bridges"), home.root, {**home.environ, "XDG_DATA_HOME": f"{home.root}/try"}
+    )
+    (rule,) = json.loads(told.out)
+    assert told.log == ""
+    assert rule["match"] == {"payload": None}
+    assert rule["spawn"] == [COCKPIT_BRIDGE]
+
+
+@pytest.mark.cockpit
+def test_cockpit_ws_serves_its_pages_through_it(home: Home) -> None:
+    require(COCKPIT_WS, COCKPIT_BRIDGE, COCKPIT_SHELL)
+    # The reader has a clone of the project here, with its virtual environment.
+    (home.root / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    mark = f"DOCS_TEST_RUN={uuid.uuid4().hex}"
+    log = Tail(home.root / "log")
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.path.open("ab") as output:
+        port = listener.getsockname()[1]
+        activated = shlex.join([sys.executable, "-I", socket_activated.__file__, str(listener.fileno())])
+        _, *lines = shown().text.splitlines(keepends=True)
+        assert "--port 9090" in lines[-1]
+        # A port of our own, open before cockpit-ws runs: nothing has to be waited for.
+        lines[-1] = lines[-1].replace("9090", str(port)).replace(COCKPIT_WS, f"exec {activated} {COCKPIT_WS}", 1)
+        name, value = mark.split("=")
+        process = subprocess.Popen(
+            ["sh", "-euc", "".join(lines)],
+            cwd=home.root,
+            env={**home.environ, "XDG_DATA_DIRS": "/usr/share", name: value},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[listener.fileno()],
+        )
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{port}/", timeout=SECONDS) as answer:
+            page = answer.read()
+        assert b"<title>Cockpit</title>" in page, log.text
+        started = log.matches("helper-started")
+        assert len(started) == 1, log.text
+        assert "helper=everything/bridges[0]" in started[0]
+        assert f"command={COCKPIT_BRIDGE}" in started[0]
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+        left = processes.wait_ended(processes.marked(mark))
+        processes.kill(left)
+    assert left == []
