@@ -296,7 +296,7 @@ class Helper:
                 self.end(self._last_words(self._process.end))
 
     def _may_read(self) -> bool:
-        if self.state == ENDING:
+        if self.state != READY:  # nothing that it says goes on to the front end
             return True
         return self._front.ready(self.go_on)
 

@@ -55,7 +55,8 @@ def read_messages(number: str) -> str:
     if len(data) > FILE_BYTES:
         raise ValueError(f"found more than {FILE_BYTES} bytes")
     try:
-        msgspec.json.decode(data, type=dict)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        text = data.decode()
+        msgspec.json.decode(text, type=dict)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"expected a JSON object: {error}") from None
-    return data.decode()
+    return text
