@@ -29,6 +29,9 @@ the manifest.json files of packages. Without a command it serves the front end o
   --privileged    be the privileged side of another bridge: no packages, all privileges
   --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
 
+With SPANBRIDGE_RELOAD_ON_CHANGE=1 in the environment the manifests are read anew whenever one changes on disk; SIGUSR1
+has them read anew at any time.
+
 Limits, with their defaults:
 """
 

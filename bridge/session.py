@@ -29,6 +29,7 @@ from .poller import Poller
 from .superuser import Superuser
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
+RELOAD_ON_CHANGE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"
 _RELOAD: Final = signal.SIGUSR1
 
 
@@ -104,6 +105,10 @@ class Session:
                 id_bytes=limits.channel_id_bytes,
             )
             tasks.start_soon(self._heed_signals)
+            if self._environ.get(RELOAD_ON_CHANGE) == "1":
+                from .reload_on_change import reload_on_change
+
+                tasks.start_soon(reload_on_change, services)
             self._front.link.resume()
             await self._over.wait()
             await self._finish()
