@@ -13,7 +13,7 @@ _LONGEST = 1 << 16  # bytes of an answer
 
 def main() -> int:
     """Ask; 0 with an answer on stdout, 1 without."""
-    prompt = sys.argv[1] if len(sys.argv) > 1 else ""
+    prompt = os.fsencode(sys.argv[1]).decode(errors="replace") if len(sys.argv) > 1 else ""
     question = {
         "command": "authorize",
         "cookie": f"askpass-{os.getpid()}",
@@ -22,20 +22,26 @@ def main() -> int:
     }
     payload = b"\n" + json.dumps(question).encode()
     try:
-        _write(b"%d\n%b" % (len(payload), payload))
+        _write(0, b"%d\n%b" % (len(payload), payload))
         answer = _read_answer()
+        response = answer.get("response")
+        if answer.get("cookie") != question["cookie"] or not isinstance(response, str) or not response:
+            return 1
+        _write(1, response.encode(errors="surrogatepass") + b"\n")  # UTF-8 whatever the locale
     except (OSError, ValueError) as error:
-        print(f"spanbridge-askpass: no answer: {error}", file=sys.stderr)
+        print(f"spanbridge-askpass: no answer: {_shown(error)}", file=sys.stderr)
         return 1
-    if answer.get("cookie") != question["cookie"] or not answer.get("response"):
-        return 1
-    print(answer["response"])
     return 0
 
 
-def _write(data: bytes) -> None:
+def _shown(error: Exception) -> str:
+    """What went wrong, without what was read: that may be the answer."""
+    return str(error) if type(error) is ValueError or isinstance(error, OSError) else "expected JSON in UTF-8"
+
+
+def _write(fd: int, data: bytes) -> None:
     while data:
-        data = data[os.write(0, data) :]
+        data = data[os.write(fd, data) :]
 
 
 def _read_answer() -> dict[str, object]:
@@ -45,6 +51,8 @@ def _read_answer() -> dict[str, object]:
         digits += _read(1)
         if len(digits) > 9:
             raise ValueError("expected a frame")
+    if not digits[:-1].isdigit():
+        raise ValueError("expected a frame")
     length = int(digits)
     if length > _LONGEST:
         raise ValueError(f"answer of {length} bytes, above {_LONGEST}")

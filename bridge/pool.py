@@ -18,6 +18,7 @@ from .helper import ENDING, GONE, QUEUED, Helper
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
 RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
+LOGIN_MESSAGES_VARIABLE: Final = "COCKPIT_LOGIN_MESSAGES_MEMFD"  # the number of a descriptor that helpers do not have
 
 
 class Resting(Exception):
@@ -120,8 +121,9 @@ class Pool:
         helper.room.set()
 
     def _environ_for(self, rule: Rule, expansion: Expansion) -> dict[str, str]:
+        inherited = {name: value for name, value in self._environ.items() if name != LOGIN_MESSAGES_VARIABLE}
         return {
-            **self._environ,
+            **inherited,
             **dict(expansion.environ),
             DEPTH_VARIABLE: str(self._depth + 1),
             RULE_VARIABLE: rule.name,

@@ -15,18 +15,11 @@ from manifests.directories import data_directories, override_directories
 from .internal.base import Services
 from .watcher import CannotWatch, Wanted, Watcher, open_watcher
 
-VARIABLE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"
-"""Environment variable; "1" asks for it."""
-
 QUIET_SECONDS: Final = 0.1
 """Changes that follow one another faster than this are taken together: an installation writes many files."""
 
 LONGEST_SECONDS: Final = 1.0
 """But none waits longer than this."""
-
-
-def is_asked_for(environ: Mapping[str, str]) -> bool:
-    return environ.get(VARIABLE) == "1"
 
 
 async def reload_on_change(services: Services) -> None:

@@ -249,6 +249,7 @@ class Superuser:
             self._attempt = None
             attempt.error = helper.take_stderr() or problem.message or problem.code
             attempt.over.set()
+            self._settle()  # here, since whoever called `start` may have gone
         elif self._helper is helper:
             self._helper = None
             self._set_current(NONE)
@@ -375,8 +376,9 @@ class _Watch:
         """It stays until it is stopped."""
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
-        self._board.ended(helper, problem, waiting, SERVED)
+        # In this order: an open that it held back is routed anew, and must not find it any more.
         self._superuser.ended(helper, problem)
+        self._board.ended(helper, problem, waiting, SERVED)
 
 
 def _nothing() -> None:

@@ -10,7 +10,7 @@ from anyio import CancelScope
 from manifests.member import MemberError, describe, spell
 from protocol.control import frame_of, read_object
 from protocol.frames import Span, control_payload, payloads
-from protocol.problems import INTERNAL_ERROR, NOT_FOUND, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+from protocol.problems import INTERNAL_ERROR, NOT_FOUND, NOT_SUPPORTED, PROTOCOL_ERROR, TOO_LARGE, Problem
 
 from .base import Port, Services
 from .bus import pace
@@ -23,7 +23,6 @@ from .bus.matches import Counted, Full, Match, Watch
 from .bus.node import bare
 from .bus.values import as_utf8, from_json, many_to_json
 
-TOO_LARGE: Final = "too-large"
 
 _BYTE_ORDER: Final = "<" if sys.byteorder == "little" else ">"
 _REAL_BUSES: Final = ("system", "session", "user")

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,9 +27,12 @@ _PACKAGES = {
 def require(*paths: str) -> None:
     """Skip the test where one of these is not installed; fail it where the run has to be a full one."""
     missing = [f"{path} (Debian package {_PACKAGES[path]})" for path in paths if not Path(path).exists()]
-    if not missing:
-        return
-    reason = f"missing: {', '.join(missing)}"
+    if missing:
+        lack(f"missing: {', '.join(missing)}")
+
+
+def lack(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the run has to be a full one, since this machine cannot run it."""
     if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

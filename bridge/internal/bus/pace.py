@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 
 from anyio import CancelScope
-from anyio.lowlevel import checkpoint
 
 from ..base import Services
 from .limits import ANSWER_BYTES, BACKLOG_BYTES
@@ -61,7 +60,6 @@ class Pace:
     async def _run(self, scope: CancelScope) -> None:
         with scope:
             while self._answered >= ANSWER_BYTES:
-                await checkpoint()  # what one turn of the event loop sends goes out at its end
                 await self._services.front_drained()
                 self._answered = 0
                 while self._waiting and self._answered < ANSWER_BYTES:

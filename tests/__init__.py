@@ -1,0 +1,1 @@
+"""Tests; the kit that they share is tests/kit."""

@@ -1,0 +1,360 @@
+"""The command `spanbridge`: its options, its settings, and what it is given for stdin and stdout."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from ..kit.bridge import SPANBRIDGE
+from ..kit.deadline import SECONDS
+from ..kit.frames import Decoder, encode_control
+from ..kit.home import Home
+from ..kit.plugin import Start
+from ..kit.script import helper_rule, init, serve
+
+INIT = encode_control({"command": "init", "version": 1, "host": "localhost"})
+PING = encode_control({"command": "ping"})
+
+# what docs/protocol.md and docs/manifests.md state
+DOCUMENTED = {
+    "helper_queue_bytes": "16777216",
+    "front_queue_bytes": "16777216",
+    "stuck_seconds": "30.0",
+    "handshake_seconds": "30.0",
+    "close_answer_seconds": "2.0",
+    "exit_seconds": "2.0",
+    "term_seconds": "2.0",
+    "helpers_per_rule": "64",
+    "helpers": "256",
+    "start_failures": "3",
+    "start_failures_seconds": "10.0",
+    "backoff_seconds": "1.0",
+    "backoff_most_seconds": "30.0",
+}
+
+
+def run(
+    home: Home,
+    *arguments: str,
+    environ: dict[str, str] | None = None,
+    stdin: bytes | IO[bytes] | int = b"",
+    stdout: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
+    process = subprocess.Popen(
+        [SPANBRIDGE, *arguments],
+        stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**home.environ, **(environ or {})},
+        cwd=home.root,
+    )
+    with process:
+        out, err = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=SECONDS)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def limits_in(text: bytes) -> dict[str, str]:
+    """Names and defaults of the limits that --help lists."""
+    return dict(re.findall(r"^ +([a-z_]+)=(\S+) +\S", text.decode(), re.MULTILINE))
+
+
+# Options
+
+
+def test_version(home: Home) -> None:
+    done = run(home, "--version")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    text = done.stdout.decode()
+    assert re.search(r"^spanbridge \d+\.\d+", text, re.MULTILINE)
+    assert re.search(r"^protocol 1$", text, re.MULTILINE)
+    assert re.search(r"^generation \d+(\.\d+)*$", text, re.MULTILINE)
+
+
+def test_help_lists_every_option_and_limit(home: Home) -> None:
+    done = run(home, "--help")
+    assert done.returncode == 0
+    assert run(home, "-h").stdout == done.stdout
+    for option in ("--packages", "--bridges", "--version", "--debug", "--set", "SPANBRIDGE_"):
+        assert option in done.stdout.decode()
+    limits = limits_in(done.stdout)
+    assert {name: limits.get(name) for name in DOCUMENTED} == DOCUMENTED
+    unknown = run(home, "--set", "no_such_limit=1").stderr.decode()
+    assert sorted(limits) == sorted(re.findall(r"[a-z]+(?:_[a-z]+)*", unknown.rpartition("name of ")[2].split("\n")[0]))
+
+
+def test_packages(home: Home) -> None:
+    home.package("one", menu={"index": {"label": "First page"}, "more": {"label": "More"}})
+    home.package("two", name="renamed")
+    home.package("unmet", requires={"cockpit": "99999"})
+    home.write_manifest("broken", "{")
+    done = run(home, "--packages")
+    assert done.returncode == 0
+    lines = done.stdout.decode().splitlines()
+    assert [re.split(r"[:\t ]", line)[0] for line in lines] == ["one", "renamed"]
+    assert "First page" in lines[0]
+    assert str(home.data_home / "cockpit" / "one") in lines[0]
+
+
+def test_bridges_is_json(home: Home) -> None:
+    """In the order in which they are tried, each as it stands in its manifest."""
+    full = {
+        "match": {"payload": "x", "a": None, "b": [1, {"c": 2}], "d": 1.5},
+        "spawn": ["/bin/true", "${a}", "\\${a}"],
+        "environ": ["A=${a}"],
+        "directory": "/tmp/${a}",
+        "problem": "access-denied",
+        "timeout": 2.5,
+    }
+    privileged = {"privileged": True, "spawn": ["sudo", "-n", "x"], "label": "Sudo"}
+    home.package("low", helper_rule({}, []), priority=0)
+    home.package("high", full, privileged, priority=5)
+    done = run(home, "--bridges")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert [entry["package"] for entry in found if not entry.get("privileged")] == ["high", "low"]
+    members = {name: value for name, value in found[0].items() if name in full}
+    assert members == full
+    assert found[1]["match"] == {}
+    (superuser,) = [entry for entry in found if entry.get("privileged")]
+    assert {name: superuser[name] for name in privileged} == privileged
+
+
+def test_no_packages_at_all(home: Home) -> None:
+    assert run(home, "--packages").stdout == b""
+    assert json.loads(run(home, "--bridges").stdout) == []
+
+
+def test_a_reader_that_goes_away(home: Home) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as file:
+        done = run(home, "--help", stdout=file)
+    assert done.stderr == b""
+
+
+# Settings
+
+BAD = {
+    "--no-such-option": ["--no-such-option"],
+    "an argument": ["extra"],
+    "two commands": ["--packages", "--version"],
+    "--set": ["--set"],
+    "--set without a value": ["--set", "helpers"],
+    "--set=": ["--set="],
+    "--set of no limit": ["--set", "no_such_limit=1"],
+    "--set of text": ["--set", "helpers=many"],
+    "--set of nothing": ["--set", "helpers="],
+    "--set of zero": ["--set", "helpers=0"],
+    "--set of a negative number": ["--set", "helpers=-1"],
+    "--set of a fraction": ["--set", "helpers=1.5"],
+    "--set of nan": ["--set", "stuck_seconds=nan"],
+    "--set of infinity": ["--set", "stuck_seconds=inf"],
+    "one good and one bad": ["--set", "helpers=5", "--set", "channels=x"],
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_options_are_refused(home: Home, case: str) -> None:
+    """Exit status 2, a line that says what is wrong, nothing on stdout."""
+    arguments = BAD[case]
+    done = run(home, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    text = done.stderr.decode()
+    assert "Traceback" not in text
+    assert arguments[-1].strip("=") in text
+    assert "--help" in text
+
+
+@pytest.mark.parametrize("value", ["", "x", "0", "-5", "1.5", "1e3", "nan"])
+def test_bad_variables_are_refused(home: Home, value: str) -> None:
+    done = run(home, environ={"SPANBRIDGE_HELPERS": value})
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert f"SPANBRIDGE_HELPERS={value}" in done.stderr.decode()
+
+
+def test_every_limit_can_be_set_both_ways(home: Home) -> None:
+    """And a value that is no number is refused by its name, both ways."""
+    names = limits_in(run(home, "--help").stdout)
+    settings = [part for name, default in names.items() for part in ("--set", f"{name}={default}")]
+    assert run(home, *settings).returncode == 0
+    # SPANBRIDGE_DEPTH is not a setting: it counts the bridges that have started one another.
+    variables = {f"SPANBRIDGE_{name.upper()}": default for name, default in names.items() if name != "depth"}
+    assert run(home, environ=variables).returncode == 0
+    first = next(iter(names))
+    assert first in run(home, "--set", f"{first}=x").stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "bound"),
+    [
+        (["--set", "channels=2"], {}, 2),
+        (["--set=channels=2"], {}, 2),
+        ([], {"SPANBRIDGE_CHANNELS": "2"}, 2),
+        (["--set", "channels=3"], {"SPANBRIDGE_CHANNELS": "2"}, 3),
+        (["--set", "channels=2", "--set", "channels=3"], {}, 3),
+    ],
+    ids=["--set", "--set=", "variable", "both", "twice"],
+)
+def test_a_setting_is_in_force(start: Start, arguments: Sequence[str], environ: dict[str, str], bound: int) -> None:
+    """An option wins over a variable, a later option over an earlier one."""
+    front = start(arguments=arguments, environ=environ).front_end
+    for number in range(bound):
+        front.open(str(number), "echo")
+        front.expect("ready", str(number))
+    front.open("more", "echo")
+    assert str(bound) in front.expect("close", "more")["message"]
+
+
+@pytest.mark.parametrize(("arguments", "environ"), [(["--debug"], {}), ([], {"SPANBRIDGE_DEBUG": "all"})], ids=str)
+def test_debug_says_more(start: Start, arguments: Sequence[str], environ: dict[str, str]) -> None:
+    """And never what a channel carries."""
+    rule = helper_rule({"payload": "test"}, [init(), serve()])
+    bridge = start(rule, arguments=arguments, environ=environ)
+    front = bridge.front_end
+    front.open("a")
+    front.send("a", b"the secret")
+    front.data("a", 10)
+    front.control("no-such-command")
+    front.sync()
+    assert bridge.end() == 0
+    assert bridge.log.matches("debug")
+    assert not bridge.log.matches("the secret")
+
+
+def test_debug_of_parts(start: Start) -> None:
+    bridge = start(arguments=["--debug=front"])
+    bridge.front_end.control("no-such-command")
+    bridge.front_end.open("a", "nobody")
+    bridge.front_end.expect("close", "a")
+    assert bridge.end() == 0
+    assert bridge.log.matches("debug.*part=front")
+    assert not bridge.log.matches("part=open")
+
+
+# Stdin and stdout
+
+
+def test_on_a_terminal_it_says_what_it_is(home: Home) -> None:
+    """And what to try, in a few lines, and ends."""
+    master, slave = pty.openpty()
+    try:
+        done = run(home, stdin=slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert done.returncode == 0
+    assert 3 < len(done.stdout.splitlines()) < 24
+    assert b"--help" in done.stdout
+    assert b"cockpit-ws" in done.stdout
+    assert done.stderr == b""
+
+
+def frames_of(done: subprocess.CompletedProcess[bytes]) -> list[str]:
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return [frame.message["command"] for frame in Decoder().feed(done.stdout)]
+
+
+def test_stdin_is_a_file(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    path.write_bytes(INIT + PING * 3)
+    with path.open("rb") as file:
+        done = run(home, stdin=file)
+    assert done.returncode == 0
+    assert frames_of(done) == ["init", "pong", "pong", "pong"]
+
+
+def test_stdin_is_dev_null(home: Home) -> None:
+    done = run(home, stdin=subprocess.DEVNULL)
+    assert frames_of(done) == ["init"]
+    assert done.returncode == 0
+
+
+def test_stdin_is_a_socket(home: Home) -> None:
+    import socket
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(INIT + PING)
+        ours.shutdown(socket.SHUT_WR)
+        done = run(home, stdin=theirs.fileno())
+    assert frames_of(done) == ["init", "pong"]
+    assert done.returncode == 0
+
+
+def test_stdin_and_stdout_are_one_socket(home: Home) -> None:
+    """As a session of a login manager has it."""
+    import socket
+
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            ours.sendall(INIT + PING)
+            ours.shutdown(socket.SHUT_WR)
+            done = run(home, stdin=theirs.fileno(), stdout=theirs.fileno())
+        with ours.makefile("rb") as file:
+            found = file.read()
+    assert done.returncode == 0
+    assert [frame.message["command"] for frame in Decoder().feed(found)] == ["init", "pong"]
+
+
+def test_stdout_is_a_file(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    with path.open("wb") as file:
+        done = run(home, stdin=INIT + PING, stdout=file)
+    assert done.returncode == 0
+    assert [frame.message["command"] for frame in Decoder().feed(path.read_bytes())] == ["init", "pong"]
+
+
+def test_stdout_is_full(home: Home) -> None:
+    """A disk without room: the session ends, in words."""
+    with open("/dev/full", "wb") as file:
+        done = run(home, stdin=INIT, stdout=file)
+    assert b"Traceback" not in done.stderr
+    assert b"No space left" in done.stderr
+
+
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_descriptor_that_is_closed(home: Home, redirection: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" {redirection}', SPANBRIDGE],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=home.environ,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert b"Traceback" not in done.stdout + done.stderr, done.stderr.decode()
+    assert done.returncode in (0, 1)
+
+
+def test_the_mode_of_a_shared_descriptor_is_put_back(home: Home) -> None:
+    """Whoever shares our stdin finds it blocking, as it was."""
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file:
+        os.close(writer)
+        assert run(home, stdin=file).returncode == 0
+        assert os.get_blocking(file.fileno())
+
+
+def test_an_interrupt_at_once(home: Home) -> None:
+    """Ctrl-C before anything has begun: no traceback."""
+    process = subprocess.Popen(
+        [SPANBRIDGE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environ
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=SECONDS)
+    assert b"Traceback" not in text
+    assert process.returncode == 0

@@ -1,0 +1,139 @@
+"""How many helpers there may be, and who gives way (docs/manifests.md, "Limits")."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ..kit import processes
+from ..kit.bridge import Bridge
+from ..kit.gate import Gate
+from ..kit.plugin import Start
+from ..kit.script import helper_rule, ignore, init, note, serve, wait
+
+TEST = {"payload": "test"}
+GOOD = [init(), serve(), note("stopped")]
+
+
+def open_one(bridge: Bridge, channel: str, payload: str = "test") -> int:
+    """The pid of the helper that serves it."""
+    bridge.front_end.open(channel, payload)
+    return int(bridge.front_end.expect("ready", channel)["pid"])
+
+
+@pytest.mark.parametrize("name", ["helpers_per_rule", "helpers"])
+def test_a_bound_that_is_reached_names_itself(start: Start, name: str) -> None:
+    """The open closes with internal-error; what is there goes on, and room that comes free is used."""
+    bridge = start(helper_rule(TEST, GOOD, "${channel}", problem="not-this", timeout=0), limits={name: 3})
+    front = bridge.front_end
+    for channel in "abc":
+        open_one(bridge, channel)
+    front.open("d")
+    closed = front.expect("close", "d")
+    assert closed["problem"] == "internal-error"
+    assert name in closed["message"]
+    assert "3" in closed["message"]
+    assert len(bridge.log.matches(rf"limit.*\b{name}\b")) == 1
+    front.send("a", b"alive")
+    assert front.data("a", 5) == b"alive"
+    front.close("b")
+    open_one(bridge, "d")
+    assert len(bridge.children) <= 3
+
+
+def test_the_bound_of_one_rule_is_not_that_of_another(start: Start) -> None:
+    bridge = start(
+        helper_rule({"payload": "one"}, GOOD, "${channel}"),
+        helper_rule({"payload": "two"}, GOOD, "${channel}"),
+        limits={"helpers_per_rule": 2},
+    )
+    for channel, payload in {"a": "one", "b": "one", "c": "two", "d": "two"}.items():
+        open_one(bridge, channel, payload)
+    for channel, payload in {"e": "one", "f": "two"}.items():
+        bridge.front_end.open(channel, payload)
+        assert "helpers_per_rule" in bridge.front_end.expect("close", channel)["message"]
+
+
+@pytest.mark.parametrize("name", ["helpers_per_rule", "helpers"])
+def test_the_idle_helper_that_was_used_longest_ago_gives_way(start: Start, name: str) -> None:
+    bridge = start(helper_rule(TEST, GOOD, "${tag}"), limits={name: 3})
+    front = bridge.front_end
+    for tag in ("one", "two", "three"):
+        front.open(tag, tag=tag)
+        front.expect("ready", tag)
+    for tag in ("two", "one"):  # both idle now, "one" later; "three" is not
+        front.close(tag)
+        front.expect("close", tag)
+    front.open("four", tag="four")
+    front.send("four", b"in order")
+    assert front.expect("ready", "four")["argv"] == ["four"]
+    assert front.data("four", 8) == b"in order"
+    assert [stopped["argv"] for stopped in bridge.notes] == [["two"]]
+    front.open("five", tag="five")
+    front.expect("ready", "five")
+    assert [stopped["argv"] for stopped in bridge.notes] == [["two"], ["one"]]
+    front.send("three", b"alive")
+    assert front.data("three", 5) == b"alive"
+    assert len(bridge.children) == 3
+    assert bridge.log.matches(rf"limit.*\b{name}\b")
+
+
+def test_there_are_never_more_processes_than_the_bound(start: Start) -> None:
+    """The new one starts when the old one is gone, however long that takes."""
+    stubborn = [ignore(15), init(), serve(), note("sees the end"), ["forever"]]
+    bridge = start(
+        helper_rule(TEST, stubborn, "${tag}"),
+        limits={"helpers_per_rule": 1, "exit_seconds": 0.2, "term_seconds": 0.1},
+    )
+    front = bridge.front_end
+    front.open("a", tag="a")
+    first = front.expect("ready", "a")["pid"]
+    front.close("a")
+    front.expect("close", "a")
+    front.open("b", tag="b")
+    front.send("b", b"hello")
+    bridge.wait_note("sees the end")
+    assert bridge.children == [first]
+    second = front.expect("ready", "b")["pid"]
+    assert processes.state(first) == ""
+    assert bridge.children == [second]
+    assert front.data("b", 5) == b"hello"
+
+
+def test_many_opens_wait_for_one_place(start: Start) -> None:
+    """Three different helpers are asked for where there is place for one: the first has it while it is used."""
+    bridge = start(helper_rule(TEST, GOOD, "${tag}"), limits={"helpers_per_rule": 1})
+    front = bridge.front_end
+    open_one(bridge, "first")
+    front.close("first")
+    front.expect("close", "first")
+    front.open("a", tag="a")
+    front.open("b", tag="b")
+    front.open("c", tag="a")
+    assert "helpers_per_rule" in front.expect("close", "b")["message"]
+    assert front.expect("ready", "a")["pid"] == front.expect("ready", "c")["pid"]
+
+
+def test_a_helper_that_waits_for_its_init_is_not_idle(start: Start, gate: Callable[[], Gate]) -> None:
+    slow = gate()
+    bridge = start(helper_rule(TEST, [wait(slow), *GOOD], "${channel}"), limits={"helpers_per_rule": 1})
+    front = bridge.front_end
+    front.open("a")
+    front.open("b")
+    assert front.expect("close", "b")["problem"] == "internal-error"
+    slow.release()
+    front.expect("ready", "a")
+
+
+def test_the_session_goes_on_at_the_bound_of_channels(start: Start) -> None:
+    bridge = start(helper_rule(TEST, GOOD), limits={"channels": 2})
+    front = bridge.front_end
+    open_one(bridge, "a")
+    front.open("b", "echo")
+    front.expect("ready", "b")
+    for payload in ("test", "echo"):
+        front.open("c", payload)
+        closed = front.expect("close", "c")
+        assert closed["problem"] == "internal-error"
+        assert "channels" in closed["message"]
+    front.close("b")
+    open_one(bridge, "c")

@@ -1,0 +1,127 @@
+"""A session that opens and closes channels all day grows no larger (docs/protocol.md, "Flow")."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from ..kit import processes
+from ..kit.bridge import Bridge
+from ..kit.gate import Gate
+from ..kit.plugin import Start
+from ..kit.script import answer, helper_rule, init, serve, wait
+
+MIB = 1 << 20
+BATCH = 1_000
+
+
+def open_and_close(
+    bridge: Bridge, payload: str, count: int, first: int = 0, members: Mapping[str, str] | None = None
+) -> None:
+    """In batches, each id new: open, a little data, close; until the bridge has acted on all of it."""
+    front = bridge.front_end
+    more = json.dumps(members or {})[1:-1]
+    for batch in range(first, first + count, BATCH):
+        frames = []
+        for number in range(batch, batch + BATCH):
+            ident = b"channel-%d" % number
+            opened = b'\n{"command":"open","channel":"%b","payload":"%b"%b}' % (
+                ident,
+                payload.encode(),
+                (", " + more.replace("#", str(number))).encode() if more else b"",
+            )
+            closed = b'\n{"command":"close","channel":"%b"}' % ident
+            data = b"%b\nhello" % ident
+            frames += [b"%d\n%b" % (len(body), body) for body in (opened, data, closed)]
+        front.write(b"".join(frames))
+    front.sync()
+    front.log.clear()
+    front.pending.clear()
+
+
+def size(bridge: Bridge) -> tuple[int, int, list[int]]:
+    """What must not grow: descriptors, threads, children."""
+    return processes.descriptors(bridge.pid), processes.threads(bridge.pid), bridge.children
+
+
+def test_a_hundred_thousand_opens_and_closes(start: Start) -> None:
+    """Internal ones and a helper's, in one session: no growth in memory, descriptors, threads or processes."""
+    quiet = [init(), serve({"open": [], "data": []})]
+    bridge = start(helper_rule({"payload": "helper"}, quiet))
+    front = bridge.front_end
+    counts = {"null": 40_000, "echo": 40_000, "helper": 20_000}
+    for payload in counts:
+        open_and_close(bridge, payload, 4_000)
+    front.open("last", "helper")
+    front.round_trip("last")
+    before, memory = size(bridge), processes.resident_bytes(bridge.pid)
+    for payload, count in counts.items():
+        open_and_close(bridge, payload, count, first=10_000)
+    front.round_trip("last")
+    assert size(bridge) == before
+    assert processes.resident_bytes(bridge.pid) - memory < 4 * MIB
+
+
+@pytest.mark.parametrize("members", [{"group": "group-#"}, {"host": "localhost+key+#"}, {"tag": "tag-#"}], ids=str)
+def test_values_that_never_come_again(start: Start, members: dict[str, str]) -> None:
+    """Each open has a group, or a key, or a tag of its own: nothing of it stays."""
+    bridge = start()
+    open_and_close(bridge, "null", 2_000, members=members)
+    memory = processes.resident_bytes(bridge.pid)
+    open_and_close(bridge, "null", 20_000, first=10_000, members=members)
+    assert processes.resident_bytes(bridge.pid) - memory < 2 * MIB
+
+
+def test_opens_that_nobody_serves(start: Start) -> None:
+    """A close for each, and nothing left of any."""
+    bridge = start()
+    open_and_close(bridge, "nobody", 2_000)
+    before, memory = size(bridge), processes.resident_bytes(bridge.pid)
+    open_and_close(bridge, "nobody", 20_000, first=10_000)
+    assert size(bridge) == before
+    assert processes.resident_bytes(bridge.pid) - memory < 2 * MIB
+
+
+def test_helpers_that_come_and_go(start: Start) -> None:
+    """One after the other: no zombie, no descriptor and no file of them stays."""
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()], "${channel}", timeout=0))
+    front = bridge.front_end
+
+    def one(channel: str) -> None:
+        front.open(channel)
+        pid = front.expect("ready", channel)["pid"]
+        front.close(channel)
+        assert processes.wait_ended([pid]) == []
+        bridge.log.wait(f"helper-ended.*pid={pid} ")
+
+    for number in range(3):
+        one(f"first {number}")
+    front.sync()
+    before, memory = size(bridge), processes.resident_bytes(bridge.pid)
+    for number in range(25):
+        one(f"later {number}")
+    front.sync()
+    assert size(bridge)[:2] == before[:2]
+    assert bridge.children == []
+    assert processes.resident_bytes(bridge.pid) - memory < 2 * MIB
+
+
+def test_a_helper_that_is_slow_to_answer_closes(start: Start, gate: Callable[[], Gate]) -> None:
+    """Far more closes than the bridge keeps in mind: the answers, when they come, are no crime."""
+    slow = gate()
+    rule = helper_rule({"payload": "test"}, [init(), serve({"close": [wait(slow), answer()]})])
+    bridge = start(rule, limits={"closed_ids": 10})
+    front = bridge.front_end
+    front.open("kept")
+    for number in range(50):
+        front.open(f"c{number}")
+    pid = front.expect("ready", "c49")["pid"]
+    for number in range(50):
+        front.close(f"c{number}")
+    front.sync()
+    slow.release(50)
+    front.send("kept", b"alive")
+    assert front.data("kept", 5) == b"alive"
+    front.open("new")
+    assert front.expect("ready", "new")["pid"] == pid
+    assert all(front.commands(f"c{number}").count("close") <= 1 for number in range(50))

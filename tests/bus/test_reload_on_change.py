@@ -1,0 +1,102 @@
+"""Reading the manifests anew when one of them changes on disk."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bridge import reload_on_change, watcher
+from bridge.watcher import CannotWatch
+
+from ..kit.home import Home
+from .without_process import Workbench, workbench
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def reloading(home: Home) -> AsyncIterator[Workbench]:
+    """Once it watches: it has reloaded by then."""
+    with anyio.fail_after(20):
+        async with workbench(home.root) as bench:
+            bench.environ.update(home.environ)
+            reloaded = bench.reloaded
+            bench.services.tasks.start_soon(reload_on_change.reload_on_change, bench.services)
+            await reloaded.wait()
+            yield bench
+
+
+def put(path: Path, content: str | None) -> None:
+    """Write a file; None removes it."""
+    if content is None:
+        path.unlink()
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+async def test_every_change_that_matters(home: Home) -> None:
+    home.package("old")
+    package = home.data_home / "cockpit" / "old"
+    async with reloading(home) as bench:
+
+        async def is_told(path: Path, content: str | None) -> None:
+            reloaded = bench.reloaded
+            put(path, content)
+            await reloaded.wait()
+
+        await is_told(package / "manifest.json", "{}")
+        await is_told(package / "override.json", "{}")
+        await is_told(package / "override.json", None)
+        await is_told(home.data_dir / "cockpit/new/manifest.json", "{}")
+        await is_told(home.data_dir / "cockpit/new/manifest.json", '{"priority": 2}')
+        await is_told(home.config_dir / "cockpit/old.override.json", "{}")
+        await is_told(home.config_home / "cockpit/old.override.json", "{}")
+        reloaded = bench.reloaded
+        package.rename(home.data_home / "cockpit" / "older")
+        await reloaded.wait()
+        await is_told(home.data_home / "cockpit/older/manifest.json", "{}")
+
+
+async def test_changes_that_come_together_are_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload_on_change, "QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(reload_on_change, "LONGEST_SECONDS", 0.2)
+    home.package("a")
+    async with reloading(home) as bench:
+        reloaded = bench.reloaded
+        for number in range(50):
+            home.package(f"a{number}")
+        await reloaded.wait()
+        assert bench.reloads == 2
+
+
+async def test_other_files_of_a_package_do_not_matter(home: Home) -> None:
+    directory = home.package("a")
+    async with reloading(home) as bench:
+        (directory / "index.js").write_text("1")
+        (home.config_home / "cockpit").mkdir()
+        (home.config_home / "cockpit" / "notes.json").write_text("{}")
+        reloaded = bench.reloaded
+        await reloaded.wait()  # the directory was made
+        before = bench.reloads
+        (directory / "index.js").write_text("2")
+        (home.config_home / "cockpit" / "notes.json").write_text("[]")
+        reloaded = bench.reloaded
+        (directory / "manifest.json").write_text("{}")
+        await reloaded.wait()
+        assert bench.reloads == before + 1
+
+
+async def test_nothing_to_watch_with(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def none() -> watcher.Watcher:
+        raise CannotWatch("there is nothing")
+
+    monkeypatch.setattr(reload_on_change, "open_watcher", none)
+    async with workbench(home.root) as bench:
+        await reload_on_change.reload_on_change(bench.services)
+        assert bench.reloads == 0
+    assert "warning: reload-on-change" in capfd.readouterr().err

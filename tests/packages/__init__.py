@@ -1,0 +1,1 @@
+"""Package files, as the front end gets them (docs/packages.md)."""

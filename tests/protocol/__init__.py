@@ -1,0 +1,1 @@
+"""Frames and control messages, against references that are slow and obvious."""

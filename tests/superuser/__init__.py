@@ -1,0 +1,1 @@
+"""Privileged bridges (docs/superuser.md): with fake ones, through real sudo, and Debian's."""
