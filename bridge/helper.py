@@ -99,6 +99,8 @@ class Helper:
         self._ready = anyio.Event()  # `init` has come, or never will
         self._over = anyio.Event()
         self._patience = CancelScope()  # over when `init` has taken too long
+        self._questions = 0  # that it has asked and that were not answered
+        self._gave_stderr = False
         self._silent = anyio.Event()  # its stdout has ended
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
@@ -428,6 +430,7 @@ class Helper:
             self._log.debug("helper", "ignored", helper=self.name, command=command)
 
     def _asked(self, question: dict[str, Any]) -> None:
+        self._questions += 1
         if self._attendant is not None:
             self._patience.deadline = math.inf  # people type slowly
             self._attendant.asked(self, question)
@@ -444,15 +447,23 @@ class Helper:
 
     def answer(self, question: dict[str, Any], response: str) -> None:
         """Answer its `authorize`; an empty `response` refuses."""
-        self._patience.deadline = self._loop.time() + self._limits.handshake_seconds
+        self._questions -= 1
+        if not self._questions:
+            self._patience.deadline = self._loop.time() + self._limits.handshake_seconds
         cookie = question.get("cookie")
         self.put(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=response))
 
     def _send_stderr(self) -> None:
         """Hand our own stderr over: what it says from now on is for the log, not for whoever waits for the start."""
+        if self._gave_stderr:
+            raise Problem(PROTOCOL_ERROR, "expected init, found 'send-stderr' for the second time")
+        self._gave_stderr = True
         if self.link is not None and not self.link.broken:
             with socket.socket(fileno=os.dup(self.link.out_fd)) as sock:
-                socket.send_fds(sock, [b"\0"], [2])
+                try:
+                    socket.send_fds(sock, [b"\0"], [2])
+                except OSError as error:  # it does not listen any more, or we have no stderr
+                    self._log.debug("helper", "stderr-not-given", helper=self.name, why=error.strerror)
 
     def take_stderr(self) -> str:
         """What a privileged helper has said on stderr before `init`, since the last time it was taken."""

@@ -83,7 +83,8 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
 def take_stderr(seconds: float) -> bool:
     """Ask the bridge on the socket 0 for its stderr, and make it ours (docs/superuser.md, "Passwords").
 
-    Until then our stderr leads to whoever waits for the start. Without an answer in time it stays; False: end of file.
+    Until then our stderr leads to whoever waits for the start. Without an answer in time it stays; False: the bridge
+    has gone.
     """
     import select
     import socket
@@ -94,7 +95,10 @@ def take_stderr(seconds: float) -> bool:
         poll.register(sock, select.POLLIN)
         if not poll.poll(seconds * 1000):
             return True
-        data, fds, _, _ = socket.recv_fds(sock, 1, 1)
+        try:
+            data, fds, _, _ = socket.recv_fds(sock, 1, 1)
+        except ConnectionResetError:  # it has gone without having read all that we said
+            return False
     for fd in fds:
         os.dup2(fd, 2)
         os.close(fd)

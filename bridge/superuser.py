@@ -19,8 +19,8 @@ from anyio.abc import TaskGroup
 
 from manifests.model import Rule
 from manifests.template import compile_rule, expand
-from protocol.control import control
-from protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, TERMINATED, Problem
+from protocol.control import close, control
+from protocol.problems import ACCESS_DENIED, INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
 from .board import SERVED, Board, End
 from .context import Context
@@ -317,36 +317,45 @@ class Superuser:
         if self._helper is not None:
             return self._helper
         if self._attempt is not None or self._from_init:
+            if self._waiting_bytes + opening.size > self._limits.helper_queue_bytes:
+                raise self._too_much(opening)
             self._waiting[opening.ident] = opening
-            self._count(opening.size)
+            self._waiting_bytes += opening.size
             return True
         if wanted == "try":
             return False
         raise Problem(ACCESS_DENIED, "administrative access was asked for, and no privileged bridge runs")
 
     def keep(self, opening: Opening, command: str | None, span: Any) -> None:
-        """More has come for an open that waits (channels.Keeper)."""
-        self._count(opening.add(command, span))
+        """More has come for an open that waits (channels.Keeper).
+
+        Where that is too much the channel is closed. The front end is read on: the answer to a question, or a stop,
+        may be what comes next.
+        """
+        self._waiting_bytes += opening.add(command, span)
+        if self._waiting_bytes > self._limits.helper_queue_bytes:
+            self.forget(opening)
+            problem = self._too_much(opening)
+            self._board.closed(opening.ident, close(opening.ident.decode(), problem.code, problem.message))
 
     def forget(self, opening: Opening) -> None:
         """An open that waits was closed (channels.Keeper)."""
         del self._waiting[opening.ident]
-        self._count(-opening.size)
+        self._waiting_bytes -= opening.size
 
-    def _count(self, size: int) -> None:
-        self._waiting_bytes += size
-        if self._waiting_bytes > self._limits.helper_queue_bytes:
-            self._front.block(self)
-        else:
-            self._front.unblock(self)
+    def _too_much(self, opening: Opening) -> Problem:
+        limit = self._limits.helper_queue_bytes
+        self._log.warning("limit", name="helper_queue_bytes", value=limit, channel=opening.ident.decode())
+        return Problem(
+            INTERNAL_ERROR,
+            f"more than {limit} bytes (helper_queue_bytes) wait for a privileged bridge that is starting",
+        )
 
     def _settle(self) -> None:
         """The outcome is there: what waited for it goes on."""
         if self._attempt is not None or (self._from_init and self._helper is None):
             return
-        waiting, self._waiting = self._waiting, {}
-        for opening in waiting.values():
-            self._count(-opening.size)
+        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
         for opening in waiting.values():
             self._board.outcome(opening)
 

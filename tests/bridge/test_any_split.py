@@ -141,8 +141,22 @@ def test_any_bytes_at_all(home: Home) -> None:
     check_noise(home)
 
 
-@pytest.mark.parametrize("blob", [b"\xff" * 100_000, b"\n" * 100_000, b"1" * 100_000, b"99999999\n" + b"x" * 500_000])
-def test_blobs(start: Start, blob: bytes) -> None:
+BLOBS = {
+    "no text": b"\xff" * 100_000,
+    "line feeds": b"\n" * 100_000,
+    "digits": b"1" * 100_000,
+    "a frame without an end": b"99999999\n" + b"x" * 500_000,
+    "nested deep": encode("", b'{"command":"ping","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "nested deep without an end": encode("", b'{"command":"ping","x":' + b'{"a":' * 100_000),
+    "thousands of members": message(command="ping", **{f"m{number}": number for number in range(50_000)}),
+    "one long number": encode("", b'{"command":"ping","x":' + b"9" * 100_000 + b"}"),
+}
+
+
+@pytest.mark.parametrize("name", BLOBS)
+def test_blobs(start: Start, name: str) -> None:
+    """Whatever they are, the session ends in order."""
+    blob = BLOBS[name]
     bridge = start()
     front = bridge.front_end
     front.sync()

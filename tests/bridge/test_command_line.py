@@ -187,8 +187,8 @@ def test_every_limit_can_be_set_both_ways(home: Home) -> None:
     names = limits_in(run(home, "--help").stdout)
     settings = [part for name, default in names.items() for part in ("--set", f"{name}={default}")]
     assert run(home, *settings).returncode == 0
-    # SPANBRIDGE_DEPTH is not a setting: it counts the bridges that have started one another.
-    variables = {f"SPANBRIDGE_{name.upper()}": default for name, default in names.items() if name != "depth"}
+    variables = {f"SPANBRIDGE_{name.upper()}": default for name, default in names.items()}
+    variables.pop("SPANBRIDGE_DEPTH", None)  # no setting: it counts the bridges that have started one another
     assert run(home, environ=variables).returncode == 0
     first = next(iter(names))
     assert first in run(home, "--set", f"{first}=x").stderr.decode()

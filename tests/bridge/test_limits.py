@@ -1,12 +1,14 @@
 """How many helpers there may be, and who gives way (docs/manifests.md, "Limits")."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ..kit import processes
-from ..kit.bridge import Bridge
+from ..kit.bridge import SPANBRIDGE, Bridge
 from ..kit.gate import Gate
+from ..kit.home import Home
 from ..kit.plugin import Start
 from ..kit.script import helper_rule, ignore, init, note, serve, wait
 
@@ -137,3 +139,29 @@ def test_the_session_goes_on_at_the_bound_of_channels(start: Start) -> None:
         assert "channels" in closed["message"]
     front.close("b")
     open_one(bridge, "c")
+
+
+def test_no_descriptor_is_left(home: Home) -> None:
+    """The open fails by the rule, the session goes on, and what comes free is used."""
+    home.package("test", helper_rule(TEST, GOOD, "${channel}", timeout=0, problem="no-room"))
+    with Bridge(home, command=["/bin/sh", "-c", 'ulimit -n 40; exec "$0"', str(SPANBRIDGE)]) as bridge:
+        front = bridge.front_end
+        front.init()
+        served: list[dict[str, Any]] = []
+        refused: list[dict[str, Any]] = []
+        for number in range(15):
+            front.open(str(number))
+            answer = front.take(lambda frame: frame.message["command"] in ("ready", "close"), "an answer").message
+            (served if answer["command"] == "ready" else refused).append(answer)
+        assert served
+        assert refused
+        assert {answer["problem"] for answer in refused} == {"no-room"}
+        assert "Too many open files" in refused[0]["message"]
+        front.close(served[0]["channel"])
+        assert processes.wait_ended([served[0]["pid"]]) == []
+        bridge.log.wait(f"helper-ended.*pid={served[0]['pid']} ")
+        front.open("again", again=True)
+        front.take(lambda frame: frame.message.get("channel") == "again", "an answer")
+        front.send(served[-1]["channel"], b"alive")
+        assert front.data(served[-1]["channel"], 5) == b"alive"
+        assert "Traceback" not in bridge.log.text

@@ -9,7 +9,7 @@ from ..kit import processes
 from ..kit.bridge import Bridge
 from ..kit.frames import encode
 from ..kit.plugin import Start
-from ..kit.script import flood, helper_rule, init, serve
+from ..kit.script import flood, forever, helper_rule, init, serve
 
 QUICK = {"exit_seconds": 1, "term_seconds": 0.2}
 LIMITS = {**QUICK, "frame_bytes": 5_000, "control_bytes": 4_000, "channel_id_bytes": 100}
@@ -119,12 +119,27 @@ def check_last_word(bridge: Bridge, offset: int) -> None:
 @pytest.mark.parametrize("case", [*LENGTHS, *(f"control: {name}" for name in CONTROLS)])
 def test_a_session_ends_with_a_last_word(start: Start, case: str) -> None:
     bad = CONTROLS[case.removeprefix("control: ")] if case.startswith("control: ") else LENGTHS[case]
-    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"close": []})]), limits=LIMITS)
+    bridge = start(limits=LIMITS)
     front = bridge.front_end
-    front.open("a")
+    front.open("a", "echo")
     front.send("a", b"hello")
-    assert front.data("a", 5) == b"hello"
+    offset = front.sent
+    front.write(bad)
+    check_last_word(bridge, offset)
+    assert front.data_so_far("a") == b"hello"
+
+
+@pytest.mark.parametrize("bad", [LENGTHS["text"], CONTROLS["no JSON"]], ids=["frame", "control"])
+def test_helpers_are_gone(start: Start, bad: bytes) -> None:
+    rules = [helper_rule({"payload": f"p{number}"}, [init(), serve({"close": []})]) for number in range(3)]
+    bridge = start(*rules, helper_rule({"payload": "slow"}, [forever()]), limits=QUICK)
+    front = bridge.front_end
+    front.open("slow", "slow")
+    for number in range(3):
+        front.open(f"c{number}", f"p{number}")
+        front.expect("ready", f"c{number}")
     helpers = bridge.children
+    assert len(helpers) == 4
     offset = front.sent
     front.write(bad)
     check_last_word(bridge, offset)
@@ -185,9 +200,13 @@ def test_a_front_end_that_gives_up(start: Start) -> None:
     check_last_word(bridge, offset)
 
 
-def test_numbers_beyond_any_float_are_json(start: Start) -> None:
-    """What is grammatical is no protocol error, be it ever so odd."""
+ODD = {"huge": b"1e999", "tiny": b"-1E-999", "long": b"1" * 400, "twice": b'{"a":1,"a":2}'}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_what_is_grammatical_is_json(start: Start, odd: bytes) -> None:
+    """And no protocol error, be it ever so odd: it passes as it came."""
     front = start(helper_rule({"payload": "test"}, [init(), serve({"open": [["echo"]]})])).front_end
-    text = b'{"command":"open","channel":"a","payload":"test","x":1e999,"y":-1E-999,"z":"\\ud800"}'
+    text = b'{"command":"open","channel":"a","payload":"test","x":%b}' % odd
     front.write(control(text))
     assert front.data("a", len(text)) == text

@@ -176,6 +176,18 @@ def test_a_set_that_fails_to_load_leaves_the_old_one_in_force(home: Home, start:
     assert front.expect("ready", "b")["pid"] == pid
 
 
+def test_a_reload_while_it_starts(home: Home, start: Start) -> None:
+    """Asked for when it has said no more than its init: acted on as soon as it can be."""
+    bridge = start(handshake=False)
+    front = bridge.front_end
+    front.expect("init")
+    home.package("new", helper_rule({"payload": "new"}, GOOD))
+    bridge.reload()
+    front.init()
+    front.open("a", "new")
+    front.expect("ready", "a")
+
+
 def test_many_reloads(home: Home, start: Start) -> None:
     """Nothing piles up, and a signal that comes while one is acted on is not an end."""
     home.package("test", helper_rule({"payload": "test"}, GOOD))

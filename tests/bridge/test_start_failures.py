@@ -83,7 +83,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
 def the_four(name: str, spawn: list[str]) -> list[dict[str, Any]]:
     """Rules with a failing helper: with a problem, with a rule behind it, before an internal payload, and alone."""
     return [
-        {"match": {"way": name, "payload": "with-problem"}, "spawn": spawn, "problem": "out-of-order"},
+        {"match": {"way": name, "payload": "with-problem"}, "spawn": spawn, "problem": "any text: żółć"},
         {"match": {"way": name, "payload": "with-next"}, "spawn": spawn},
         {"match": {"way": name, "payload": "echo"}, "spawn": spawn},
         {"match": {"way": name, "payload": "alone"}, "spawn": spawn},
@@ -101,7 +101,7 @@ def check_the_four(bridge: Bridge, name: str, first: int, told: str) -> None:
         front.send(payload, b"two")
 
     refused = front.expect("close", "with-problem")
-    assert refused["problem"] == "out-of-order"
+    assert refused["problem"] == "any text: żółć"
     assert_told(refused["message"], first, told)
 
     assert front.expect("ready", "with-next")["open"]["payload"] == "with-next"

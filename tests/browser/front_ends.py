@@ -1,5 +1,6 @@
 """The front ends that the shell is tried with: the installed one, and a newer one that is only unpacked."""
 
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -37,6 +38,14 @@ class FrontEnd(NamedTuple):
         require(COCKPIT_WS, COCKPIT_SHELL)
         if self is NEWER:
             _require_backports()
+
+    def has_file(self, path: str) -> bool:
+        """Whether the path `/PACKAGE/FILE` is that of a file, plain or packed."""
+        package, _, file = path.removeprefix("/").partition("/")
+        for manifest in self.packages.glob("*/manifest.json"):
+            if json.loads(manifest.read_text()).get("name", manifest.parent.name) == package:
+                return any((manifest.parent / f"{file}{packed}").is_file() for packed in ("", ".gz"))
+        return False
 
 
 INSTALLED: Final = FrontEnd("installed", (COCKPIT_WS,), Path("/usr/share/cockpit"), "/manifests.js")

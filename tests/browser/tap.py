@@ -20,11 +20,11 @@ class Tap:
     """Reads the `file` of a tapped command."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
 
     def frames(self) -> list[Frame]:
         """All that has come so far; a frame that is not whole yet is left out."""
-        return Decoder().feed(self._file.read_bytes())
+        return Decoder().feed(self.file.read_bytes())
 
     def package_files(self) -> list[str]:
         """The path of each open that asks for a package's file, in their order."""

@@ -257,7 +257,7 @@ class SlowForwarder:
         if helper.state == "ended":
             return
         failed, helper.state = helper.state == "starting", "ended"
-        for ident, life in list(self.table.items()):
+        for life in list(self.table.values()):
             if life.helper is helper:
                 self.refuse(life, problem)
         for life in [*helper.waiting.values(), *helper.held.values()]:

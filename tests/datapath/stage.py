@@ -28,13 +28,8 @@ LONG: Final = 1e6  # seconds: no timer goes off
 
 def limits(**changed: int | float) -> Limits:
     """Limits that no test comes up against by itself."""
-    return Limits(
-        **{
-            **{name: LONG for name in Limits.__struct_fields__ if name.endswith("_seconds")},
-            "start_failures": 1 << 30,
-            **changed,
-        }
-    )
+    values: dict[str, Any] = {name: LONG for name in Limits.__struct_fields__ if name.endswith("_seconds")}
+    return Limits(**{**values, "start_failures": 1 << 30, **changed})
 
 
 class Told(Log):

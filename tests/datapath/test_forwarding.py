@@ -100,10 +100,7 @@ class Forwarding(RuleBasedStateMachine):
         self.front_due = Due(self.reference.front_hears)
         self.dues: dict[Helper, tuple[SlowHelper, Due]] = {}
         self.stage = Stage(
-            [
-                Rule("test", at, "", {**rule.match}, (rule.name,), problem=rule.problem)
-                for at, rule in enumerate(RULES)
-            ],
+            [Rule("test", at, "", {**rule.match}, (rule.name,), problem=rule.problem) for at, rule in enumerate(RULES)],
             limits=limits(
                 read_bytes=read_bytes,
                 helper_queue_bytes=queue_bytes,
@@ -255,7 +252,7 @@ class Forwarding(RuleBasedStateMachine):
             actor.close(ident, number=self.next())
 
     @precondition(some_run)
-    @rule(which=whichever, how=st.sampled_from(["well"] * 8 + ["forges", "forges a command", "babbles", "exits", "exits"]))
+    @rule(which=whichever, how=st.sampled_from(["well"] * 8 + ["exits"] * 2 + list(MISDEEDS)))
     def behave(self, which: int, how: str) -> None:
         """Mostly well."""
         process = self.actor(which).process
@@ -357,4 +354,4 @@ class Forwarding(RuleBasedStateMachine):
 
 
 TestForwarding = Forwarding.TestCase
-TestForwarding.settings = examples(100, steps=50)
+TestForwarding.settings = examples(60, steps=50)

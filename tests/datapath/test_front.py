@@ -158,7 +158,7 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = examples(60, steps=30)
+TestSharing.settings = examples(40, steps=30)
 
 
 def test_what_was_put_in_this_turn_and_goes_out_at_its_end_keeps_nobody_waiting() -> None:

@@ -150,7 +150,7 @@ class Reading(RuleBasedStateMachine):
 
 
 TestReading = Reading.TestCase
-TestReading.settings = examples(60, steps=30)
+TestReading.settings = examples(40, steps=30)
 
 
 class Reader:

@@ -60,7 +60,10 @@ def test_small_pieces_go_out_together() -> None:
     reader = Reader(near)
     for _ in range(50):
         reader.link.put(b"x" * 60)
-    with patch("bridge.link.os.write", write), patch("bridge.link.os.writev", lambda fd, all: write(fd, b"".join(all))):
+    with (
+        patch("bridge.link.os.write", write),
+        patch("bridge.link.os.writev", lambda fd, pieces: write(fd, b"".join(pieces))),
+    ):
         reader.turns.flusher.flush()
     assert list(writes) == [3_000]
     assert take(reader.far, PIPE) == b"x" * 3_000

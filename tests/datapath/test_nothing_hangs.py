@@ -45,7 +45,7 @@ class Scene:
         self.stage.front.read()
         return [one.told for one in self.heard if one.channel == ident]
 
-    def closes(self, ident: str) -> list[str]:
+    def closes(self, ident: str) -> list[str | None]:
         return [told.get("problem") for told in self.of(ident) if isinstance(told, dict) and told["command"] == "close"]
 
     def answers(self) -> bool:

@@ -17,7 +17,8 @@ from .front_end import FrontEnd
 from .home import Home
 from .tail import Tail
 
-SPANBRIDGE: Final = Path(sys.executable).with_name("spanbridge")
+SPANBRIDGE: Final = Path(os.environ.get("BRIDGE_KIT_COMMAND") or Path(sys.executable).with_name("spanbridge"))
+"""The program under test: the one beside the interpreter that runs the tests, unless the environment names another."""
 MARK: Final = "BRIDGE_KIT_RUN"
 """Environment variable that a bridge and all that it starts carry; the value tells runs apart."""
 JOURNAL: Final = "BRIDGE_KIT_JOURNAL"

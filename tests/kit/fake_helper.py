@@ -155,7 +155,8 @@ class Helper:
             self.control({**self.message, "command": "pong"})
 
     def do_wait(self, path: str) -> None:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a gate that was given up has no other end to wait for
+        os.set_blocking(fd, True)
         os.read(fd, 1)
         os.close(fd)
 

@@ -1,5 +1,6 @@
 """What came out of a splitter, in a form in which two of them can be compared."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Splitter, join
@@ -34,11 +35,17 @@ def told_by(splitter: Splitter[str], chunks: list[bytes]) -> Account:
     account = Account()
     try:
         for chunk in chunks:
-            for route, span in splitter.feed(chunk):
+            for route, span in given_by(splitter, chunk):
                 note(account, splitter, route, span)
     except FrameError as error:
         account.error = error.offset
     return account
+
+
+def given_by(splitter: Splitter[str], chunk: bytes) -> Iterable[tuple[str | Mark, Any]]:
+    """As the bridge has it: what is one whole frame need not be fed."""
+    lone = splitter.lone(chunk)
+    return splitter.feed(chunk) if lone is None else [(lone, chunk)]
 
 
 def note(account: Account, splitter: Splitter[str], route: str | Mark, span: Any) -> None:

@@ -127,10 +127,28 @@ def chunked(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[start:stop] for start, stop in pairwise(sorted({0, *cuts, len(stream)}))]
 
 
+def frame_ends(stream: bytes) -> list[int]:
+    """Where the frames end, up to the first that is none."""
+    ends, at = [], 0
+    while (line := stream.find(b"\n", at)) > at and stream[at:line].isdigit():
+        at = line + 1 + int(stream[at:line])
+        if at > len(stream):
+            break
+        ends.append(at)
+    return ends
+
+
 @st.composite
 def chunks_of(draw: st.DrawFn, stream: bytes) -> list[bytes]:
-    """The stream in one piece, byte by byte, in equal pieces or in any others."""
-    every = draw(st.one_of(st.just(0), st.just(1), st.integers(2, 40), st.none()))
-    if every is None:
-        return chunked(stream, draw(st.lists(st.integers(0, len(stream)), max_size=9)))
-    return chunked(stream, list(range(every, len(stream), every)) if every else [])
+    """The stream in one piece, byte by byte, frame by frame, in equal pieces or in any others."""
+    how = draw(st.sampled_from(["whole", "bytes", "frames", "equal", "any"]))
+    cuts: list[int] = []
+    if how == "bytes":
+        cuts = list(range(len(stream)))
+    elif how == "frames":
+        cuts = frame_ends(stream)
+    elif how == "equal":
+        cuts = list(range(0, len(stream), draw(st.integers(2, 40))))
+    elif how == "any":
+        cuts = draw(st.lists(st.integers(0, len(stream)), max_size=9))
+    return chunked(stream, cuts)

@@ -76,7 +76,7 @@ def test_what_is_just_within_a_limit_is_taken(name: str) -> None:
         assert found.entries == expected.entries
 
 
-@examples(150)
+@examples(80)
 @given(st.data(), st.lists(st.tuples(st.sampled_from([b"a", b"12", b"abcde", b"", b"zz"]), st.integers(1, FRAME + 1))))
 def test_limits_in_any_stream(data: st.DataObject, frames: list[tuple[bytes, int]]) -> None:
     stream = b"".join(sized(ident, max(length, len(ident) + 1)) for ident, length in frames)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import protocol.frames
 from protocol.frames import CONTROL, UNROUTED, Splitter, control_payload, encode, join, payloads
 
-from .account import Account, note, note_slowly, told_by, told_slowly
+from .account import Account, given_by, note, note_slowly, told_by, told_slowly
 from .determined import examples
 from .slow_splitter import SlowSplitter
 from .streams import IDS, PLACES, broken_ends, change, chunked, chunks_of, filled, frame, routes, streams
@@ -25,7 +25,7 @@ TIGHT = [
 ]
 
 
-@examples(500)
+@examples(300)
 @given(st.data(), streams, routes, st.sampled_from(TIGHT))
 def test_any_split_gives_the_same(
     data: st.DataObject, stream: bytes, at_first: dict[bytes, str], constants: dict[str, Any]
@@ -68,7 +68,7 @@ def test_routes_that_change_between_chunks(
     fast, slow = Splitter(dict(at_first)), SlowSplitter(dict(at_first))
     found, expected = Account(), Account()
     for chunk, (ident, place) in zip(data.draw(chunks_of(stream)), cycle(moves), strict=False):
-        for route, span in fast.feed(chunk):
+        for route, span in given_by(fast, chunk):
             note(found, fast, route, span)
         for given_frame in slow.feed(chunk):
             note_slowly(expected, slow, given_frame)
@@ -125,6 +125,28 @@ def test_a_frame_that_trickles_in_is_not_held_in_tiny_pieces() -> None:
         spans += [span for _, span in splitter.feed(stream[at : at + 1])]
     assert b"".join(spans[0]) == stream
     assert len(spans[0]) <= 2
+
+
+def test_a_chunk_that_is_one_frame_may_be_done_with_at_once() -> None:
+    routes = {b"a": "north"}
+    splitter = Splitter(routes, control_bytes=20)
+    data, control, nobodys = frame(b"a", b"data"), frame(b"", b"control"), frame(b"b", b"data")
+    for one in (data, control, nobodys):
+        assert splitter.lone(one) is None  # its length has not been seen yet
+        list(splitter.feed(one))
+    begun = len(data + control + nobodys)
+    assert splitter.lone(data) == "north"
+    assert splitter.offset == begun
+    assert splitter.lone(control) is CONTROL
+    assert splitter.offset == begun + len(data)
+    for other in (nobodys, data * 2, data[:-1], data + b"6", b"6", b"6\n", b"", b"\n", b"6\nwhat?!"):
+        assert splitter.lone(other) is None
+    list(splitter.feed(data[:3]))
+    assert splitter.lone(data) is None
+    assert list(splitter.feed(data[3:])) == [("north", data)]
+    assert splitter.held == 0
+    assert list(splitter.feed(nobodys)) == [(UNROUTED, b"b")]
+    assert splitter.offset == begun + len(data + control + data)
 
 
 def test_a_held_frame_goes_nowhere_if_its_channel_closes_meanwhile() -> None:

@@ -90,7 +90,7 @@ def test_little_is_looked_at_in_vain(looks: Looks, name: str) -> None:
 def test_in_any_stream() -> None:
     looks = Looks()
 
-    @examples(150)
+    @examples(80)
     @given(routes, st.one_of(streams, st.lists(same_lengths(), max_size=6).map(b"".join)), st.integers(1, 20))
     def check(at_first: dict[bytes, str], stream: bytes, times: int) -> None:
         ahead, frames = looked(looks, dict(at_first), stream * times)

@@ -104,9 +104,7 @@ class SuperuserClient:
         bus.front, bus.channel, bus._calls = self.front, channel, 0
         self.front.open(channel, "dbus-json3", bus="internal", superuser="require")
         self.front.expect("ready", channel)
-        (value,) = bus.call(
-            "Get", "cockpit.User", "Id", interface="org.freedesktop.DBus.Properties", path="/user"
-        )
+        (value,) = bus.call("Get", "cockpit.User", "Id", interface="org.freedesktop.DBus.Properties", path="/user")
         return value["v"]
 
     def wait_current(self, value: str) -> None:

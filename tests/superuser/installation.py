@@ -1,4 +1,4 @@
-"""The bridge installed where every user can run it: the tests' own virtual environment may lie where only root looks."""
+"""The bridge installed where every user can run it: the tests' own environment may lie where only root looks."""
 
 import os
 import pwd
@@ -13,6 +13,8 @@ import pytest
 
 _OURS: Final = ("bridge", "manifests", "protocol")
 _NEEDED: Final = ("anyio", "idna", "msgspec", "sniffio", "typing_extensions", "inotify_simple")
+_HERE: Final = Path(__file__).parent
+_HELPERS: Final = (_HERE.with_name("kit") / "fake_helper.py", _HERE / "socket_helper.py")
 _SCRIPT: Final = """\
 #!{python} -IS
 import sys
@@ -61,7 +63,7 @@ class Installation:
             [self.python, "-IS", "-m", "compileall", "-q", str(library)], check=True, stdout=subprocess.DEVNULL
         )
         self.helpers.mkdir()
-        for source in (Path(__file__).parents[1] / "kit" / "fake_helper.py", Path(__file__).with_name("socket_helper.py")):
+        for source in _HELPERS:
             shutil.copy(source, self.helpers)
         binaries = root / "bin"
         binaries.mkdir()

@@ -80,7 +80,7 @@ class Site:
         as_user: bool = True,
         **init: Any,
     ) -> Bridge:
-        """Start a bridge with `rules` as its package `test`, and exchange `init` with it, with these further members."""
+        """Start a bridge with `rules` as its package `test`; exchange `init` with it, with these further members."""
         if rules:
             self.home.package("test", *rules)
         prefix = self.user.prefix if as_user else ()

@@ -23,12 +23,17 @@ function heed(form, act) {
     });
 }
 
-heed("open", () => open(element("payload").value, element("tag").value));
+// The shell takes a page for loaded once it is connected; only then is there something to do.
+cockpit.transport.wait(() => {
+    heed("open", () => open(element("payload").value, element("tag").value));
 
-heed("say", () => channels.filter(channel => channel.valid).forEach(channel => channel.send(element("words").value)));
+    heed("say", () => {
+        channels.filter(channel => channel.valid).forEach(channel => channel.send(element("words").value));
+    });
 
-heed("reload", async () => {
-    const bus = cockpit.dbus(null, { bus: "internal" });
-    await bus.call("/packages", "cockpit.Packages", "Reload", []);
-    element("reloads").textContent = Number(element("reloads").textContent) + 1;
+    heed("reload", async () => {
+        const bus = cockpit.dbus(null, { bus: "internal" });
+        await bus.call("/packages", "cockpit.Packages", "Reload", []);
+        element("reloads").textContent = Number(element("reloads").textContent) + 1;
+    });
 });

@@ -1,0 +1,154 @@
+"""A helper that means harm: it ends alone, memory stays bounded, and the front end sees none of it."""
+
+import pytest
+
+from ..kit import processes
+from ..kit.bridge import Bridge
+from ..kit.frames import encode
+from ..kit.plugin import Start
+from ..kit.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve
+
+MIB = 1 << 20
+QUICK = {"exit_seconds": 0.2, "term_seconds": 0.2}
+
+
+def control(text: bytes) -> bytes:
+    return encode("", text)
+
+
+def spread(*parts: tuple[bytes, int]) -> list[Step]:
+    """A control message of so many of each part, which is written in pieces: a script holds 128 KiB at most."""
+    steps = [raw(b"%d\n\n" % (1 + sum(len(part) * count for part, count in parts)))]
+    for part, count in parts:
+        steps += [repeat(count // 1_000, [raw(part * 1_000)]), raw(part * (count % 1_000))]
+    return steps
+
+
+READY = b'{"command":"ready","channel":"a","x":'
+
+ENDED: dict[str, list[Step]] = {
+    "megabytes without a line feed": [repeat(100, [raw(b"x" * 50_000)])],
+    "megabytes of digits": [repeat(100, [raw(b"1" * 50_000)])],
+    "a length beyond eight digits": [raw(b"100000000\na\n")],
+    "a length beyond the limit": [raw(b"2000001\na\n"), repeat(100, [raw(b"x" * 50_000)])],
+    "a control message beyond the limit": spread((READY + b'"', 1), (b"x", 1_500_000), (b'"}', 1)),
+    "an id without an end": [raw(b"2000000\n"), repeat(40, [raw(b"x" * 50_000)])],
+    "an id that is no text": [raw(encode("a", b"x").replace(b"a", b"\xff"))],
+    "control nested deep": spread((READY, 1), (b"[", 100_000), (b"]", 100_000), (b"}", 1)),
+    "control nested deep without an end": spread((READY, 1), (b'{"a":', 100_000)),
+    "control that is no text": [raw(control(b'{"command":"ready","channel":"a","x":"\xff\xfe"}'))],
+    "an id of half a character": [raw(control(b'{"command":"ready","channel":"\\ud800"}'))],
+    "a command of half a character": [raw(control(b'{"command":"\\udfff"}'))],
+    "two commands": [raw(control(b'{"command":"ready","channel":"a","command":"open"}'))],
+    "two channels": [raw(control(b'{"command":"close","channel":"a","channel":"other"}'))],
+    "kinds of channels": [raw(control(b'{"command":"close","channel":{"a":1}}'))],
+    "a number as a command": [raw(control(b'{"command":1e400}'))],
+}
+
+LIMITS = {**QUICK, "frame_bytes": 2_000_000, "control_bytes": 1_000_000}
+
+
+@pytest.fixture(scope="module")
+def bridge(start_shared: Start) -> Bridge:
+    rules = [
+        helper_rule({"payload": name}, [init(), serve({"data": [*steps, data("a", b"after"), forever()]})])
+        for name, steps in ENDED.items()
+    ]
+    return start_shared(*rules, helper_rule({"payload": "good"}, [init(), serve()]), limits=LIMITS)
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_it_ends_alone(bridge: Bridge, name: str) -> None:
+    front = bridge.front_end
+    front.open("a", name)
+    front.open("other", "good")
+    front.expect("ready", "a")
+    front.expect("ready", "other")
+    begun = len(front.log)
+    before = processes.resident_bytes(bridge.pid)
+    processes.reset_peak(bridge.pid)
+    front.send("a", b"go")
+    assert "test/bridges" in front.expect("close", "a")["message"]
+    assert processes.peak_bytes(bridge.pid) - before < 16 * MIB
+    front.send("other", b"alive")
+    assert front.data("other", 5) == b"alive"
+    front.close("other")
+    front.expect("close", "other")
+    front.sync()
+    told = [frame.channel or frame.message["command"] for frame in front.log[begun:]]
+    assert sorted(told) == ["close", "close", "other", "pong"]
+    assert "Traceback" not in bridge.log.text
+
+
+def test_a_length_and_then_nothing(start: Start) -> None:
+    """The largest frame there may be is begun, and never goes on: nothing is held for it, and the session ends."""
+    steps = [raw(b"99999999\na\nx"), send("never seen")]
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": steps})]), limits=QUICK)
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    before = processes.resident_bytes(bridge.pid)
+    front.send("a", b"go")
+    for _ in range(20):
+        front.sync()
+    assert processes.resident_bytes(bridge.pid) - before < 4 * MIB
+    assert bridge.end() == 0
+    assert front.commands("a") == ["ready"]
+
+
+def test_millions_of_members(start: Start) -> None:
+    """In what passes through they are not looked at; in what the bridge itself must read memory is bounded."""
+    steps = spread((b'{"command":"ack","channel":"a"', 1), (b',"1234567":0', 100_000), (b"}", 1))
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": steps})]), limits=QUICK)
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    before = processes.resident_bytes(bridge.pid)
+    processes.reset_peak(bridge.pid)
+    front.send("a", b"go")
+    front.expect("ack", "a")
+    assert processes.peak_bytes(bridge.pid) - before < 16 * MIB
+
+
+def test_a_flood_of_control_messages(start: Start) -> None:
+    """On its own channel they pass, and nothing of them stays."""
+    flood = [repeat(20_000, [send("ready", channel="$channel")])]
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": flood})]))
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    before = processes.resident_bytes(bridge.pid)
+    front.send("a", b"go")
+    front.round_trip("a")
+    assert front.commands("a").count("ready") == 20_001
+    assert processes.resident_bytes(bridge.pid) - before < 4 * MIB
+
+
+def test_questions_without_end_that_it_does_not_listen_to_the_answers_of(start: Start) -> None:
+    """Its own pings, answered by the bridge: what waits for it is bounded, and it ends."""
+    asking = [repeat(100_000, [send("ping", x="x" * 1_000)]), forever()]
+    limits = {**QUICK, "helper_queue_bytes": MIB}
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": asking})]), limits=limits)
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    before = processes.resident_bytes(bridge.pid)
+    processes.reset_peak(bridge.pid)
+    front.send("a", b"go")
+    front.expect("close", "a")
+    assert processes.peak_bytes(bridge.pid) - before < 16 * MIB
+    front.sync()
+
+
+def test_a_close_again_and_again(start: Start) -> None:
+    """The second is for a channel that is not its own any more."""
+    steps = [send("close", channel="$channel"), send("close", channel="$channel"), forever()]
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": steps})]), limits=QUICK)
+    front = bridge.front_end
+    for channel in ("a", "b"):
+        front.open(channel)
+        front.expect("ready", channel)
+    front.send("a", b"go")
+    assert front.expect("close", "b")["problem"] == "protocol-error"
+    front.sync()
+    assert front.commands("a") == ["ready", "close"]
