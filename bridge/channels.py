@@ -5,7 +5,7 @@ channel, or `Waiting`, an open that nobody has taken yet.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from anyio.abc import TaskGroup
 
@@ -32,6 +32,8 @@ from .opening import Opening
 from .pool import Pool, Resting
 from .router import Router, normalise
 from .superuser import Superuser
+
+_ABOUTS_KEPT: Final = 256
 
 
 class Sink(Protocol):
@@ -138,6 +140,8 @@ class Channels:
     def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
         group, host = message.get("group"), message.get("host")
         about = (group if isinstance(group, str) else None, host)
+        if len(self._abouts) > _ABOUTS_KEPT:
+            self._abouts.clear()
         self._about[ident] = self._abouts.setdefault(about, about)
 
     def _route(self, opening: Opening) -> None:
@@ -229,7 +233,12 @@ class Channels:
     def _refuse(self, opening: Opening, problem: Problem) -> None:
         self._forget(opening.ident)
         self._log.debug("open", "refused", channel=opening.ident.decode(), problem=problem.code, why=problem.message)
-        self._front.put(close(opening.ident.decode(), problem.code, problem.message or None, **problem.members))
+        channel = opening.ident.decode()
+        try:
+            frame = close(channel, problem.code, problem.message or None, **problem.members)
+        except Problem:  # members nested so deeply that they could be read, and cannot be written from here
+            frame = close(channel, problem.code, problem.message or None)
+        self._front.put(frame)
 
     # From the front end
 
@@ -281,9 +290,10 @@ class Channels:
 
     def _close_internal(self, ident: bytes, frame: bytes) -> None:
         sink = self.routes.get(ident)
-        self._forget(ident)
-        self._front.put(frame)
-        self._end_internal(sink)
+        if sink is not None:
+            self._forget(ident)
+            self._front.put(frame)
+            self._end_internal(sink)
 
     def _end_internal(self, sink: Sink | None) -> None:
         if sink is not None and not isinstance(sink, Helper | Waiting):

@@ -55,7 +55,10 @@ class UsageError(Exception):
 def main() -> int:
     """Run the command that the arguments name; the exit status."""
     try:
-        return _main(sys.argv[1:])
+        status = _main(sys.argv[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"spanbridge: {error}\nTry 'spanbridge --help'.", file=sys.stderr)
         return 2

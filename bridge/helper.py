@@ -317,7 +317,8 @@ class Helper:
         self._unread = self._loop.call_later(self._limits.last_words_seconds, self._reads_no_more)
 
     def _reads_no_more(self) -> None:
-        self.end(self._last_words("closed its input"))
+        if self._process is not None and not self._process.exited.is_set():
+            self.end(self._last_words("closed its input"))
 
     # A queue that is full
 
@@ -339,6 +340,8 @@ class Helper:
             self._unblock()
 
     def _block(self) -> None:
+        if self.state in (ENDING, GONE):
+            return
         if not self._told_full:  # once a helper: a slow one would say so many times a second
             self._told_full = True
             value = self._limits.helper_queue_bytes
@@ -393,7 +396,7 @@ class Helper:
                     put(span)
                 elif route is CONTROL:
                     self._control(span)  # type: ignore[arg-type]
-                elif route is UNROUTED:
+                elif route is UNROUTED and not self.roster.forgot:
                     raise Forgery(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
                 if self.state == ENDING:
                     return
@@ -497,6 +500,8 @@ class Helper:
 
     def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
         route = self.roster.routes.get(ident)
+        if route is None and self.roster.forgot:
+            return
         if route is None:
             raise Forgery(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
         if command != "close":

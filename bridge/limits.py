@@ -36,7 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     backoff_most_seconds: float = 30.0
     stderr_line_bytes: int = 2_048
     manifest_bytes: int = 1 << 20
-    depth: int = 8
+    max_depth: int = 8
     stderr_seconds: float = 2.0
     sudo_seconds: float = 1.0
 
@@ -66,7 +66,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "backoff_most_seconds": "how long it rests at most",
     "stderr_line_bytes": "how much of a helper's line of stderr is logged",
     "manifest_bytes": "largest manifest or override file read",
-    "depth": "bridges that may start one another in a chain",
+    "max_depth": "bridges that may start one another in a chain",
     "sudo_seconds": "how long `sudo --help` may take, which tells whether it can ask through a program",
     "stderr_seconds": "how long a privileged bridge waits for the stderr that it has asked for",
 }

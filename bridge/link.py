@@ -169,8 +169,7 @@ class Link:
         self._queue: deque[Buffer] = deque()
         # The reading side of a socket keeps it open: the end of our output has to be said.
         self._out_socket = stat.S_ISSOCK(os.fstat(out_fd).st_mode)
-        # epoll refuses plain files: they are always ready, so each turn asks for the next one itself.
-        self._file = stat.S_ISREG(os.fstat(in_fd).st_mode)
+        self._file = False  # whether epoll will not have it: then each turn asks for the next one itself
 
     # Reading
 
@@ -180,10 +179,16 @@ class Link:
             self.paused = False
             if not self._reading:
                 self._reading = True
-                if self._file:
-                    self._loop.call_soon(self._readable)
-                else:
-                    self._poller.watch_read(self.in_fd, self._readable)
+                self._watch()
+
+    def _watch(self) -> None:
+        if not self._file:
+            try:
+                self._poller.watch_read(self.in_fd, self._readable)
+                return
+            except PermissionError:  # epoll refuses what is always ready, such as files and /dev/null
+                self._file = True
+        self._loop.call_soon(self._readable)
 
     def pause(self) -> None:
         """Read no more until `resume`. The descriptor stays watched until it next has something to say: most
@@ -301,10 +306,14 @@ class Link:
                 else:
                     pieces = list(islice(queue, _IOV_MAX))
                     asked = sum(map(len, pieces))
-                    if asked < _JOIN_BELOW * len(pieces):
+                    if asked >= _JOIN_BELOW * len(pieces):
+                        done = os.writev(self.out_fd, pieces)
+                    elif len(queue[0]) < _PIPE_BYTES:
                         self._join(pieces)
                         continue
-                    done = os.writev(self.out_fd, pieces)
+                    else:  # what is left of pieces that were joined before: to join it again would copy it again
+                        asked = len(queue[0])
+                        done = os.write(self.out_fd, queue[0])
             except BlockingIOError:
                 self._wait_writable()
                 return

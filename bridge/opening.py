@@ -1,10 +1,17 @@
 """An open on its way to whoever will serve it."""
 
-from typing import Any
+from typing import Any, cast
 
-from protocol.frames import Span
+from protocol.frames import Buffer, Span
 
 from .router import Router
+
+
+def let_go(piece: Buffer) -> Buffer:
+    """A copy of a view that is the smaller part of its chunk, which would stay in memory with it."""
+    if isinstance(piece, memoryview) and 2 * len(piece) < len(cast("bytes", piece.obj)):
+        return bytes(piece)
+    return piece
 
 
 class Opening:
@@ -29,7 +36,12 @@ class Opening:
 
     def add(self, command: str | None, span: Span) -> int:
         """Keep what came for the channel; its bytes."""
-        size = sum(map(len, span)) if isinstance(span, list) else len(span)
+        if isinstance(span, list):
+            span = [let_go(piece) for piece in span]
+            size = sum(map(len, span))
+        else:
+            span = let_go(span)
+            size = len(span)
         self.later.append((command, span))
         self.size += size
         return size

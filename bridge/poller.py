@@ -9,7 +9,7 @@ import asyncio
 import select
 import selectors
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 _READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _WRITE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
@@ -27,6 +27,7 @@ class Poller(selectors.EpollSelector):
 
     def __init__(self) -> None:
         super().__init__()
+        self._stale: set[int] = set()  # given up, or taken up, since epoll was last asked: its events are of before
         self._watched: dict[int, list[Callback | None]] = {}  # descriptor -> [reader, writer]
         self._epoll: select.epoll = self._selector  # type: ignore[attr-defined]
 
@@ -45,6 +46,8 @@ class Poller(selectors.EpollSelector):
             callbacks = self._watched[fd] = [None, None]
         callbacks[which] = callback
         mask = (select.EPOLLIN if callbacks[0] else 0) | (select.EPOLLOUT if callbacks[1] else 0)
+        if not mask or not known:
+            self._stale.add(fd)
         if not mask:
             del self._watched[fd]
             if known:
@@ -58,6 +61,16 @@ class Poller(selectors.EpollSelector):
                 del self._watched[fd]
                 raise
 
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        self._stale.add(key.fd)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._stale.add(key.fd)
+        return key
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As EpollSelector.select, for what the event loop registered; the callbacks of the others are called."""
         wait = -1.0 if timeout is None else max(timeout, 0.0)
@@ -66,8 +79,11 @@ class Poller(selectors.EpollSelector):
         except InterruptedError:
             return []
         ready: list[tuple[selectors.SelectorKey, int]] = []
-        watched = self._watched
+        watched, stale = self._watched, self._stale
+        stale.clear()
         for fd, event in events:
+            if fd in stale:
+                continue
             callbacks = watched.get(fd)
             if callbacks is None:
                 key = self.get_map().get(fd)

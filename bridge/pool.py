@@ -211,7 +211,9 @@ class Pool:
 
     def _expire(self, helper: Helper) -> None:
         del self._idle[helper]
-        if helper.idle:
+        if helper.idle and (due := helper.roster.answers_due):
+            self._idle[helper] = self._loop.call_later(due, self._expire, helper)
+        elif helper.idle:
             helper.end(Problem(TERMINATED, f"had no channel for {helper.rule.timeout:g} s"))
 
     def retain(self, rules: Iterable[Rule]) -> None:

@@ -56,7 +56,9 @@ class Roster:
         self.channels = 0  # open, waiting and held ones
         self.used = context.loop.time()  # when a channel was opened or closed last
         self.waiting_bytes = 0  # of the opens that wait or are held, with all that came for them
+        self.forgot = False  # channels that were closed are not all remembered: nobody can tell late from forged
         self._loop = context.loop
+        self._log = context.log
         self._limits = context.limits
         self._put = put
         self._adopted = adopted
@@ -116,6 +118,9 @@ class Roster:
             oldest = next(iter(self._closed))
             if self._closed[oldest].held is None:
                 del self._closed[oldest], self.routes[oldest]
+                if not self.forgot:
+                    self.forgot = True
+                    self._log.warning("limit", name="closed_ids", value=self._limits.closed_ids)
         self._lose()
 
     def closed(self, ident: bytes) -> None:
@@ -128,6 +133,14 @@ class Roster:
         tell = self._closed[ident].tell
         self._release(ident)
         return tell
+
+    @property
+    def answers_due(self) -> float:
+        """Seconds until no answer to a close is to be waited for; 0: there is none."""
+        newest = next(reversed(self._closed.values()), None)
+        if newest is None:
+            return 0.0
+        return max(0.0, newest.at + self._limits.close_answer_seconds - self._loop.time())
 
     # Within
 

@@ -7,7 +7,7 @@ its own `_chunk` to the front end's outbox (front.py).
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import anyio
@@ -46,8 +46,10 @@ class Session:
         depth: int,
         root: bool,
         user: str,
+        reload_first: Callable[[], bool],
     ) -> None:
-        """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of."""
+        """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of.
+        `reload_first`: whether SIGUSR1 came before the session could heed it."""
         self._load = load
         self._limits = limits
         self._log = log
@@ -55,6 +57,7 @@ class Session:
         self._depth = depth
         self._root = root
         self._user = user
+        self._reload_first = reload_first
         self._status = 0
         self._ending = False
         self._over = anyio.Event()
@@ -74,45 +77,49 @@ class Session:
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         context = Context(loop, poller, Flusher(loop), budget, limits, self._log)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
-        async with anyio.create_task_group() as tasks:
-            services = Services(
-                context,
-                tasks,
-                self._environ,
-                catalog=lambda: self._catalog,
-                reload=self._reload,
-                front_drained=self._front.drained,
-                end_session=self._end,
-            )
-            self._services = services
-            channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth)
-            self._channels = channels
-            services.superuser = channels.superuser = self._superuser = Superuser(
-                context,
-                self._front,
-                channels,
-                channels.pool,
-                tasks,
-                self._environ,
-                catalog.privileged,
-                root=self._root,
-                user=self._user,
-            )
-            self._splitter = Splitter(
-                channels.routes,
-                frame_bytes=limits.frame_bytes,
-                control_bytes=limits.control_bytes,
-                id_bytes=limits.channel_id_bytes,
-            )
-            tasks.start_soon(self._heed_signals)
-            if self._environ.get(RELOAD_ON_CHANGE) == "1":
-                from .reload_on_change import reload_on_change
+        # Heeded before the first frame is read: whoever has seen an answer may send a signal.
+        with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
+            async with anyio.create_task_group() as tasks:
+                services = Services(
+                    context,
+                    tasks,
+                    self._environ,
+                    catalog=lambda: self._catalog,
+                    reload=self._reload,
+                    front_drained=self._front.drained,
+                    end_session=self._end,
+                )
+                self._services = services
+                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth)
+                self._channels = channels
+                services.superuser = channels.superuser = self._superuser = Superuser(
+                    context,
+                    self._front,
+                    channels,
+                    channels.pool,
+                    tasks,
+                    self._environ,
+                    catalog.privileged,
+                    root=self._root,
+                    user=self._user,
+                )
+                self._splitter = Splitter(
+                    channels.routes,
+                    frame_bytes=limits.frame_bytes,
+                    control_bytes=limits.control_bytes,
+                    id_bytes=limits.channel_id_bytes,
+                )
+                tasks.start_soon(self._heed_signals, signals)
+                if self._reload_first():
+                    self._reload()
+                if self._environ.get(RELOAD_ON_CHANGE) == "1":
+                    from .reload_on_change import reload_on_change
 
-                tasks.start_soon(reload_on_change, services)
-            self._front.link.resume()
-            await self._over.wait()
-            await self._finish()
-            tasks.cancel_scope.cancel()
+                    tasks.start_soon(reload_on_change, services)
+                self._front.link.resume()
+                await self._over.wait()
+                await self._finish()
+                tasks.cancel_scope.cancel()
         return self._status
 
     # The end
@@ -178,13 +185,12 @@ class Session:
             for helper in helpers:
                 await helper.gone.wait()
 
-    async def _heed_signals(self) -> None:
-        with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
-            async for number in signals:
-                if number == _RELOAD:
-                    self._reload()
-                else:
-                    self._end(f"signal {signal.Signals(number).name}")
+    async def _heed_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for number in signals:
+            if number == _RELOAD:
+                self._reload()
+            else:
+                self._end(f"signal {signal.Signals(number).name}")
 
     def _reload(self) -> None:
         catalog = self._load()

@@ -44,15 +44,16 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     for number in _ENDS:
         signal.signal(number, _end_at_once)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    early: list[int] = []  # a wish to reload that comes before the session can act on it
+    signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
     depth = _depth(environ)
-    if depth >= limits.depth:
+    if depth >= limits.max_depth:
         rule = environ.get("SPANBRIDGE_RULE", "a rule")
         message = (
-            f"{depth} bridges have started one another, the limit (depth) is {limits.depth}: the rule {rule} starts a"
-            " bridge that reads the same manifests; see what it matches"
+            f"{depth} bridges have started one another, the limit (max_depth) is {limits.max_depth}: the rule {rule} starts"
+            " a bridge that reads the same manifests; see what it matches"
         )
-        log.error("limit", name="depth", value=limits.depth, rule=rule)
+        log.error("limit", name="max_depth", value=limits.max_depth, rule=rule)
         _write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
         return 1
     if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds):
@@ -77,7 +78,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
     for defect in catalog.defects:
         log.warning("manifest", defect=str(defect))
     root = privileged or os.geteuid() == 0
-    return _serve(catalog, read_catalog, limits, log, environ, depth, root)
+    return _serve(catalog, read_catalog, limits, log, environ, depth, root, early)
 
 
 def take_stderr(seconds: float) -> bool:
@@ -113,6 +114,7 @@ def _serve(
     environ: Mapping[str, str],
     depth: int,
     root: bool,
+    early: list[int],
 ) -> int:
     import asyncio
 
@@ -133,6 +135,7 @@ def _serve(
             depth=depth,
             root=root,
             user=_user(),
+            reload_first=lambda: bool(early),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
         descriptors = [os.dup(fd) for fd in (0, 1)]

@@ -1,5 +1,6 @@
 """Control messages: the JSON objects on the empty channel (docs/protocol.md, "Control messages")."""
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +26,14 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 _head = msgspec.json.Decoder(Head)
 _object = msgspec.json.Decoder(dict[str, Any])
-_wide_object = msgspec.json.Decoder(dict[str, Any], float_hook=lambda text: msgspec.Raw(text.encode()))
+
+
+def _wide(text: str) -> float | msgspec.Raw:
+    number = float(text)
+    return msgspec.Raw(text.encode()) if math.isinf(number) else number
+
+
+_wide_object = msgspec.json.Decoder(dict[str, Any], float_hook=_wide)
 _encoder = msgspec.json.Encoder()
 
 
@@ -77,8 +85,14 @@ def control(command: str, /, **members: object) -> bytes:
 
 
 def frame_of(message: dict[str, Any]) -> bytes:
-    """A whole control frame of `message`, a JSON object with its "command"."""
-    return encode(b"", _encoder.encode(message))
+    """A whole control frame of `message`, a JSON object with its "command".
+
+    Raises Problem (`protocol-error`) for one that is nested too deeply to be written.
+    """
+    try:
+        return encode(b"", _encoder.encode(message))
+    except RecursionError:
+        raise Problem(PROTOCOL_ERROR, "control message nested too deeply") from None
 
 
 def close(channel: str, problem: str | None = None, message: str | None = None, /, **members: object) -> bytes:

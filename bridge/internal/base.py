@@ -75,28 +75,35 @@ class Internal(Protocol):
 class Port:
     """The channel's way to the front end."""
 
-    __slots__ = ("_close", "_put", "channel", "ident")
+    __slots__ = ("_close", "_open", "_put", "channel", "ident")
 
     def __init__(self, channel: str, put: Callable[[Span], None], close: Callable[[bytes, bytes], None]) -> None:
         self.channel = channel
         self.ident = channel.encode()
         self._put = put
         self._close = close
+        self._open = True
 
     def send(self, payload: Buffer) -> None:
-        """One data frame."""
-        self._put(encode(self.ident, payload))
+        """One data frame. Nothing goes out after `close`."""
+        if self._open:
+            self._put(encode(self.ident, payload))
 
     def forward(self, frames: Span) -> None:
         """Whole frames of this channel, as they are."""
-        self._put(frames)
+        if self._open:
+            self._put(frames)
 
     def control(self, command: str, **members: object) -> None:
         """One control message; `_` in a member's name stands for `-`."""
-        self._put(control(command, channel=self.channel, **members))
+        if self._open:
+            self._put(control(command, channel=self.channel, **members))
 
     def close(self, problem: Problem | None = None, **members: Any) -> None:
         """Close the channel; `end` is called."""
+        if not self._open:
+            return
+        self._open = False
         if problem is None:
             self._close(self.ident, close(self.channel, **members))
         else:

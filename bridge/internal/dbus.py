@@ -23,7 +23,6 @@ from .bus.matches import Counted, Full, Match, Watch
 from .bus.node import bare
 from .bus.values import as_utf8, from_json, many_to_json
 
-
 _BYTE_ORDER: Final = "<" if sys.byteorder == "little" else ">"
 _REAL_BUSES: Final = ("system", "session", "user")
 

@@ -109,7 +109,7 @@ frames = st.one_of(
 opening = message(command="init", version=1, host=HOST)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     parts=st.lists(frames, max_size=12),
     proper=st.booleans(),

@@ -157,6 +157,7 @@ BAD = {
     "--set of a fraction": ["--set", "helpers=1.5"],
     "--set of nan": ["--set", "stuck_seconds=nan"],
     "--set of infinity": ["--set", "stuck_seconds=inf"],
+    "--debug of no part": ["--debug=nonsense"],
     "one good and one bad": ["--set", "helpers=5", "--set", "channels=x"],
 }
 

@@ -93,3 +93,21 @@ def test_a_stuck_reader_of_the_log_holds_nothing_up(home: Home) -> None:
         assert bridge.wait() == 0
         with open(reader, "rb") as file:
             assert re.search(rb"left-out count=\d+", file.read())
+
+
+def test_a_journal_is_told_how_serious_each_line_is(home: Home) -> None:
+    """Where stderr is the stream that JOURNAL_STREAM names (systemd.exec(5))."""
+    home.package("test", helper_rule(TEST, [stderr("a line"), exit_with(1)]))
+    reader, writer = os.pipe()
+    about = os.fstat(writer)
+    bridge = Bridge(home, stderr=writer, environ={"JOURNAL_STREAM": f"{about.st_dev}:{about.st_ino}"})
+    os.close(writer)
+    with bridge:
+        bridge.front_end.init()
+        bridge.front_end.open("a")
+        bridge.front_end.expect("close", "a")
+        bridge.end()
+        with open(reader) as file:
+            lines = file.read().splitlines()
+    assert all(re.match(r"<[3-7]>spanbridge\[", line) for line in lines)
+    assert [line[:3] for line in lines if "a line" in line] == ["<6>", "<4>"]

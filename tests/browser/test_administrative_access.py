@@ -119,7 +119,7 @@ def two_methods(directory: Path, installation: Installation) -> None:
             "privileged": True,
             "label": label,
             "environ": ["SUDO_ASKPASS=${libexecdir}/cockpit-askpass"],
-            "spawn": ["sudo", "-k", "-A", str(installation.spanbridge), "--set", f"depth={depth}", "--privileged"],
+            "spawn": ["sudo", "-k", "-A", str(installation.spanbridge), "--set", f"max_depth={depth}", "--privileged"],
         }
         for label, depth in (("With the usual key", 6), ("Mit dem großen Schlüssel", 7))
     ]
@@ -140,4 +140,4 @@ def test_a_choice_of_method(two_methods: None, cockpit_ws: CockpitWs, browser: C
 
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     (command,) = privileged_bridges(cockpit_ws)
-    assert command[-3:] == ["--set", "depth=7", "--privileged"]
+    assert command[-3:] == ["--set", "max_depth=7", "--privileged"]

@@ -268,3 +268,9 @@ def test_a_manifest_that_changes_on_disk_is_told_if_that_is_asked_for(home: Home
     front.expect("ready", "b")
     front.round_trip("a")
     assert pid in bridge.children
+
+
+def test_helpers_do_not_get_the_number(start: Start) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()]), environ={MEMFD: "9"})
+    bridge.front_end.open("a")
+    assert MEMFD not in bridge.front_end.expect("ready", "a")["environ"]
