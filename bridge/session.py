@@ -46,7 +46,7 @@ class Session:
         depth: int,
         root: bool,
         user: str,
-        reload_first: Callable[[], bool],
+        reload_first: Callable[[], bool] = bool,
     ) -> None:
         """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of.
         `reload_first`: whether SIGUSR1 came before the session could heed it."""
