@@ -54,6 +54,7 @@ class UsageError(Exception):
 
 def main() -> int:
     """Run the command that the arguments name; the exit status."""
+    _fill_standard_descriptors()
     try:
         status = _main(sys.argv[1:])
         if sys.stdout is not None:
@@ -65,6 +66,15 @@ def main() -> int:
     except BrokenPipeError:  # what read our answer has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+
+
+def _fill_standard_descriptors() -> None:
+    """Have something at 0, 1 and 2: whatever is opened next would else get the number, and be taken for stdin or so."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _main(arguments: list[str]) -> int:
