@@ -71,6 +71,7 @@ class Pool:
         self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
         self._records: dict[bytes, _Record] = {}
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
+        self._overdue: set[Helper] = set()  # idle for long enough, but for an answer that they owe
 
     def get(self, rule: Rule, key: Key) -> Helper:
         """The helper for an open that matched `rule` and expanded to `key`; started if there is none.
@@ -79,9 +80,8 @@ class Pool:
         """
         helper = self._serving.get(key)
         if helper is not None:
-            timer = self._idle.pop(helper, None)
-            if timer is not None:
-                timer.cancel()
+            if helper in self._idle:
+                self._forget_idle(helper)
             return helper
         self._check_rest(rule, key[0])
         victim = self._room_for(rule, key[0])
@@ -197,24 +197,34 @@ class Pool:
         """It takes no more opens; the next matching one starts another. `failure`: why it never was ready."""
         if self._serving.get(helper.key) is helper:
             del self._serving[helper.key]
-        timer = self._idle.pop(helper, None)
-        if timer is not None:
-            timer.cancel()
+        self._forget_idle(helper)
         if failure is not None:
             self._count_failure(helper.rule, helper.key[0], failure)
 
     def idle(self, helper: Helper) -> None:
-        """Its last channel has gone: from now on the rule's `timeout` counts."""
-        if helper.rule.timeout is not None and helper.idle and helper not in self._idle:
-            timer = self._loop.call_later(helper.rule.timeout, self._expire, helper)
-            self._idle[helper] = timer
+        """Its last channel has gone, or the last answer to a close has come: now the rule's `timeout` counts."""
+        if helper.rule.timeout is None or not helper.idle:
+            return
+        if helper in self._overdue:
+            self._expire(helper)
+        elif helper not in self._idle:
+            self._idle[helper] = self._loop.call_later(helper.rule.timeout, self._expire, helper)
 
     def _expire(self, helper: Helper) -> None:
-        del self._idle[helper]
-        if helper.idle and (due := helper.roster.answers_due):
+        """The time is over; but what it still has to answer is waited for."""
+        self._forget_idle(helper)
+        due = helper.roster.answers_due
+        if due:
+            self._overdue.add(helper)
             self._idle[helper] = self._loop.call_later(due, self._expire, helper)
         elif helper.idle:
             helper.end(Problem(TERMINATED, f"had no channel for {helper.rule.timeout:g} s"))
+
+    def _forget_idle(self, helper: Helper) -> None:
+        self._overdue.discard(helper)
+        timer = self._idle.pop(helper, None)
+        if timer is not None:
+            timer.cancel()
 
     def retain(self, rules: Iterable[Rule]) -> None:
         """Stop the helpers of rules that are not among `rules`."""

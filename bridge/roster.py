@@ -132,6 +132,8 @@ class Roster:
         """The helper has answered a close; whether the front end is to be told."""
         tell = self._closed[ident].tell
         self._release(ident)
+        if not self.channels and not self._closed:
+            self._idle()
         return tell
 
     @property

@@ -50,8 +50,8 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
     if depth >= limits.max_depth:
         rule = environ.get("SPANBRIDGE_RULE", "a rule")
         message = (
-            f"{depth} bridges have started one another, the limit (max_depth) is {limits.max_depth}: the rule {rule} starts"
-            " a bridge that reads the same manifests; see what it matches"
+            f"{depth} bridges have started one another, the limit (max_depth) is {limits.max_depth}: the rule {rule}"
+            " starts a bridge that reads the same manifests; see what it matches"
         )
         log.error("limit", name="max_depth", value=limits.max_depth, rule=rule)
         _write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))

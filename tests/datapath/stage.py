@@ -193,7 +193,7 @@ class Stage:
         from_bridge, out_fd = pipe(pipe_bytes)
         self.front = End(to_bridge, from_bridge)
         catalog = Catalog(rules=tuple(rules))
-        session = Session(
+        self.bridge = session = Session(
             load=lambda: catalog, limits=limits, log=self.log, environ={}, depth=0, root=True, user="nobody"
         )
         self.session = self.turns.start(session.run(catalog, self.turns.poller, in_fd, out_fd))

@@ -123,6 +123,7 @@ class Writing(RuleBasedStateMachine):
         while self.received < self.put_bytes:
             before = self.received
             self.turn(2)
+            self.is_told_in_turn()
             self.read(1 << 20)
             assert self.received > before
         self.turn(2)

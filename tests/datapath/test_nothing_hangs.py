@@ -195,6 +195,21 @@ def test_what_an_exited_helper_had_written_whole_goes_out_however_slow_the_front
     assert scene.closes("a") == ["terminated"]
 
 
+def test_what_an_exited_helper_had_written_waits_in_its_pipe(play: Play) -> None:
+    scene = play(limits(read_bytes=500))
+    process = scene.open("a")
+    scene.greet(process)
+    process.say(encode("a", b"x" * 100) * 200)
+    for _ in range(30):
+        process.write()
+        scene.stage.turn()
+    process.exit()
+    scene.stage.turn(3)
+    assert scene.stage.bridge._front.link.queued <= 2 * 500
+    scene.stage.settle()
+    assert scene.closes("a") == ["terminated"]
+
+
 def test_a_helper_that_is_slow_to_answer_closes_lives_on(play: Play) -> None:
     """More closed channels than are remembered: what it says of one that was forgotten is dropped."""
     scene = play(limits(closed_ids=5))
