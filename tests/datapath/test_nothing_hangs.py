@@ -32,6 +32,10 @@ class Scene:
         self.tell(encode_control(command="open", channel=ident, payload=payload, **members))
         return self.stage.processes[-1]
 
+    def open_internal(self, ident: str, payload: str, **members: Any) -> None:
+        """Open a channel that the bridge serves itself."""
+        self.tell(encode_control(command="open", channel=ident, payload=payload, **members))
+
     def greet(self, process: FakeProcess, *more: bytes) -> None:
         self.say(process, encode_control(command="init", version=1), *more)
 
