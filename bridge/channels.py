@@ -103,6 +103,7 @@ class Channels:
         # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+        self._ports: dict[bytes, base.Port] = {}  # of internal channels
         self._ending = False
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
@@ -216,8 +217,9 @@ class Channels:
             self._refuse(opening, problem)
             return
         ident = opening.ident
+        port = self._ports[ident] = base.Port(ident.decode(), self._front.put, self._close_internal)
         try:
-            channel = found(base.Port(ident.decode(), self._front.put, self._close_internal), message, self._services)
+            channel = found(port, message, self._services)
         except Problem as problem:
             self._refuse(opening, problem)
             return
@@ -302,6 +304,9 @@ class Channels:
     def _forget(self, ident: bytes) -> None:
         self.routes.pop(ident, None)
         self._about.pop(ident, None)
+        port = self._ports.pop(ident, None)
+        if port is not None:
+            port.shut()
 
     # From helpers (helper.Board)
 

@@ -89,6 +89,10 @@ class Port:
         if self._open:
             self._put(encode(self.ident, payload))
 
+    def shut(self) -> None:
+        """The channel is over, whoever closed it: its id may be another's by now."""
+        self._open = False
+
     def forward(self, frames: Span) -> None:
         """Whole frames of this channel, as they are."""
         if self._open:
