@@ -17,6 +17,7 @@ GENERATION: Final = "337"  # the protocol generation that `requires` of a manife
 _USAGE: Final = """\
 usage: spanbridge [--set NAME=VALUE ...] [--debug[=PART,...]]
        spanbridge --packages | --bridges | --version | --help
+       spanbridge TOOL [ARGUMENT ...]
 
 A bridge between a front end, which speaks framed messages on stdin and stdout, and helpers, which are registered in
 the manifest.json files of packages. Without a command it serves the front end on stdin and stdout.
@@ -28,6 +29,9 @@ the manifest.json files of packages. Without a command it serves the front end o
   --debug[=PART,...]  log what happens; parts: front, open, helper, superuser, bugs (also: SPANBRIDGE_DEBUG=PART,...)
   --privileged    be the privileged side of another bridge: no packages, all privileges
   --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
+
+Tools, each with a --help of its own:
+{tools}
 
 With SPANBRIDGE_RELOAD_ON_CHANGE=1 in the environment the manifests are read anew whenever one changes on disk; SIGUSR1
 has them read anew at any time.
@@ -46,6 +50,19 @@ Try:
   spanbridge --bridges     which helper serves what
   spanbridge --help        options and limits
 """
+
+
+TOOLS: Final = {
+    "check": "validate manifests and overrides: every problem with its file and line",
+    "explain": "which rule an open message gets, why the others do not match, and what would be started",
+    "list": "packages, rules, privileged bridges, overrides, and what is hidden",
+    "open": "open one channel, and pipe stdin and stdout to it",
+    "tap": "stand between two programs and record the frames they exchange",
+    "replay": "play a recording of tap",
+    "status": "what the running bridges of this user do",
+    "schema": "the JSON Schema of manifest.json",
+}
+"""Each a module of bridge/operator with a `main` that takes the arguments after the name and returns the status."""
 
 
 class UsageError(Exception):
@@ -78,6 +95,8 @@ def _fill_standard_descriptors() -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    if arguments and arguments[0] in TOOLS:
+        return _tool(arguments[0], arguments[1:])
     settings: list[str] = []
     debug = os.environ.get("SPANBRIDGE_DEBUG", "")
     command: Callable[[Limits], int] | None = None
@@ -104,6 +123,14 @@ def _main(arguments: list[str]) -> int:
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
     return _run(limits, debug, privileged)
+
+
+def _tool(name: str, arguments: list[str]) -> int:
+    """Run the tool of that name; its status."""
+    from importlib import import_module
+
+    status: int = import_module(f".operator.{name}", __package__).main(arguments)
+    return status
 
 
 def _limits(settings: list[str]) -> Limits:
@@ -167,7 +194,8 @@ def _version(limits: Limits) -> int:
 
 
 def _help(limits: Limits) -> int:
-    print(_USAGE + explain())
+    tools = "\n".join(f"  {name:<8}  {what}" for name, what in TOOLS.items())
+    print(_USAGE.format(tools=tools) + explain())
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Tests; the kit that they share is tests/kit."""
+"""Tests; the kit that they share is bridge/testing."""

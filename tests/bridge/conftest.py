@@ -1,5 +1,5 @@
 """The kit's fixtures, for the tests below this directory."""
 
-from ..kit.plugin import gate, home, start, start_shared
+from bridge.testing.plugin import gate, home, start, start_shared
 
 __all__ = ["gate", "home", "start", "start_shared"]

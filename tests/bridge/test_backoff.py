@@ -4,9 +4,9 @@ import shlex
 import signal
 from pathlib import Path
 
-from ..kit.bridge import Bridge
-from ..kit.plugin import Start
-from ..kit.script import Steps, command, die, exit_with, forever, helper_rule, init, note, read, serve
+from bridge.testing.bridge import Bridge
+from bridge.testing.plugin import Start
+from bridge.testing.script import Steps, command, die, exit_with, forever, helper_rule, init, note, read, serve
 
 TEST = {"payload": "test"}
 FAILING = [note("started"), exit_with(1)]

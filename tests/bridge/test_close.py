@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import (
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import (
     answer,
     data,
     exit_with,

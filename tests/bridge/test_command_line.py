@@ -12,12 +12,12 @@ from typing import IO
 
 import pytest
 
-from ..kit.bridge import SPANBRIDGE
-from ..kit.deadline import SECONDS
-from ..kit.frames import Decoder, encode_control
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, init, serve
+from bridge.testing.bridge import SPANBRIDGE
+from bridge.testing.deadline import SECONDS
+from bridge.testing.frames import Decoder, encode_control
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve
 
 INIT = encode_control({"command": "init", "version": 1, "host": "localhost"})
 PING = encode_control({"command": "ping"})

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from ..kit.frames import encode
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import answer, data, echo, helper_rule, init, note_message, send, serve
+from bridge.testing.frames import encode
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import answer, data, echo, helper_rule, init, note_message, send, serve
 
 TEST = {"payload": "test"}
 GOOD = [init(), serve()]

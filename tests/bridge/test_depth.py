@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from ..kit.bridge import SPANBRIDGE
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, init, serve
+from bridge.testing.bridge import SPANBRIDGE
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve
 
 TEST = {"payload": "test"}
 

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.plugin import Start
-from ..kit.script import (
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.plugin import Start
+from bridge.testing.script import (
     Step,
     close_fd,
     data,

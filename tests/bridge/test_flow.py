@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.deadline import Deadline
-from ..kit.frames import encode
-from ..kit.front_end import FrontEnd
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import (
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.deadline import Deadline
+from bridge.testing.frames import encode
+from bridge.testing.front_end import FrontEnd
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import (
     answer,
     exit_with,
     flood,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.frames import encode
-from ..kit.plugin import Start
-from ..kit.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.frames import encode
+from bridge.testing.plugin import Start
+from bridge.testing.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve
 
 MIB = 1 << 20
 QUICK = {"exit_seconds": 0.2, "term_seconds": 0.2}

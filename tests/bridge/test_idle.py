@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from ..kit import processes
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import answer, helper_rule, init, note, serve, wait
+from bridge.testing import processes
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import answer, helper_rule, init, note, serve, wait
 
 TEST = {"payload": "test"}
 NOTING = [init(), serve(), note("stopped")]

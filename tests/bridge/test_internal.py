@@ -2,9 +2,9 @@
 
 import pytest
 
-from ..kit.bridge import Bridge
-from ..kit.frames import encode
-from ..kit.plugin import Start
+from bridge.testing.bridge import Bridge
+from bridge.testing.frames import encode
+from bridge.testing.plugin import Start
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from ..kit.bridge import Bridge, LeftBehind
-from ..kit.deadline import Deadline, Hang
-from ..kit.frames import BrokenStream, Decoder, Frame, encode
-from ..kit.front_end import FrontEnd, Unexpected
-from ..kit.gate import Gate
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import forever, fork, helper_rule, init, note, serve, set_session, wait
-from ..kit.tail import Tail
+from bridge.testing.bridge import Bridge, LeftBehind
+from bridge.testing.deadline import Deadline, Hang
+from bridge.testing.frames import BrokenStream, Decoder, Frame, encode
+from bridge.testing.front_end import FrontEnd, Unexpected
+from bridge.testing.gate import Gate
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import forever, fork, helper_rule, init, note, serve, set_session, wait
+from bridge.testing.tail import Tail
 
 GOOD = [init(), serve()]
 TEST = {"payload": "test"}

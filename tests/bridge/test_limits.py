@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from ..kit import processes
-from ..kit.bridge import SPANBRIDGE, Bridge
-from ..kit.gate import Gate
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, ignore, init, note, serve, wait
+from bridge.testing import processes
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.gate import Gate
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, ignore, init, note, serve, wait
 
 TEST = {"payload": "test"}
 GOOD = [init(), serve(), note("stopped")]

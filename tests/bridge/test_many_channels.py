@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import answer, helper_rule, init, serve, wait
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import answer, helper_rule, init, serve, wait
 
 MIB = 1 << 20
 BATCH = 1_000

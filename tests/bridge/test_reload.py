@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from ..kit import processes
-from ..kit.gate import Gate
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import answer, forever, helper_rule, init, note, serve, wait
+from bridge.testing import processes
+from bridge.testing.gate import Gate
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import answer, forever, helper_rule, init, note, serve, wait
 
 GOOD = [init(), serve(), note("stopped")]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import (
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import (
     Step,
     close_fd,
     die,

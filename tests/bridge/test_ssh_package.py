@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import command, init, serve
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import command, init, serve
 
 MANIFEST = Path("/usr/share/cockpit/ssh/manifest.json")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ..kit.bridge import Bridge
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import (
+from bridge.testing.bridge import Bridge
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import (
     Step,
     close_fd,
     command,

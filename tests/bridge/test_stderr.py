@@ -3,10 +3,10 @@
 import os
 import re
 
-from ..kit.bridge import Bridge
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import close_fd, exit_with, helper_rule, init, serve, stderr, stderr_raw
+from bridge.testing.bridge import Bridge
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import close_fd, exit_with, helper_rule, init, serve, stderr, stderr_raw
 
 TEST = {"payload": "test"}
 

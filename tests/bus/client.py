@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ..kit.front_end import FrontEnd
+from bridge.testing.front_end import FrontEnd
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 ERROR = "org.freedesktop.DBus.Error."

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from ..kit.bridge import Bridge
-from ..kit.front_end import FrontEnd
-from ..kit.home import Home
-from ..kit.plugin import Start, home, start
+from bridge.testing.bridge import Bridge
+from bridge.testing.front_end import FrontEnd
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start, home, start
+
 from .client import BusClient
 
 __all__ = ["bus", "home", "start"]

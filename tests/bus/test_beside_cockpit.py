@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.home import Home
+
 from ..browser.parts import COCKPIT_BRIDGE, require
-from ..kit.bridge import SPANBRIDGE, Bridge
-from ..kit.home import Home
 from .client import ERROR, PROPERTIES, BusClient
 
 pytestmark = pytest.mark.cockpit

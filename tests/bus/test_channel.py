@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ..kit.front_end import FrontEnd
-from ..kit.plugin import Start
+from bridge.testing.front_end import FrontEnd
+from bridge.testing.plugin import Start
+
 from .client import ERROR, PROPERTIES, BusClient
 
 PEER = "org.freedesktop.DBus.Peer"

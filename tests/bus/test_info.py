@@ -11,9 +11,8 @@ import pytest
 from bridge.internal.base import PAYLOADS
 from bridge.internal.bus.account import read_account
 from bridge.os_release import read_os_release
-
-from ..kit.frames import encode_control
-from ..kit.front_end import FrontEnd
+from bridge.testing.frames import encode_control
+from bridge.testing.front_end import FrontEnd
 
 
 def test_one_message_and_the_end(shared_front: FrontEnd, channel: str) -> None:

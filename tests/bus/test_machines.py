@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .client import ERROR, BusClient
 
 MACHINES = ("/machines", "cockpit.Machines")

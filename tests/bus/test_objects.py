@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bridge.internal.bus.login_messages import read_messages
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve
 
-from ..kit.bridge import SPANBRIDGE, Bridge
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, init, serve
 from .client import PROPERTIES, BusClient
 
 # /user

@@ -9,12 +9,12 @@ import pytest
 
 from bridge.internal.bus.limits import ANSWER_BYTES, BACKLOG_BYTES
 from bridge.internal.dbus import DBus
+from bridge.testing.frames import encode
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.processes import peak_bytes
 from manifests.model import Catalog, Package
 
-from ..kit.frames import encode
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.processes import peak_bytes
 from .client import PROPERTIES, BusClient
 from .without_process import Opened, Workbench, workbench
 

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from bridge import reload_on_change, watcher
+from bridge.testing.home import Home
 from bridge.watcher import CannotWatch
 
-from ..kit.home import Home
 from .without_process import Workbench, workbench
 
 pytestmark = pytest.mark.anyio

@@ -15,9 +15,9 @@ import pytest
 
 from bridge.internal.bus.cockpit_conf import CockpitConf
 from bridge.internal.session_control import SessionControl
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
 
-from ..kit.home import Home
-from ..kit.plugin import Start
 from .without_process import Opened, Workbench, workbench
 
 

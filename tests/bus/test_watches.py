@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..kit.plugin import Start
+from bridge.testing.plugin import Start
+
 from .client import ERROR, BusClient
 
 MACHINES = ("/machines", "cockpit.Machines")

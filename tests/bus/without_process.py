@@ -19,11 +19,10 @@ from bridge.limits import Limits
 from bridge.link import Flusher, PipeBudget
 from bridge.log import Log
 from bridge.poller import Poller
+from bridge.testing.frames import Decoder, Frame
 from manifests.model import Catalog
 from protocol.control import control, frame_of
 from protocol.frames import Span, encode, join
-
-from ..kit.frames import Decoder, Frame
 
 
 class Opened:

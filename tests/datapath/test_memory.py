@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ..kit import processes
-from ..kit.frames import encode
-from ..kit.gate import Gate
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, init, serve, wait
+from bridge.testing import processes
+from bridge.testing.frames import encode
+from bridge.testing.gate import Gate
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve, wait
 
 ROUNDS = 250
 MEBIBYTE = 1 << 20

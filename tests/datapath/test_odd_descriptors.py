@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ..kit.bridge import SPANBRIDGE
-from ..kit.deadline import SECONDS
-from ..kit.frames import Decoder, encode_control
-from ..kit.home import Home
+from bridge.testing.bridge import SPANBRIDGE
+from bridge.testing.deadline import SECONDS
+from bridge.testing.frames import Decoder, encode_control
+from bridge.testing.home import Home
 
 GREETING = encode_control({"command": "init", "version": 1, "host": "localhost"})
 OPEN = encode_control({"command": "open", "channel": "e", "payload": "echo"})

@@ -1,5 +1,5 @@
 """The kit's fixtures, for the tests below this directory."""
 
-from ..kit.plugin import home, start
+from bridge.testing.plugin import home, start
 
 __all__ = ["home", "start"]

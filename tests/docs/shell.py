@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..kit.deadline import SECONDS, Deadline, Hang
-from ..kit.gate import Gate
+from bridge.testing.deadline import SECONDS, Deadline, Hang
+from bridge.testing.gate import Gate
+
 from .pages import Block
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ..kit.deadline import SECONDS
-from ..kit.frames import Frame
-from ..kit.home import Home
-from ..kit.plugin import Start
-from ..kit.script import helper_rule, init, serve
+from bridge.testing.deadline import SECONDS
+from bridge.testing.frames import Frame
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve
+
 from .pages import README, ROOT, blocks
 
 EXAMPLES = ROOT / "examples"

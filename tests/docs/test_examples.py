@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ..kit.frames import Decoder
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing.frames import Decoder
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .pages import DOCS, README, ROOT, Block, blocks
 from .shell import after_first_frame, run
 

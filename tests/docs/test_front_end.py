@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.testing import processes
+from bridge.testing.deadline import SECONDS
+from bridge.testing.home import Home
+from bridge.testing.tail import Tail
+
 from ..browser import socket_activated
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, COCKPIT_WS, require
-from ..kit import processes
-from ..kit.deadline import SECONDS
-from ..kit.home import Home
-from ..kit.tail import Tail
 from .pages import README, Block, blocks
 from .shell import run
 

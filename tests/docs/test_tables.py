@@ -8,10 +8,10 @@ import pytest
 from bridge.helper import TRANSITIONS
 from bridge.internal.base import PAYLOADS
 from bridge.limits import DESCRIPTIONS, Limits
+from bridge.testing.plugin import Start
 from protocol import problems
 from protocol.control import FRONT_END_ONLY
 
-from ..kit.plugin import Start
 from .pages import ALL, DOCS, ROOT, prose, tables, words
 
 PROTOCOL = DOCS / "protocol.md"

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..kit.plugin import Start, home, start
+from bridge.testing.plugin import Start, home, start
+
 from .client import Client
 
 __all__ = ["ask", "home", "start"]

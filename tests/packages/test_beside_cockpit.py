@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
+from bridge.testing.bridge import Bridge
+from bridge.testing.home import Home
+
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, require
-from ..kit.bridge import Bridge
-from ..kit.home import Home
 from . import differences as d
 from .client import Client, packed, write_package
 from .differences import Seen, comparable, expected, see

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..kit import processes
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing import processes
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .client import CHECKSUM, COMMON, NO_CACHE, Client, Response, write_package
 from .conftest import Ask
 

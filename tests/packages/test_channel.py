@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..kit.bridge import Bridge
-from ..kit.home import Home
+from bridge.testing.bridge import Bridge
+from bridge.testing.home import Home
+
 from .client import COMMON, NO_CACHE, Client, packed, write_package
 
 

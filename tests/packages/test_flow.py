@@ -4,10 +4,11 @@ import random
 import subprocess
 import sys
 
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .client import Client, packed, write_package
 from .conftest import Ask
 

@@ -1,7 +1,8 @@
 """The headers of an answer."""
 
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .client import Client, write_package
 from .conftest import Ask
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ..kit.bridge import SPANBRIDGE, Bridge
-from ..kit.home import Home
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.home import Home
+
 from .client import COMMON, Client, write_package
 from .conftest import Ask
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from ..kit.home import Home
-from ..kit.plugin import Start
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+
 from .client import COMMON, NO_CACHE, Client, packed, write_package
 from .conftest import Ask
 

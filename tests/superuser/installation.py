@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from bridge.testing import script
+
 _OURS: Final = ("bridge", "manifests", "protocol")
 _NEEDED: Final = ("anyio", "idna", "msgspec", "sniffio", "typing_extensions", "inotify_simple")
 _HERE: Final = Path(__file__).parent
-_HELPERS: Final = (_HERE.with_name("kit") / "fake_helper.py", _HERE / "socket_helper.py")
+_HELPERS: Final = (script.PROGRAM, _HERE / "socket_helper.py")
 _SCRIPT: Final = """\
 #!{python} -IS
 import sys

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..kit.bridge import Bridge
-from ..kit.front_end import FrontEnd
-from ..kit.gate import Gate
-from ..kit.home import Home
-from ..kit.script import Rule, Steps
+from bridge.testing.bridge import Bridge
+from bridge.testing.front_end import FrontEnd
+from bridge.testing.gate import Gate
+from bridge.testing.home import Home
+from bridge.testing.script import Rule, Steps
+
 from .client import SuperuserClient
 from .installation import Installation, User
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..kit.frames import Decoder, encode, encode_control
+from bridge.testing.frames import Decoder, encode, encode_control
+
 from .installation import Installation
 
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from ..kit.script import Rule, init, serve
+from bridge.testing.script import Rule, init, serve
+
 from .site import Site
 
 GOOD = [init(), serve()]

@@ -3,8 +3,9 @@
 import select
 import signal
 
-from ..kit import processes
-from ..kit.script import close_fd, exit_with, forever, init, note, read, repeat, send, serve, wait
+from bridge.testing import processes
+from bridge.testing.script import close_fd, exit_with, forever, init, note, read, repeat, send, serve, wait
+
 from .site import Site
 from .test_process import Privileged
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ..kit.script import exit_with, forever, init, note, serve, stderr, wait
+from bridge.testing.script import exit_with, forever, init, note, serve, stderr, wait
+
 from .site import Site
 
 PRIVILEGED = [init(), serve()]

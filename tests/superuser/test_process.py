@@ -4,7 +4,8 @@ import os
 import socket
 import subprocess
 
-from ..kit.frames import Decoder, encode_control
+from bridge.testing.frames import Decoder, encode_control
+
 from .site import Site
 
 

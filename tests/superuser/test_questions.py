@@ -2,8 +2,22 @@
 
 from typing import Any
 
-from ..kit import processes
-from ..kit.script import Step, answer, exit_with, forever, init, note, note_message, read, send, serve, stderr, wait
+from bridge.testing import processes
+from bridge.testing.script import (
+    Step,
+    answer,
+    exit_with,
+    forever,
+    init,
+    note,
+    note_message,
+    read,
+    send,
+    serve,
+    stderr,
+    wait,
+)
+
 from .client import CANCELLED, ERROR, Prompt
 from .site import Site
 

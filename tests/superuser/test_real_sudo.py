@@ -7,11 +7,12 @@ from typing import Final
 
 import pytest
 
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.script import Rule
+
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, require
 from ..browser.processes import descendants
-from ..kit import processes
-from ..kit.bridge import Bridge
-from ..kit.script import Rule
 from .client import ERROR, Prompt, SuperuserClient
 from .installation import Installation
 from .real_user import PASSWORD, RealUser, real_user, require_sudo, where_it_shows

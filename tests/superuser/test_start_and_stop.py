@@ -2,8 +2,8 @@
 
 import pytest
 
-from ..kit import processes
-from ..kit.script import (
+from bridge.testing import processes
+from bridge.testing.script import (
     exit_with,
     forever,
     init,
@@ -13,6 +13,7 @@ from ..kit.script import (
     stderr,
     wait,
 )
+
 from .client import CANCELLED, ERROR, SuperuserClient
 from .site import Site
 
