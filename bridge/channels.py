@@ -16,8 +16,6 @@ from protocol.frames import Span
 from protocol.problems import (
     DISCONNECTED,
     INTERNAL_ERROR,
-    NO_HOST,
-    NOT_SUPPORTED,
     PROTOCOL_ERROR,
     TERMINATED,
     Problem,
@@ -30,7 +28,7 @@ from .helper import Helper
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
-from .router import Router, normalise
+from .router import Router, after_failure, nobody, normalise, own_payload
 from .superuser import Superuser
 
 _ABOUTS_KEPT: Final = 256
@@ -147,7 +145,7 @@ class Channels:
 
     def _route(self, opening: Opening) -> None:
         """Find somebody for an open; one for this host may want privileges."""
-        if "superuser" in opening.message and "host" not in opening.message:
+        if "superuser" in opening.message:
             try:
                 claimed = self.superuser.claims(opening)
             except Problem as problem:
@@ -191,13 +189,11 @@ class Channels:
     def _goes_on(self, opening: Opening, rule: Rule, problem: Problem) -> bool:
         """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with
         what the helper said itself, or else with what the rule says."""
-        if isinstance(problem, Refusal):
-            self._refuse(opening, problem)
-        elif rule.problem is not None:
-            self._refuse(opening, Problem(rule.problem, problem.message))
-        else:
+        last = problem if isinstance(problem, Refusal) else after_failure(rule, problem)
+        if last is None:
             opening.failures.append(problem.message)
             return True
+        self._refuse(opening, last)
         return False
 
     def _hand_over(self, opening: Opening, helper: Helper) -> None:
@@ -205,18 +201,11 @@ class Channels:
 
     def _serve(self, opening: Opening) -> None:
         """No rule will have it: the internal handlers by payload, or nobody."""
-        message, tried = opening.message, "; ".join(opening.failures) or "no rule matches"
-        if "host" in message:
-            code = NOT_SUPPORTED if opening.failures else NO_HOST
-            self._refuse(opening, Problem(code, f"nobody serves host {message['host']!r}: {tried}"))
-            return
-        payload = message.get("payload")
-        found = base.find(payload)
+        message, ident = opening.message, opening.ident
+        found = base.find(own_payload(message))
         if found is None:
-            problem = Problem(NOT_SUPPORTED, f"nobody serves payload {payload!r}: {tried}, nor is it an internal one")
-            self._refuse(opening, problem)
+            self._refuse(opening, nobody(message, opening.failures))
             return
-        ident = opening.ident
         port = self._ports[ident] = base.Port(ident.decode(), self._front.put, self._close_internal)
         try:
             channel = found(port, message, self._services)

@@ -60,6 +60,11 @@ class Front:
         if not self._said_all:
             self.link.put(data)
 
+    @property
+    def takes(self) -> bool:
+        """Whether what is put goes out at once."""
+        return self.link.takes and not self._said_all
+
     def put_last(self, data: Span) -> None:
         """The last word: whatever comes after it is dropped."""
         self.put(data)

@@ -28,7 +28,7 @@ from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOU
 from .board import DISMISSED, FAILED, SERVED, Attendant, Board, End, Forgery, Key, Refusal
 from .context import Context
 from .front import Front
-from .link import Link
+from .link import REST_BYTES, Link
 from .opening import Opening
 from .process import Process, SpawnError
 from .roster import FORWARD, Roster
@@ -400,12 +400,20 @@ class Helper:
                     raise Forgery(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
                 if self.state == ENDING:
                     return
+            if self._splitter.missing >= REST_BYTES:
+                self._move_rest()
         except Refusal as refusal:
             self.end(refusal)
         except Forgery as forgery:
             self._violate(PROTOCOL_ERROR, forgery.message)
         except (FrameError, Problem) as error:
             self._violate(TERMINATED, str(error))
+
+    def _move_rest(self) -> None:
+        """As Session._move_rest."""
+        link, missing = self.link, self._splitter.missing
+        if self._splitter.unfinished is FORWARD and self._front.takes and link is not None and link.holds(missing):
+            self._front.link.move(self._splitter.hand_over(), link, missing)
 
     def _violate(self, code: str, message: str) -> None:
         self._log.warning("helper-protocol-error", helper=self.name, pid=self.pid, why=message)

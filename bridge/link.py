@@ -5,14 +5,20 @@ Reading: bytes are read as soon as they are there, `read_bytes` at most in one t
 Writing: `put` only queues. All that one turn of the event loop queued for a link goes out in one write at the end of
 that turn (`Flusher`); what the descriptor does not take waits in the outbox until it is writable again. The outbox is
 bounded by whoever fills it: `on_full` tells when `high_water` is passed, `on_room` when half of that is gone.
+
+Moving: what is still missing of a large frame, once all of it is there, goes from one pipe to the other without
+having been read (`move`, splice(2)).
 """
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import socket
 import stat
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -24,6 +30,9 @@ from .poller import Poller
 
 _IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
 _PIPE_BYTES: Final = 65_536  # what a pipe holds at birth (pipe(7)); one that was full is worth enlarging
+REST_BYTES: Final = 16_384  # missing from a frame: from here on it is worth moving them instead of reading them
+_HEAD_BYTES: Final = 1_024  # read of a frame that is likely to be moved
+_MOVES: Final = 8  # frames moved in one turn, before the others have theirs
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
 
 
@@ -96,9 +105,12 @@ class Link:
         "_enlarged",
         "_file",
         "_flusher",
+        "_in_pipe",
         "_loop",
         "_may_enlarge_in",
         "_may_enlarge_out",
+        "_may_move",
+        "_moved",
         "_new",
         "_out_socket",
         "_poller",
@@ -106,6 +118,7 @@ class Link:
         "_read_bytes",
         "_reading",
         "_size",
+        "_there",
         "blocked",
         "broken",
         "full",
@@ -169,6 +182,11 @@ class Link:
         self._queue: deque[Buffer] = deque()
         # The reading side of a socket keeps it open: the end of our output has to be said.
         self._out_socket = stat.S_ISSOCK(os.fstat(out_fd).st_mode)
+        # What lies in a pipe stays there when its writer ends, and can be moved on.
+        self._in_pipe = stat.S_ISFIFO(os.fstat(in_fd).st_mode)
+        self._there = 0  # bytes that are there to be read at least, as far as was asked
+        self._may_move = True  # whether the kernel moves to out_fd
+        self._moved = False  # whether the end of the last chunk was moved on: then the next frame begins here
         self._file = False  # whether epoll will not have it: then each turn asks for the next one itself
 
     # Reading
@@ -198,35 +216,47 @@ class Link:
     def _readable(self) -> None:
         if self.in_fd < 0:
             return
-        if self.paused or not self.may_read():
-            self.paused = True
-            self._unwatch()
-            return
+        for _ in range(_MOVES):
+            if self.paused or not self.may_read():
+                self.paused = True
+                self._unwatch()
+                return
+            if not self._read() or not self._moved:
+                break
+        if self._file and self._reading:
+            self._loop.call_soon(self._readable)
+
+    def _read(self) -> bool:
+        """Read once and have it dealt with; False where there is nothing (more)."""
+        size = _HEAD_BYTES if self._moved else self._size
         try:
-            chunk = os.read(self.in_fd, self._size)
+            chunk = os.read(self.in_fd, size)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self.close_in()
             self.on_end(error.strerror)
-            return
+            return False
         self._flusher.begin()
         try:
             if chunk:
                 found = len(chunk)
-                if found == self._size or self._size > _PIPE_BYTES:
+                self._there -= found
+                if found == size or size > _PIPE_BYTES:
                     self._adapt(found)
+                self._moved = False
                 self.on_chunk(chunk)
             else:
                 self.close_in()
                 self.on_end(None)
         finally:
             self._flusher.flush()
-        if self._file and self._reading:
-            self._loop.call_soon(self._readable)
+        return self.in_fd >= 0
 
     def _adapt(self, found: int) -> None:
         """Read more at once, from a larger pipe, where so much comes; memory that is not filled costs time too."""
+        if self._moved:
+            return
         if found == self._size:
             self._size = min(2 * found, self._read_bytes)
             if self._may_enlarge_in:
@@ -244,9 +274,28 @@ class Link:
         except OSError:
             return False
         if chunk:
+            self._there -= len(chunk)
             self.on_chunk(chunk)
             self._flusher.flush()
         return bool(chunk)
+
+    def holds(self, count: int) -> bool:
+        """Whether so many bytes are there to be read, in a pipe."""
+        if self._there < count and self._in_pipe and self.in_fd >= 0:
+            self._there = int.from_bytes(fcntl.ioctl(self.in_fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+        return self._there >= count
+
+    def _take_in(self, count: int) -> list[Buffer]:
+        """The next `count` bytes, all of which are there."""
+        pieces: list[Buffer] = []
+        while count:
+            piece = os.read(self.in_fd, count)
+            if not piece:
+                raise EOFError("somebody else reads the same pipe")
+            self._there -= len(piece)
+            pieces.append(piece)
+            count -= len(piece)
+        return pieces
 
     def _unwatch(self) -> None:
         if self._reading:
@@ -271,6 +320,35 @@ class Link:
         if not self._dirty:
             self._dirty = True
             self._flusher.add(self)
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is put goes out at once."""
+        return not self.blocked and not self.broken
+
+    def move(self, held: Span, source: "Link", count: int) -> None:
+        """Send a frame of which `held` was read, and the other `count` bytes are in the pipe that `source` reads.
+
+        What the descriptor takes at once is moved there by the kernel, the rest is read and queued: nobody waits for
+        this link, and it is never left with half a frame.
+        """
+        self.put(held)
+        self.flush()
+        try:
+            while count and self._may_move and not self.blocked and not self.broken:
+                done = os.splice(source.in_fd, self.out_fd, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+                source._there -= done
+                count -= done
+        except BlockingIOError:
+            pass  # it is full
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                self._break(error.strerror or str(error))
+            else:  # neither is a pipe, or it is in append mode
+                self._may_move = False
+        source._moved = True
+        if count:
+            self.put(source._take_in(count))
 
     def flush(self) -> None:
         self._dirty = False

@@ -21,6 +21,12 @@ RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
 LOGIN_MESSAGES_VARIABLE: Final = "COCKPIT_LOGIN_MESSAGES_MEMFD"  # the number of a descriptor that helpers do not have
 
 
+def helper_environ(own: Mapping[str, str], rule: Rule, expansion: Expansion, depth: int) -> dict[str, str]:
+    """The environment of a helper of the bridge that has `own`, and that `depth` bridges have led to."""
+    inherited = {name: value for name, value in own.items() if name != LOGIN_MESSAGES_VARIABLE}
+    return {**inherited, **dict(expansion.environ), DEPTH_VARIABLE: str(depth + 1), RULE_VARIABLE: rule.name}
+
+
 class Resting(Exception):
     """The rule's helpers failed to start too often; it is not tried for a while. `problem` is what the last one failed
     with: it speaks for the ones that are not started."""
@@ -85,7 +91,8 @@ class Pool:
             return helper
         self._check_rest(rule, key[0])
         victim = self._room_for(rule, key[0])
-        helper = Helper(self._context, self._front, self._board, rule, key, self._environ_for(rule, key[1]))
+        environ = helper_environ(self._environ, rule, key[1], self._depth)
+        helper = Helper(self._context, self._front, self._board, rule, key, environ)
         self._serving[key] = helper
         self.alive.add(helper)
         if victim is not None:
@@ -99,7 +106,7 @@ class Pool:
             self._log.warning("limit", name="helpers", value=self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
-        environ = self._environ_for(rule, key[1])
+        environ = helper_environ(self._environ, rule, key[1], self._depth)
         helper = Helper(self._context, self._front, board, rule, key, environ, attendant)
         self.alive.add(helper)
         self._tasks.start_soon(self._run, helper, None)
@@ -119,15 +126,6 @@ class Pool:
         await victim.gone.wait()
         del self._leaving[victim]
         helper.room.set()
-
-    def _environ_for(self, rule: Rule, expansion: Expansion) -> dict[str, str]:
-        inherited = {name: value for name, value in self._environ.items() if name != LOGIN_MESSAGES_VARIABLE}
-        return {
-            **inherited,
-            **dict(expansion.environ),
-            DEPTH_VARIABLE: str(self._depth + 1),
-            RULE_VARIABLE: rule.name,
-        }
 
     # Limits
 

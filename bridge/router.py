@@ -1,12 +1,15 @@
 """Who serves an open: a decision, no I/O and no process (docs/protocol.md, "Who serves an open")."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from manifests.match import RuleIndex
 from manifests.model import Rule
 from manifests.template import Recipe, compile_rule
-from protocol.problems import PROTOCOL_ERROR, Problem
+from protocol.problems import ACCESS_DENIED, NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+
+REQUIRE: Final = "require"
+TRY: Final = "try"
 
 
 class Plan(NamedTuple):
@@ -64,3 +67,49 @@ def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], d
     if message["host"] == own_host:
         return {key: value for key, value in message.items() if key != "host"}, message
     return message, message
+
+
+def privileges(message: dict[str, Any]) -> str | None:
+    """Whether a normalised open asks for the privileged helper of this host: REQUIRE, TRY, or None.
+
+    Raises Problem (`protocol-error`) for a `superuser` that is none of what it may be.
+    """
+    wanted = message.get("superuser")
+    if wanted is None or wanted is False or "host" in message:
+        return None
+    if wanted is True:
+        return REQUIRE
+    if wanted in (REQUIRE, TRY):
+        return str(wanted)
+    raise Problem(
+        PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {wanted!r}'
+    )
+
+
+def without_privileges(wanted: str) -> None:
+    """There is no privileged helper: what tries goes on as if it had not asked. Raises Problem for what requires it."""
+    if wanted == REQUIRE:
+        raise Problem(ACCESS_DENIED, "administrative access was asked for, and no privileged bridge runs")
+
+
+def after_failure(rule: Rule, problem: Problem) -> Problem | None:
+    """What an open is closed with when the helper of `rule` failed to start without a word of its own; None: it goes on
+    to the next rule."""
+    return None if rule.problem is None else Problem(rule.problem, problem.message)
+
+
+def own_payload(message: dict[str, Any]) -> Any:
+    """What the bridge is to serve itself where no rule will; None for another host, which is not its own affair."""
+    return None if "host" in message else message.get("payload")
+
+
+def nobody(message: dict[str, Any], failures: Iterable[str]) -> Problem:
+    """What an open is closed with that no rule will have and that the bridge does not serve itself.
+
+    `failures`: what became of the rules that matched.
+    """
+    tried = "; ".join(failures)
+    why = tried or "no rule matches"
+    if "host" in message:
+        return Problem(NOT_SUPPORTED if tried else NO_HOST, f"nobody serves host {message['host']!r}: {why}")
+    return Problem(NOT_SUPPORTED, f"nobody serves payload {message.get('payload')!r}: {why}, nor is it an internal one")

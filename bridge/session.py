@@ -23,7 +23,7 @@ from .front import Front
 from .helper import Helper
 from .internal.base import Services
 from .limits import Limits
-from .link import Flusher, PipeBudget
+from .link import REST_BYTES, Flusher, PipeBudget
 from .log import Log
 from .poller import Poller
 from .superuser import Superuser
@@ -220,10 +220,18 @@ class Session:
                     sink.put(span)  # type: ignore[union-attr]
                 if self._ending:
                     return
+            if self._splitter.missing >= REST_BYTES:
+                self._move_rest()
         except FrameError as error:
             self._fail(PROTOCOL_ERROR, str(error))
         except Problem as problem:
             self._fail(PROTOCOL_ERROR, str(FrameError(self._splitter.offset, problem.message)))
+
+    def _move_rest(self) -> None:
+        """What was read ends within a large frame: pass that on, and have the kernel move the rest."""
+        sink, missing, source = self._splitter.unfinished, self._splitter.missing, self._front.link
+        if isinstance(sink, Helper) and sink.link is not None and sink.link.takes and source.holds(missing):
+            sink.link.move(self._splitter.hand_over(), source, missing)
 
     def _unrouted(self, ident: bytes) -> None:
         """Data for a channel that is not open: dropped, since races make this normal."""

@@ -46,7 +46,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
         signal.signal(number, _end_at_once)
     early: list[int] = []  # a wish to reload that comes before the session can act on it
     signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
-    depth = _depth(environ)
+    depth = depth_of(environ)
     if depth >= limits.max_depth:
         rule = environ.get("SPANBRIDGE_RULE", "a rule")
         message = (
@@ -180,6 +180,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _depth(environ: Mapping[str, str]) -> int:
+def depth_of(environ: Mapping[str, str]) -> int:
+    """How many bridges have started one another up to the one with this environment, without it."""
     text = environ.get("SPANBRIDGE_DEPTH", "0")
     return int(text) if text.isascii() and text.isdigit() else 0

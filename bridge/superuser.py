@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from manifests.model import Rule
 from manifests.template import compile_rule, expand
 from protocol.control import close, control
-from protocol.problems import ACCESS_DENIED, INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
+from protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
 from .board import SERVED, Board, End
 from .context import Context
@@ -28,11 +28,14 @@ from .front import Front
 from .helper import Helper
 from .opening import Opening
 from .pool import Pool
+from .router import privileges, without_privileges
 
 NONE: Final = "none"
 INIT: Final = "init"
 ROOT: Final = "root"
 ANY: Final = "any"
+
+TWICE: Final = "a privileged bridge with the same id comes before it"
 
 
 class SuperuserError(Exception):
@@ -55,6 +58,57 @@ class _Attempt:
         self.error: str | None = None
         self.stopped = False
         self.questions = 0
+
+
+def ident_of(rule: Rule) -> str:
+    """What a privileged bridge is called by."""
+    return rule.label or rule.spawn[0].rpartition("/")[2]
+
+
+def offer(
+    rules: Iterable[Rule], path: str | None, sudo_seconds: float
+) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
+    """The privileged rules that can be started, by id, in order; and those that are left out, with the reason.
+
+    `path`: where programs are looked for. `sudo` is run for this.
+    """
+    offered: dict[str, Rule] = {}
+    left_out: list[tuple[Rule, str]] = []
+    for rule in rules:
+        why = TWICE if ident_of(rule) in offered else _unusable(rule, path, sudo_seconds)
+        if why is None:
+            offered[ident_of(rule)] = rule
+        else:
+            left_out.append((rule, why))
+    return offered, left_out
+
+
+def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
+    """What `any` stands for: those that are tried, in order."""
+    labelled = {ident: rule for ident, rule in offered.items() if rule.label is not None}
+    return labelled or dict(offered)
+
+
+def _unusable(rule: Rule, path: str | None, sudo_seconds: float) -> str | None:
+    """Why a privileged rule cannot be started; None: it can, as far as can be told."""
+    program = shutil.which(rule.spawn[0], path=path)
+    if program is None:
+        return f"{rule.spawn[0]} is not found, or may not be run"
+    if program.rpartition("/")[2] != "sudo":
+        return None
+    try:
+        told = subprocess.run(
+            [program, "--help"],
+            capture_output=True,
+            timeout=sudo_seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{program} --help took more than {sudo_seconds:g} s (sudo_seconds)"
+    except OSError as error:
+        return f"{program}: {error.strerror}"
+    return None if b"askpass" in told.stdout + told.stderr else f"{program} --help does not speak of askpass"
 
 
 class Superuser:
@@ -105,33 +159,13 @@ class Superuser:
     def offered(self) -> Mapping[str, Rule]:
         """The rules that can be started, by id, in order. Looked up when first asked for: `sudo` is run for it."""
         if self._offered is None:
-            self._offered = {}
-            for rule in self._rules:
-                ident = rule.label or rule.spawn[0].rpartition("/")[2]
-                if ident in self._offered:
-                    self._log.warning("privileged-twice", label=ident, left_out=rule.source)
-                elif self._usable(rule):
-                    self._offered[ident] = rule
+            self._offered, left_out = offer(self._rules, self._environ.get("PATH"), self._limits.sudo_seconds)
+            for rule, why in left_out:
+                if why == TWICE:
+                    self._log.warning("privileged-twice", label=ident_of(rule), left_out=rule.source)
+                else:
+                    self._log.debug("superuser", "not-offered", rule=rule.name, why=why)
         return self._offered
-
-    def _usable(self, rule: Rule) -> bool:
-        program = shutil.which(rule.spawn[0], path=self._environ.get("PATH"))
-        if program is None:
-            self._log.debug("superuser", "not-found", rule=rule.name, program=rule.spawn[0])
-            return False
-        if program.rpartition("/")[2] != "sudo":
-            return True
-        try:
-            told = subprocess.run(
-                [program, "--help"],
-                capture_output=True,
-                timeout=self._limits.sudo_seconds,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        return b"askpass" in told.stdout + told.stderr
 
     def use_rules(self, rules: Iterable[Rule]) -> None:
         """From now on these are offered; a helper whose rule is gone is stopped."""
@@ -197,11 +231,10 @@ class Superuser:
             self._front.put(control("superuser-init-done"))
 
     def _chosen(self, wanted: str) -> dict[str, Rule]:
-        offered = dict(self.offered)
+        offered = self.offered
         if wanted != ANY:
             return {wanted: offered[wanted]} if wanted in offered else {}
-        labelled = {ident: rule for ident, rule in offered.items() if rule.label is not None}
-        return labelled or offered
+        return in_turn(offered)
 
     def _begin(self, ident: str, rule: Rule) -> _Attempt:
         attempt = self._attempt = _Attempt(ident)
@@ -306,14 +339,12 @@ class Superuser:
 
     def claims(self, opening: Opening) -> Helper | bool:
         """Who is to have an open, for its `superuser` member: the helper that runs; True: it waits here, for the
-        outcome; False: it goes on as if it had not asked. Raises Problem (`access-denied`)."""
-        wanted = opening.message.get("superuser")
-        if wanted is None or wanted is False or self.current == ROOT:
+        outcome; False: it goes on as if it had not asked. Raises Problem (`access-denied`, `protocol-error`)."""
+        if self.current == ROOT:
             return False
-        if wanted is not True and wanted not in ("require", "try"):
-            raise Problem(
-                PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {wanted!r}'
-            )
+        wanted = privileges(opening.message)
+        if wanted is None:
+            return False
         if self._helper is not None:
             return self._helper
         if self._attempt is not None or self._from_init:
@@ -322,9 +353,8 @@ class Superuser:
             self._waiting[opening.ident] = opening
             self._waiting_bytes += opening.size
             return True
-        if wanted == "try":
-            return False
-        raise Problem(ACCESS_DENIED, "administrative access was asked for, and no privileged bridge runs")
+        without_privileges(wanted)
+        return False
 
     def keep(self, opening: Opening, command: str | None, span: Any) -> None:
         """More has come for an open that waits (channels.Keeper).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,11 +11,11 @@ from .index import HOST, RuleIndex
 from .model import Rule
 from .value import compile_value
 
-__all__ = ["HOST", "Mismatch", "RuleIndex", "matches", "mismatch"]
+__all__ = ["HOST", "Mismatch", "RuleIndex", "matches", "mismatch", "mismatches"]
 
 
 class Mismatch(msgspec.Struct, frozen=True):
-    """Why a rule does not take an open: the first member that is not satisfied."""
+    """Why a rule does not take an open: a member that is not satisfied."""
 
     member: str
     wanted: Any
@@ -45,14 +45,20 @@ def matches(rule: Rule, open_message: Mapping[str, Any]) -> bool:
 
 def mismatch(rule: Rule, open_message: Mapping[str, Any]) -> Mismatch | None:
     """What keeps the rule from taking the open, or None if nothing does. For many opens, use a RuleIndex."""
+    return next(mismatches(rule, open_message), None)
+
+
+def mismatches(rule: Rule, open_message: Mapping[str, Any]) -> Iterator[Mismatch]:
+    """All that keeps the rule from taking the open, in the order of its members."""
     if rule.match is None:
-        return Mismatch("privileged", False, True)
+        yield Mismatch("privileged", False, True)
+        return
     for member, wanted in rule.match.items():
         if member not in open_message:
-            return Mismatch(member, wanted, msgspec.UNSET)
+            yield Mismatch(member, wanted, msgspec.UNSET)
+            continue
         test = compile_value(wanted)
         if test is not None and not test(open_message[member]):
-            return Mismatch(member, wanted, open_message[member])
+            yield Mismatch(member, wanted, open_message[member])
     if HOST in open_message and HOST not in rule.match:
-        return Mismatch(HOST, msgspec.UNSET, open_message[HOST])
-    return None
+        yield Mismatch(HOST, msgspec.UNSET, open_message[HOST])

@@ -109,10 +109,10 @@ class Splitter(Generic[Route]):
         "_held_at",
         "_id_bytes",
         "_ident",
-        "_need",
         "_pieces",
         "_seen",
         "_sizes",
+        "missing",
         "offset",
         "routes",
     )
@@ -134,7 +134,7 @@ class Splitter(Generic[Route]):
         self._seen = 0  # bytes of the stream fed so far
         self._head = b""  # an unfinished header, to be read again with the next chunk
         self._pieces: list[Buffer] = []  # a frame whose header is known and that is not whole
-        self._need = 0  # bytes missing from it
+        self.missing = 0  # bytes missing from it: the first of what is fed next
         self._ident = b""
         self._held_at = 0  # where it begins
 
@@ -143,13 +143,28 @@ class Splitter(Generic[Route]):
         """Bytes held of a frame that is not whole; 0 between two frames."""
         return len(self._head) + sum(map(len, self._pieces))
 
+    @property
+    def unfinished(self) -> Route | None:
+        """Where the data frame goes that is not whole; None where there is none, or it goes nowhere."""
+        return self.routes.get(self._ident) if self.missing else None
+
+    def hand_over(self) -> Span:
+        """What is held of the frame that is not whole.
+
+        The `missing` bytes are then the caller's to see to: what is fed next begins after them.
+        """
+        pieces, self._pieces = self._pieces, []
+        self._seen += self.missing
+        self.missing = 0
+        return pieces
+
     def lone(self, chunk: bytes) -> Route | Mark | None:
         """Where a chunk goes that is one whole frame with a route, `CONTROL` for a control frame; None for any other.
 
         What it gives None for must be fed, anything else is done with. It is for those who send one small frame at a
         time: a quarter of what `feed` takes to begin and end.
         """
-        if self._need or self._head:
+        if self.missing or self._head:
             return None
         body = chunk.find(b"\n", 0, LENGTH_DIGITS + 1) + 1
         size = len(chunk)
@@ -157,6 +172,8 @@ class Splitter(Generic[Route]):
             return None
         cut = chunk.find(b"\n", body)
         if cut > body:
+            if cut - body > self._id_bytes:
+                return None
             route: Route | Mark | None = self.routes.get(chunk[body:cut])
         else:
             route = CONTROL if cut == body and size <= self._control_bytes else None
@@ -176,11 +193,11 @@ class Splitter(Generic[Route]):
         """
         self._seen += len(chunk)
         data, pos = chunk, 0
-        if self._need:
-            pos = min(self._need, len(data))
+        if self.missing:
+            pos = min(self.missing, len(data))
             self._hold(data, 0, pos)
-            self._need -= pos
-            if self._need:
+            self.missing -= pos
+            if self.missing:
                 return
             self.offset = self._held_at
             yield self._release()
@@ -319,7 +336,7 @@ class Splitter(Generic[Route]):
             return
         self._ident = data[body:cut]
         self._held_at = offset
-        self._need = body + int(data[pos : body - 1]) - len(data)
+        self.missing = body + int(data[pos : body - 1]) - len(data)
         self._hold(data, pos, len(data))
 
     def _hold(self, data: bytes, start: int, stop: int) -> None:

@@ -137,3 +137,14 @@ def find(payload: Any) -> Maker | None:
     module, name = PAYLOADS[payload]
     found: Maker = getattr(import_module(f".{module}", __package__), name)
     return found
+
+
+def check(message: dict[str, Any]) -> None:
+    """Raises the Problem with which an open of one of PAYLOADS is refused for its other members.
+
+    A module whose Maker refuses some opens has a function of this name, which the Maker calls.
+    """
+    module, _ = PAYLOADS[message["payload"]]
+    of_module = getattr(import_module(f".{module}", __package__), "check", None)
+    if of_module is not None:
+        of_module(message)

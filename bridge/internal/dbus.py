@@ -33,7 +33,7 @@ class DBus:
     """One `dbus-json3` channel. Calls that wait are ended with it; what they have begun is the object's own affair."""
 
     def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
-        _check_bus(options)
+        check(options)
         self._port = port
         self._services = services
         self._log = services.context.log
@@ -256,7 +256,7 @@ _KINDS: Final[Mapping[str, Callable[[DBus, Any, dict[str, Any]], None]]] = {
 }
 
 
-def _check_bus(options: dict[str, Any]) -> None:
+def check(options: dict[str, Any]) -> None:
     """Raises Problem unless it is the internal bus that is asked for."""
     bus, name, address = options.get("bus"), options.get("name"), options.get("address")
     if bus == "internal" or (bus == "none" and address in (None, "internal")):

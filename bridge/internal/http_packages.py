@@ -86,13 +86,21 @@ class HttpPackages:
 
 
 def http_stream(port: Port, options: dict[str, Any], services: Services) -> HttpPackages:
-    """Serves an open of either payload. Raises Problem, `not-supported` for any other than of our packages."""
+    """Serves an open of either payload. Raises Problem, see `check`."""
+    check(options)
+    return HttpPackages(port, options, services)
+
+
+def check(options: dict[str, Any]) -> None:
+    """Raises Problem: `not-supported` for any other than of our packages, `protocol-error` for no clear request."""
     internal = options.get("internal")
     if internal != "packages":
         raise Problem(
             NOT_SUPPORTED, f'{options["payload"]}: nobody serves it but for internal: "packages", found {internal!r}'
         )
-    return HttpPackages(port, options, services)
+    for name in ("method", "path"):
+        _member(options, name)
+    _headers(options)
 
 
 def _member(options: dict[str, Any], name: str) -> str:

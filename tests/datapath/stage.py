@@ -13,12 +13,15 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import bridge.helper
+import bridge.session
 from bridge.channels import Channels
 from bridge.helper import Helper
 from bridge.limits import Limits
+from bridge.link import REST_BYTES, Link
 from bridge.log import Log
 from bridge.session import Session
 from manifests.model import Catalog, Rule
+from protocol.frames import Span
 
 from .turns import SMALLEST_PIPE, Turns, give, pipe, take, unread
 from .wire import Ear, Said, encode_control
@@ -53,6 +56,8 @@ class End:
         self.to_bridge = to_bridge
         self.from_bridge = from_bridge
         self.unsaid = bytearray()
+        self.said = bytearray()  # all that was written
+        self.read_of_it = 0  # bytes that the bridge has read, or had the kernel move on
         self.on_heard: Callable[[Said], None] = lambda said: None
         self.ended = False  # whether the bridge has hung up
         self._ear = Ear()
@@ -64,6 +69,7 @@ class End:
     def write(self, count: int = 1 << 30) -> int:
         """Write at most `count` bytes of what is to be said; how many."""
         done = give(self.to_bridge, self.unsaid[:count]) if self.to_bridge >= 0 else 0
+        self.said += self.unsaid[:done]
         del self.unsaid[:done]
         return done
 
@@ -112,10 +118,11 @@ class FakeProcess(End):
         on_exit: Callable[[], None],
         *,
         paired: bool = False,
+        pipe_bytes: int,
     ) -> None:
         assert not paired
-        from_bridge, self.stdin = pipe()
-        self.stdout, to_bridge = pipe()
+        from_bridge, self.stdin = pipe(pipe_bytes)
+        self.stdout, to_bridge = pipe(pipe_bytes)
         self.stderr, self._errors = pipe()
         super().__init__(to_bridge, from_bridge)
         self.name = argv[0]
@@ -181,13 +188,19 @@ class Stage:
         on_helper_chunk: Callable[[Helper, bytes], None] = lambda helper, chunk: None,
         on_helper_end: Callable[[Helper], None] = lambda helper: None,
         pipe_bytes: int = SMALLEST_PIPE,
+        helper_pipe_bytes: int = SMALLEST_PIPE,
+        rest_bytes: int = REST_BYTES,
     ) -> None:
         self.processes: list[FakeProcess] = []
         self.log = Told()
+        self._helper_pipe_bytes = helper_pipe_bytes
         self._on_start = on_start
         self.turns = Turns()
         self._stack = ExitStack()
         self._stack.enter_context(patch.object(bridge.helper, "Process", self._spawn))
+        self._stack.enter_context(patch.object(bridge.session, "REST_BYTES", rest_bytes))
+        self._stack.enter_context(patch.object(bridge.helper, "REST_BYTES", rest_bytes))
+        self.moves = 0  # frames whose end the kernel was to move
         self._listen(on_front_chunk, on_helper_chunk, on_helper_end)
         in_fd, to_bridge = pipe(pipe_bytes)
         from_bridge, out_fd = pipe(pipe_bytes)
@@ -200,7 +213,7 @@ class Stage:
         self.turns.turn(3)
 
     def _spawn(self, *arguments: Any, **named: Any) -> FakeProcess:
-        process = FakeProcess(*arguments, **named)
+        process = FakeProcess(*arguments, **named, pipe_bytes=self._helper_pipe_bytes)
         self.processes.append(process)
         self._on_start(process)
         return process
@@ -211,15 +224,32 @@ class Stage:
         on_helper_chunk: Callable[[Helper, bytes], None],
         on_helper_end: Callable[[Helper], None],
     ) -> None:
-        front_chunk, helper_chunk, ended = Session._chunk, Helper._chunk, Channels.ended
+        front_chunk, helper_chunk, ended, move = Session._chunk, Helper._chunk, Channels.ended, Link.move
 
         def of_front(session: Session, chunk: bytes) -> None:
+            self.front.read_of_it += len(chunk)
             on_front_chunk(chunk)
             front_chunk(session, chunk)
 
         def of_helper(helper: Helper, chunk: bytes) -> None:
+            for process in self.processes:
+                process.read_of_it += len(chunk) if process.helper is helper else 0
             on_helper_chunk(helper, chunk)
             helper_chunk(helper, chunk)
+
+        def of_move(link: Link, held: Span, source: Link, count: int) -> None:
+            """What is moved is not read: what was written tells what it is."""
+            self.moves += 1
+            helpers = [process for process in self.processes if process.helper.link is source]
+            end = helpers[0] if helpers else self.front
+            data = bytes(end.said[end.read_of_it : end.read_of_it + count])
+            assert len(data) == count
+            end.read_of_it += count
+            if helpers:
+                on_helper_chunk(helpers[0].helper, data)
+            else:
+                on_front_chunk(data)
+            move(link, held, source, count)
 
         def of_end(channels: Channels, helper: Helper, *rest: Any, **named: Any) -> None:
             on_helper_end(helper)
@@ -228,6 +258,7 @@ class Stage:
         self._stack.enter_context(patch.object(Session, "_chunk", of_front))
         self._stack.enter_context(patch.object(Helper, "_chunk", of_helper))
         self._stack.enter_context(patch.object(Channels, "ended", of_end))
+        self._stack.enter_context(patch.object(Link, "move", of_move))
 
     def turn(self, count: int = 1) -> None:
         self.turns.turn(count)

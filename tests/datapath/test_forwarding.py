@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from bridge.helper import Helper
+from bridge.link import REST_BYTES
 from manifests.model import Rule
 
 from ..protocol.determined import examples
 from ..protocol.streams import FILLERS, filled
 from .slow_forwarder import Due, SlowForwarder, SlowHelper, SlowRule
 from .stage import FakeProcess, Stage, limits
+from .turns import SMALLEST_PIPE
 from .wire import Said, encode, encode_control
 
 RULES = [
@@ -90,8 +92,12 @@ class Forwarding(RuleBasedStateMachine):
         queue_bytes=st.sampled_from([500, 20_000, 16 << 20]),
         large_pipes=st.integers(0, 2),
         eager=st.sampled_from([True, True, False]),
+        rest_bytes=st.sampled_from([1, 100, REST_BYTES]),
+        pipe_bytes=st.sampled_from([SMALLEST_PIPE, SMALLEST_PIPE, 65_536]),
     )
-    def begin(self, read_bytes: int, queue_bytes: int, large_pipes: int, eager: bool) -> None:
+    def begin(
+        self, read_bytes: int, queue_bytes: int, large_pipes: int, eager: bool, rest_bytes: int, pipe_bytes: int
+    ) -> None:
         self.eager = eager
         self.reference = SlowForwarder(RULES)
         self.number = 0
@@ -108,6 +114,9 @@ class Forwarding(RuleBasedStateMachine):
                 large_pipes=large_pipes,
                 pipe_bytes=16_384,
             ),
+            rest_bytes=rest_bytes,
+            pipe_bytes=pipe_bytes,
+            helper_pipe_bytes=pipe_bytes,
             on_start=self.started,
             on_front_chunk=self.reference.from_front,
             on_helper_chunk=lambda helper, chunk: self.reference.from_helper(self.slow(helper)[0], chunk),

@@ -77,7 +77,7 @@ def play() -> Iterator[Play]:
         return Scene(stages[-1])
 
     yield begin
-    for stage in stages:
+    for stage in reversed(stages):  # each has patched what the one before it had
         stage.close()
 
 

@@ -76,6 +76,15 @@ def test_what_is_just_within_a_limit_is_taken(name: str) -> None:
         assert found.entries == expected.entries
 
 
+def test_a_chunk_that_is_one_frame_is_held_to_the_same_limit_of_an_id() -> None:
+    """Though its channel has a route, and frames of that length have come before."""
+    splitter = Splitter({b"abcdef": "north", b"a": "north"}, id_bytes=IDENT)
+    feed(splitter, [frame(b"a", b"x" * 5)])
+    assert splitter.lone(frame(b"abcdef", b"")) is None
+    with pytest.raises(FrameError, match=f"channel id longer than the limit of {IDENT} bytes"):
+        feed(splitter, [frame(b"abcdef", b"")])
+
+
 @examples(80)
 @given(st.data(), st.lists(st.tuples(st.sampled_from([b"a", b"12", b"abcde", b"", b"zz"]), st.integers(1, FRAME + 1))))
 def test_limits_in_any_stream(data: st.DataObject, frames: list[tuple[bytes, int]]) -> None:

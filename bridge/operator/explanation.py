@@ -1,0 +1,462 @@
+"""What a bridge would do with an open, and why: decided by its own code, told as data.
+
+The order is that of docs/protocol.md, "Who serves an open": host, privileges, rules, the bridge itself, nobody.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from manifests.match import Mismatch, mismatches
+from manifests.model import Catalog, Rule
+from manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
+from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
+
+from ..board import Key
+from ..internal import base
+from ..limits import Limits
+from ..pool import helper_environ
+from ..router import (
+    REQUIRE,
+    Plan,
+    Router,
+    after_failure,
+    nobody,
+    normalise,
+    own_payload,
+    privileges,
+    without_privileges,
+)
+from ..superuser import in_turn, offer
+from .hints import hint
+from .startable import look_up
+
+ATTEMPTS: Final = 20  # rules made a command, at most, once one was found that serves
+
+NONE: Final = "none"
+RUNNING: Final = "running"
+ROOT: Final = "root"
+
+RULE: Final = "rule"
+INTERNAL: Final = "internal"
+PRIVILEGED: Final = "privileged"
+NOBODY: Final = "nobody"
+
+
+class Bridge(msgspec.Struct, frozen=True):
+    """The bridge that is asked about."""
+
+    catalog: Catalog
+    environ: Mapping[str, str]
+    directory: str
+    """Its own working directory."""
+    depth: int
+    host: str
+    """The front end's own, as its `init` gives it."""
+    superuser: str
+    """NONE: no privileged bridge runs. RUNNING: one does. ROOT: there are no privileges to gain."""
+    limits: Limits
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """A member of a rule's `match` that the open does not satisfy."""
+
+    member: str
+    wanted: Any
+    """Absent: the member must not be there."""
+    got: Any
+    """Absent: the open has no such member."""
+    text: str
+    hint: str
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One rule, and whether it takes the open."""
+
+    position: int
+    """From 1, in the order in which they are tried."""
+    rule: str
+    priority: float
+    """Of its package."""
+    source: str
+    match: dict[str, Any]
+    matches: bool
+    misses: list[Miss]
+
+
+class Filled(msgspec.Struct, frozen=True):
+    """A text of the rule with variables in it."""
+
+    where: str
+    template: str
+    text: str
+    absent: list[str]
+    """The variables that the open has no value for."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One variable of the helper's environment. kind: added, changed, removed, set (to what it was), inherited."""
+
+    kind: str
+    name: str
+    value: str | UnsetType
+    was: str | UnsetType
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What comes of it if a helper fails to start. One of the members is not empty."""
+
+    problem: str
+    """The channel closes with it."""
+    next: str
+    """The next rule that matches."""
+    internal: str
+    """The payload that the bridge serves itself."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A rule that matches, as far as it could be made a command."""
+
+    position: int
+    rule: str
+    source: str
+    problem: str
+    """What keeps the command from being made: the channel closes with `protocol-error`. Empty: nothing does."""
+    argv: list[str]
+    environ: list[Change]
+    directory: str
+    own_directory: bool
+    filled: list[Filled]
+    depends_on: list[str]
+    """Members of the open: those in which these are alike share a process."""
+    timeout: float | None
+    program: str
+    cannot_start: str
+    """Why it cannot be started; empty if nothing that can be seen speaks against it."""
+    detail: str
+    if_it_fails: Failure
+
+
+class Privileged(msgspec.Struct, frozen=True):
+    """What an open that asks for privileges finds."""
+
+    wanted: str
+    """`require` or `try`."""
+    state: str
+    offered: list[str]
+    """Ids of the privileged rules that can be started."""
+    left_out: dict[str, str]
+    """Names of those that cannot, and why."""
+    any: list[str]
+    """What "any" would try, in order."""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """Who has the channel in the end."""
+
+    by: str
+    """RULE, INTERNAL, PRIVILEGED or NOBODY."""
+    rule: str = ""
+    payload: str = ""
+    problem: str = ""
+    """With which the channel closes."""
+    message: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """All of it, for one open."""
+
+    open: dict[str, Any]
+    matched: dict[str, Any]
+    """The open as it is matched."""
+    forwarded: dict[str, Any]
+    """The open as it is handed on."""
+    privileged: Privileged | None
+    rules: list[Look]
+    """In the order in which they are tried; empty where they are not asked."""
+    winner: int | None
+    """The position of the first rule that matches."""
+    attempts: list[Attempt]
+    """The rules that match, in order, up to one behind which nobody comes; of very many the first."""
+    served: Served
+
+
+Explained: TypeAlias = tuple[Explanation, Key | None]
+
+
+class Explainer:
+    """Explains opens to one bridge. Its rules are indexed once."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._rules = bridge.catalog.rules
+        self._router = Router(self._rules)
+        self._priorities = {package.name: package.priority for package in bridge.catalog.packages}
+
+    def explain(self, message: dict[str, Any]) -> Explained:
+        """Who gets an open, and the key of the helper that would have it, if it is one of a rule."""
+        bridge = self._bridge
+        try:
+            matched, forwarded = normalise(message, bridge.host)
+        except Problem as problem:
+            return self._told(message, message, message, served=_closed(problem)), None
+        privileged = None
+        if bridge.superuser != ROOT and message.get("superuser") is not None:
+            try:
+                wanted = privileges(matched)
+                if wanted is not None:
+                    privileged = self._privileged(wanted)
+                    if bridge.superuser == RUNNING:
+                        return self._told(message, matched, forwarded, privileged, Served(PRIVILEGED)), None
+                    without_privileges(wanted)
+            except Problem as problem:
+                return self._told(message, matched, forwarded, privileged, _closed(problem)), None
+        attempts, served, key = self._attempts(matched)
+        looks = self._looks(matched)
+        winner = attempts[0].position if attempts else None
+        told = Explanation(message, matched, forwarded, privileged, looks, winner, attempts, served)
+        return told, key
+
+    @staticmethod
+    def _told(
+        message: dict[str, Any],
+        matched: dict[str, Any],
+        forwarded: dict[str, Any],
+        privileged: Privileged | None = None,
+        served: Served = Served(NOBODY),  # noqa: B008 - frozen
+    ) -> Explanation:
+        """Of an open that the rules are not asked about."""
+        return Explanation(message, matched, forwarded, privileged, [], None, [], served)
+
+    def _privileged(self, wanted: str) -> Privileged:
+        bridge = self._bridge
+        offered, left_out = offer(bridge.catalog.privileged, bridge.environ.get("PATH"), bridge.limits.sudo_seconds)
+        return Privileged(
+            wanted,
+            bridge.superuser,
+            list(offered),
+            {rule.name: why for rule, why in left_out},
+            list(in_turn(offered)),
+        )
+
+    # The rules
+
+    def _looks(self, message: dict[str, Any]) -> list[Look]:
+        looks = []
+        for position, rule in enumerate(self._rules, 1):
+            missed = [_miss(each, message) for each in mismatches(rule, message)]
+            priority = self._priorities[rule.package]
+            looks.append(Look(position, rule.name, priority, rule.source, rule.match or {}, not missed, missed))
+        return looks
+
+    def _plans(self, message: dict[str, Any]) -> Iterator[tuple[int, Plan]]:
+        """The rules that match, in order."""
+        position = self._router.find(message)
+        while position >= 0:
+            yield position, self._router.plan(position)
+            position = self._router.find(message, position)
+
+    def _attempts(self, message: dict[str, Any]) -> tuple[list[Attempt], Served, Key | None]:
+        attempts: list[Attempt] = []
+        served: Served | None = None
+        key: Key | None = None
+        failures: list[str] = []
+        for position, (rule, identity, recipe) in self._plans(message):
+            try:
+                expansion = expand(recipe, message)
+            except ExpansionError as error:
+                problem = Problem(PROTOCOL_ERROR, f"{rule.name}: {error}")
+                attempts.append(self._unmade(position, rule, recipe, problem.message))
+                return attempts, served or _closed(problem), key
+            attempt = self._attempt(position, rule, recipe, expansion, message)
+            attempts.append(attempt)
+            failed = Problem(
+                INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {attempt.cannot_start}"
+            )
+            last = after_failure(rule, failed)
+            if served is None and not attempt.cannot_start:
+                served, key = Served(RULE, rule.name), (identity, expansion)
+            elif served is None and last is not None:
+                served = _closed(last)
+            if last is not None:
+                return attempts, served or _closed(last), key
+            if served is not None and len(attempts) >= ATTEMPTS:
+                return attempts, served, key
+            failures.append(failed.message)
+        return attempts, served or self._itself(message, failures), key
+
+    def _itself(self, message: dict[str, Any], failures: list[str]) -> Served:
+        """No rule has it: the bridge itself, or nobody."""
+        payload = own_payload(message)
+        if base.find(payload) is None:
+            return _closed(nobody(message, failures))
+        try:
+            base.check(message)
+        except Problem as problem:
+            return _closed(problem, payload)
+        return Served(INTERNAL, payload=payload)
+
+    def _attempt(
+        self, position: int, rule: Rule, recipe: Recipe, expansion: Expansion, message: dict[str, Any]
+    ) -> Attempt:
+        bridge = self._bridge
+        environ = helper_environ(bridge.environ, rule, expansion, bridge.depth)
+        program = look_up(expansion.argv, environ, expansion.directory, bridge.directory)
+        return Attempt(
+            position=position + 1,
+            rule=rule.name,
+            source=rule.source,
+            problem="",
+            argv=list(expansion.argv),
+            environ=_changes(bridge.environ, environ),
+            directory=expansion.directory or bridge.directory,
+            own_directory=expansion.directory is None,
+            filled=list(_filled(rule, expansion, message)),
+            depends_on=list(recipe.variables),
+            timeout=rule.timeout,
+            program=program.path,
+            cannot_start=program.why,
+            detail=program.detail,
+            if_it_fails=self._if_it_fails(position, rule, message),
+        )
+
+    def _unmade(self, position: int, rule: Rule, recipe: Recipe, problem: str) -> Attempt:
+        return Attempt(
+            position=position + 1,
+            rule=rule.name,
+            source=rule.source,
+            problem=problem,
+            argv=[],
+            environ=[],
+            directory="",
+            own_directory=False,
+            filled=[],
+            depends_on=list(recipe.variables),
+            timeout=rule.timeout,
+            program="",
+            cannot_start="",
+            detail="",
+            if_it_fails=Failure("", "", ""),
+        )
+
+    def _if_it_fails(self, position: int, rule: Rule, message: dict[str, Any]) -> Failure:
+        """When the helper says nothing of its own."""
+        last = after_failure(rule, Problem(INTERNAL_ERROR, ""))
+        if last is not None:
+            return Failure(last.code, "", "")
+        following = self._router.find(message, position)
+        if following >= 0:
+            return Failure("", self._rules[following].name, "")
+        served = self._itself(message, ["it failed"])
+        return Failure(served.problem, "", served.payload if served.by == INTERNAL else "")
+
+
+def _closed(problem: Problem, payload: str = "") -> Served:
+    return Served(NOBODY, payload=payload, problem=problem.code, message=problem.message)
+
+
+def _miss(found: Mismatch, message: dict[str, Any]) -> Miss:
+    return Miss(found.member, found.wanted, found.got, str(found), hint(found, message))
+
+
+def _changes(own: Mapping[str, str], environ: Mapping[str, str]) -> list[Change]:
+    changes = []
+    for name in sorted({*own, *environ}):
+        if name not in environ:
+            changes.append(Change("removed", name, UNSET, own[name]))
+        elif name not in own:
+            changes.append(Change("added", name, environ[name], UNSET))
+        elif own[name] != environ[name]:
+            changes.append(Change("changed", name, environ[name], own[name]))
+        else:
+            changes.append(Change("inherited", name, environ[name], UNSET))
+    return changes
+
+
+def _filled(rule: Rule, expansion: Expansion, message: dict[str, Any]) -> Iterator[Filled]:
+    """The texts of a rule that differ from open to open."""
+    texts = [(f"spawn[{index}]", *pair) for index, pair in enumerate(zip(rule.spawn, expansion.argv, strict=True))]
+    for index, (template, (name, value)) in enumerate(zip(rule.environ, expansion.environ, strict=True)):
+        texts.append((f"environ[{index}]", template, f"{name}={value}"))
+    if rule.directory is not None:
+        texts.append(("directory", rule.directory, expansion.directory or ""))
+    for where, template, text in texts:
+        used = list(dict.fromkeys(variables(parse(template))))
+        if used:
+            yield Filled(where, template, text, [name for name in used if message.get(name) is None])
+
+
+class Reuse(msgspec.Struct, frozen=True):
+    """Whether two opens share a helper."""
+
+    first: int
+    """Number of the open, from 1."""
+    second: int
+    same: bool
+    why: str
+    """What makes the difference, or why there is none to share."""
+    differences: list["Difference"]
+    variables: list[str]
+    """The members of the opens that make it."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A part of two expansions that is not the same."""
+
+    where: str
+    first: str | UnsetType
+    second: str | UnsetType
+
+
+def compare(first: int, second: int, one: Explained, other: Explained) -> Reuse:
+    """Whether the helper that has the first open would have the second too: the bridge looks for it by its key."""
+    (told, key), (other_told, other_key) = one, other
+    if key is None or other_key is None:
+        return Reuse(first, second, False, _no_helper(first, second, told, other_told), [], [])
+    if key == other_key:
+        return Reuse(first, second, True, "", [], [])
+    if key[0] != other_key[0]:
+        why = f"{told.served.rule} and {other_told.served.rule} are two rules"
+        return Reuse(first, second, False, why, [], [])
+    differences = list(_differences(key[1], other_key[1]))
+    depends_on = next(attempt.depends_on for attempt in told.attempts if attempt.rule == told.served.rule)
+    names = [name for name in depends_on if _expanded(name, told.matched) != _expanded(name, other_told.matched)]
+    return Reuse(first, second, False, "they expand differently", differences, names)
+
+
+def _no_helper(first: int, second: int, told: Explanation, other: Explanation) -> str:
+    if told.served.by == other.served.by == PRIVILEGED:
+        return "both go to the one privileged helper that runs"
+    words = {
+        INTERNAL: "is served by the bridge itself",
+        PRIVILEGED: "goes to the privileged helper",
+        NOBODY: "is served by nobody",
+        RULE: "goes to a helper of its own",
+    }
+    return f"open {first} {words[told.served.by]}, open {second} {words[other.served.by]}"
+
+
+def _differences(one: Expansion, other: Expansion) -> Iterator[Difference]:
+    for index, (text, other_text) in enumerate(zip(one.argv, other.argv, strict=True)):
+        if text != other_text:
+            yield Difference(f"spawn[{index}]", text, other_text)
+    for index, (entry, other_entry) in enumerate(zip(one.environ, other.environ, strict=True)):
+        if entry != other_entry:
+            yield Difference(f"environ[{index}]", "=".join(entry), "=".join(other_entry))
+    if one.directory != other.directory:
+        yield Difference("directory", _or_unset(one.directory), _or_unset(other.directory))
+
+
+def _or_unset(text: str | None) -> str | UnsetType:
+    return UNSET if text is None else text
+
+
+def _expanded(name: str, message: dict[str, Any]) -> str:
+    """What a variable becomes in that open."""
+    recipe = Recipe(((*parse(f"${{{name}}}"),),), (), None, (name,), None)
+    return expand(recipe, message).argv[0]
+
+
+__all__ = ["REQUIRE", "Bridge", "Explainer", "Explanation", "compare"]

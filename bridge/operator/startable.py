@@ -1,0 +1,118 @@
+"""Whether a command can be started, without starting it: what the kernel would say (execve(2))."""
+
+import errno
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+ARGUMENT_BYTES: Final = 32 * os.sysconf("SC_PAGE_SIZE")  # the longest of one argument or variable, its NUL included
+_BINFMT_MISC: Final = "/proc/sys/fs/binfmt_misc"
+_HEAD_BYTES: Final = 256
+_INTERPRETERS: Final = 5  # how many `#!` the kernel follows
+
+
+class Program(NamedTuple):
+    """What would be run. `why`: why it cannot be, as the bridge says it; empty if nothing speaks against it."""
+
+    path: str
+    why: str
+    detail: str
+    """What more there is to say of it to people."""
+
+
+def look_up(argv: Sequence[str], environ: Mapping[str, str], directory: str | None, own_directory: str) -> Program:
+    """The program of `argv`, as it would be found from `directory` with the PATH of `environ`.
+
+    `directory` None: `own_directory`, the bridge's own, which a relative one starts from.
+    """
+    name = argv[0]
+    base = own_directory
+    if directory is not None:
+        base = os.path.join(own_directory, directory)
+        wrong = _directory(base)
+        if wrong:
+            return Program("", f"working directory {directory}: {os.strerror(wrong)}", "")
+    found: list[tuple[int, str, str]] = []
+    for path in _candidates(name, environ):
+        code, detail = _run(os.path.join(base, path))
+        if not code:
+            if _too_long(argv, environ):
+                return Program(path, f"{name}: arguments and environment are longer than the system allows", "")
+            return Program(path, "", "")
+        found.append((code, path, detail))
+    telling = [each for each in found if each[0] not in (errno.ENOENT, errno.ENOTDIR)]
+    code, path, detail = (telling or [each for each in found if each[2]] or found[-1:])[0]
+    if telling or detail:
+        return Program(path, f"{name}: {os.strerror(code)}", detail)
+    code, path, _ = found[-1]
+    detail = "" if "/" in name else f"looked for in PATH={':'.join(os.get_exec_path(dict(environ)))}"
+    return Program("", f"{name}: {os.strerror(code)}", detail)
+
+
+def _candidates(name: str, environ: Mapping[str, str]) -> list[str]:
+    if "/" in name:
+        return [name]
+    return [os.path.join(directory, name) for directory in os.get_exec_path(dict(environ))]
+
+
+def _directory(path: str) -> int:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return error.errno or errno.EIO
+    except ValueError:  # a NUL in it
+        return errno.EINVAL
+    if not stat.S_ISDIR(mode):
+        return errno.ENOTDIR
+    return 0 if os.access(path, os.X_OK, effective_ids=True) else errno.EACCES
+
+
+def _run(path: str, deep: int = 0) -> tuple[int, str]:
+    """The error of execve for `path`, 0 for none, and what more there is to say."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return error.errno or errno.EIO, ""
+    if not stat.S_ISREG(mode):
+        return errno.EACCES, f"{path} is {'a directory' if stat.S_ISDIR(mode) else 'not a file'}"
+    if not os.access(path, os.X_OK, effective_ids=True):
+        return errno.EACCES, f"{path} may not be executed: chmod +x"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:  # may be run, not read
+        return 0, ""
+    if head.startswith(b"\x7fELF") or _others_registered():
+        return 0, ""
+    if not head.startswith(b"#!"):
+        return errno.ENOEXEC, f"{path} is no program, and does not begin with #! and its interpreter"
+    # Only these two are space there: a carriage return is part of the name.
+    words = head[2:].partition(b"\n")[0].replace(b"\t", b" ").strip(b" ").split(b" ", 1)
+    if not words[0]:
+        return errno.ENOEXEC, f"the first line of {path} names no interpreter behind #!"
+    interpreter = os.fsdecode(words[0])
+    if deep >= _INTERPRETERS:
+        return errno.ELOOP, ""
+    code, detail = _run(interpreter, deep + 1)
+    if not code:
+        return 0, ""
+    shown = f"{interpreter!r}" if interpreter.isprintable() else ascii(interpreter)
+    return code, detail or f"its interpreter {shown}, in the first line of {path}: {os.strerror(code)}"
+
+
+def _others_registered() -> bool:
+    """Whether the kernel has been told of further kinds of programs (binfmt_misc): then anything may be one."""
+    try:
+        return bool(set(os.listdir(_BINFMT_MISC)) - {"register", "status"})
+    except OSError:
+        return False
+
+
+def _too_long(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
+    texts = [os.fsencode(text) for text in argv]
+    texts += [os.fsencode(f"{name}={value}") for name, value in environ.items()]
+    pointers = 8 * (len(texts) + 2)
+    return any(len(text) >= ARGUMENT_BYTES for text in texts) or (
+        sum(len(text) + 1 for text in texts) + pointers > os.sysconf("SC_ARG_MAX")
+    )

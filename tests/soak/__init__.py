@@ -1,0 +1,12 @@
+"""Chaos, checked: helpers killed and stopped, manifests edited, channels opened and closed, and every byte accounted for.
+
+    schedule  what is done and when: the only place where chance has a say
+    model     what must then come from the bridge, and what must not
+    peer      the helpers' program, and what a frame holds
+    wire      the front end's two pipes
+    faults    helper processes by pidfd, manifests on disk
+    run       the schedule, played on a real bridge, with the model looking on
+
+`python -m tests.soak --seconds 120 --seed 7` plays it; the same seed makes the same decisions. When a helper that was
+told to die does so, in the middle of which frame, is up to the machine.
+"""

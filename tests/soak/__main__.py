@@ -1,0 +1,32 @@
+"""`python -m tests.soak [--seconds 120] [--seed N]`"""
+
+import argparse
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+from .run import Soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Chaos, checked.")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long (120)")
+    parser.add_argument("--seed", type=int, help="which decisions are made; another one each time if left out")
+    given = parser.parse_args()
+    seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
+    print(f"soak: seed {seed}, {given.seconds:g} s", flush=True)
+    with tempfile.TemporaryDirectory(prefix="spanbridge-soak-") as root:
+        soak = Soak(Path(root) / "home", seed, given.seconds)
+        try:
+            soak.run()
+        except AssertionError as error:
+            log = (Path(root) / "home/bridge.log").read_text()[-4_000:]
+            print(f"{log}\nsoak: seed {seed}: {error}\n{soak.report()}", flush=True)
+            return 1
+        print(f"soak: seed {seed}: {soak.report()}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
