@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
@@ -68,3 +68,8 @@ def describe(value: Any) -> str:
 
 def wrong(path: Path, value: Any, expected: str) -> MemberError:
     return MemberError(path, f"found {describe(value)}, expected {expected}")
+
+
+def raise_it(error: MemberError) -> NoReturn:
+    """What is done with something wrong, unless the caller wants to hear of all of it."""
+    raise error

@@ -2,103 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from .member import MemberError, Path, quote, wrong
+from .member import MemberError, Path, quote, raise_it, wrong
 from .model import Rule
 from .template import parse, split_environ, variables
 
-KNOWN = frozenset(("match", "spawn", "environ", "directory", "problem", "timeout", "privileged", "label"))
-"""The members an entry may have. Others are ignored."""
+Report: TypeAlias = Callable[[MemberError], None]
 
 
-def read_rule(entry: Any, package: str, position: int, source: str) -> Rule:
-    """Check one entry. Raises MemberError for the first thing wrong in it."""
+def read_rule(entry: Any, package: str, position: int, source: str, report: Report = raise_it) -> Rule:
+    """Check one entry.
+
+    report: is told of each thing wrong in it, in turn. It raises the first, unless another is given; then the rule is
+    of use only if that was never called.
+    """
     here: Path = ("bridges", position)
     if not isinstance(entry, dict):
-        raise wrong(here, entry, "an object with match and spawn")
+        report(wrong(here, entry, "an object with match and spawn"))
+        entry = {}
     rule = Rule(
         package=package,
         position=position,
         source=source,
-        match=_match(entry, here),
-        spawn=_spawn(entry, here),
-        environ=_environ(entry, here),
-        directory=_string(entry, here, "directory"),
-        problem=_string(entry, here, "problem"),
-        timeout=_timeout(entry, here),
-        privileged=_privileged(entry, here),
-        label=_string(entry, here, "label"),
+        match=_match(entry, here, report),
+        spawn=_spawn(entry, here, report),
+        environ=_environ(entry, here, report),
+        directory=_string(entry, here, "directory", report),
+        problem=_string(entry, here, "problem", report),
+        timeout=_timeout(entry, here, report),
+        privileged=_privileged(entry, here, report),
+        label=_string(entry, here, "label", report),
     )
     if rule.privileged:
-        _check_privileged(rule, here)
-    elif rule.match is None:
-        raise MemberError(here, "no match, which only a privileged bridge goes without; {} matches every open")
+        _check_privileged(rule, here, report)
+    elif "match" not in entry:
+        report(MemberError(here, "no match, which only a privileged bridge goes without; {} matches every open"))
     return rule
 
 
-def _match(entry: dict[str, Any], here: Path) -> dict[str, Any] | None:
+def _match(entry: dict[str, Any], here: Path, report: Report) -> dict[str, Any] | None:
     if "match" not in entry:
         return None
     match = entry["match"]
     if not isinstance(match, dict):
-        raise wrong((*here, "match"), match, "an object")
+        report(wrong((*here, "match"), match, "an object"))
+        return None
     return match
 
 
-def _spawn(entry: dict[str, Any], here: Path) -> tuple[str, ...]:
+def _spawn(entry: dict[str, Any], here: Path, report: Report) -> tuple[str, ...]:
     if "spawn" not in entry:
-        raise MemberError(here, "no spawn, expected a list of strings: the command and its arguments")
-    spawn = _strings(entry, here, "spawn")
-    if not spawn:
-        raise wrong((*here, "spawn"), entry["spawn"], "the command and its arguments")
-    if not spawn[0]:
-        raise wrong((*here, "spawn", 0), "", "a command")
+        report(MemberError(here, "no spawn, expected a list of strings: the command and its arguments"))
+        return ()
+    if entry["spawn"] == []:
+        report(wrong((*here, "spawn"), [], "the command and its arguments"))
+    spawn = _strings(entry, here, "spawn", report)
+    if spawn and not spawn[0]:
+        report(wrong((*here, "spawn", 0), "", "a command"))
     return spawn
 
 
-def _environ(entry: dict[str, Any], here: Path) -> tuple[str, ...]:
-    environ = _strings(entry, here, "environ")
+def _environ(entry: dict[str, Any], here: Path, report: Report) -> tuple[str, ...]:
+    environ = _strings(entry, here, "environ", report)
     for index, text in enumerate(environ):
         if split_environ(text) is None:
             expected = "NAME=value, NAME of letters, digits and underscore (and ${variables})"
-            raise wrong((*here, "environ", index), text, expected)
+            report(wrong((*here, "environ", index), text, expected))
     return environ
 
 
-def _strings(entry: dict[str, Any], here: Path, member: str) -> tuple[str, ...]:
+def _strings(entry: dict[str, Any], here: Path, member: str, report: Report) -> tuple[str, ...]:
+    """The list of strings; an empty one if it is not that."""
     values = entry.get(member, [])
     if not isinstance(values, list):
-        raise wrong((*here, member), values, "a list of strings")
+        report(wrong((*here, member), values, "a list of strings"))
+        return ()
+    good = True
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            raise wrong((*here, member, index), value, "a string")
-        _refuse_nul((*here, member, index), value)
-    return tuple(values)
+            report(wrong((*here, member, index), value, "a string"))
+            good = False
+        elif "\0" in value:
+            report(_with_nul((*here, member, index), value))
+    return tuple(values) if good else ()
 
 
-def _string(entry: dict[str, Any], here: Path, member: str) -> str | None:
+def _string(entry: dict[str, Any], here: Path, member: str, report: Report) -> str | None:
     if member not in entry:
         return None
     value = entry[member]
     if not isinstance(value, str):
-        raise wrong((*here, member), value, "a string")
-    _refuse_nul((*here, member), value)
+        report(wrong((*here, member), value, "a string"))
+        return None
+    if "\0" in value:
+        report(_with_nul((*here, member), value))
     return value
 
 
-def _refuse_nul(path: Path, text: str) -> None:
-    if "\0" in text:
-        raise MemberError(path, f"found a NUL character in {quote(text)}, expected none")
+def _with_nul(path: Path, text: str) -> MemberError:
+    return MemberError(path, f"found a NUL character in {quote(text)}, expected none")
 
 
-def _timeout(entry: dict[str, Any], here: Path) -> float | None:
+def _timeout(entry: dict[str, Any], here: Path, report: Report) -> float | None:
     if "timeout" not in entry:
         return None
     path = (*here, "timeout")
-    seconds = number(entry["timeout"], path, "a number of seconds")
+    try:
+        seconds = number(entry["timeout"], path, "a number of seconds")
+    except MemberError as error:
+        report(error)
+        return None
     if seconds < 0:
-        raise wrong(path, entry["timeout"], "a number of seconds, 0 or more")
+        report(wrong(path, entry["timeout"], "a number of seconds, 0 or more"))
     return seconds
 
 
@@ -112,17 +129,18 @@ def number(value: Any, path: Path, expected: str) -> float:
         raise wrong(path, value, f"{expected} below 1.8e308") from None
 
 
-def _privileged(entry: dict[str, Any], here: Path) -> bool:
+def _privileged(entry: dict[str, Any], here: Path, report: Report) -> bool:
     value = entry.get("privileged", False)
     if not isinstance(value, bool):
-        raise wrong((*here, "privileged"), value, "true or false")
+        report(wrong((*here, "privileged"), value, "true or false"))
+        return False
     return value
 
 
-def _check_privileged(rule: Rule, here: Path) -> None:
+def _check_privileged(rule: Rule, here: Path, report: Report) -> None:
     """A superuser bridge is started for the session, not for an open: it has none to match or to take values from."""
     if rule.match is not None:
-        raise wrong((*here, "match"), rule.match, "none, since the bridge is privileged")
+        report(wrong((*here, "match"), rule.match, "none, since the bridge is privileged"))
     lists = [("spawn", rule.spawn), ("environ", rule.environ)]
     places: list[tuple[Path, str]] = [
         ((member, index), text) for member, texts in lists for index, text in enumerate(texts)
@@ -132,4 +150,4 @@ def _check_privileged(rule: Rule, here: Path) -> None:
     for place, text in places:
         if used := variables(parse(text)):
             message = f"found the variable ${{{used[0]}}}, expected none, since the bridge is privileged"
-            raise MemberError((*here, *place), message)
+            report(MemberError((*here, *place), message))

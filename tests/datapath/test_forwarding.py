@@ -88,12 +88,12 @@ def some_run(machine: "Forwarding") -> bool:
 
 class Forwarding(RuleBasedStateMachine):
     @initialize(
-        read_bytes=st.sampled_from([50, 1_000, 10_000, 262_144]),
+        read_bytes=st.sampled_from([50, 50, 1_000, 10_000, 262_144]),
         queue_bytes=st.sampled_from([500, 20_000, 16 << 20]),
         large_pipes=st.integers(0, 2),
         eager=st.sampled_from([True, True, False]),
-        rest_bytes=st.sampled_from([1, 100, REST_BYTES]),
-        pipe_bytes=st.sampled_from([SMALLEST_PIPE, SMALLEST_PIPE, 65_536]),
+        rest_bytes=st.sampled_from([1, 1, 100, REST_BYTES]),
+        pipe_bytes=st.sampled_from([SMALLEST_PIPE, 65_536, 65_536]),
     )
     def begin(
         self, read_bytes: int, queue_bytes: int, large_pipes: int, eager: bool, rest_bytes: int, pipe_bytes: int
@@ -363,4 +363,4 @@ class Forwarding(RuleBasedStateMachine):
 
 
 TestForwarding = Forwarding.TestCase
-TestForwarding.settings = examples(60, steps=50)
+TestForwarding.settings = examples(100, steps=50)
