@@ -28,6 +28,7 @@ from .helper import Helper
 from .internal import base
 from .opening import Opening
 from .pool import Pool, Resting
+from .recent import Recent
 from .router import Router, after_failure, nobody, normalise, own_payload
 from .superuser import Superuser
 
@@ -98,6 +99,7 @@ class Channels:
         self._front = front
         self._services = services
         self._router = Router(rules)
+        self._recent = Recent()
         # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
@@ -122,6 +124,12 @@ class Channels:
             )
         if ident in self.routes:
             raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
+        recent = self._recent.helper(message, self._router)
+        if recent is not None and len(self.routes) < self._limits.channels:
+            self.pool.use(recent)
+            self._about[ident] = self._recent.about
+            self._hand_over(Opening(ident, frame, message, self._router), recent)
+            return
         try:
             if len(self.routes) >= self._limits.channels:
                 self._log.warning("limit", name="channels", value=self._limits.channels)
@@ -182,6 +190,8 @@ class Channels:
                 self._refuse(opening, problem)
                 return
             else:
+                if not opening.failures and "host" not in message and "superuser" not in message:
+                    self._recent.note(message, router, position, helper)
                 self._hand_over(opening, helper)
                 return
         self._serve(opening)

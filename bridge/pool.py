@@ -86,8 +86,7 @@ class Pool:
         """
         helper = self._serving.get(key)
         if helper is not None:
-            if helper in self._idle:
-                self._forget_idle(helper)
+            self.use(helper)
             return helper
         self._check_rest(rule, key[0])
         victim = self._room_for(rule, key[0])
@@ -99,6 +98,11 @@ class Pool:
             self._leaving[victim] = helper
         self._tasks.start_soon(self._run, helper, victim)
         return helper
+
+    def use(self, helper: Helper) -> None:
+        """It is idle no more."""
+        if helper in self._idle:
+            self._forget_idle(helper)
 
     def start_apart(self, rule: Rule, key: Key, board: Board, attendant: Attendant) -> Helper:
         """Start a privileged helper, which serves no open but those that ask for it. Raises Problem."""

@@ -23,12 +23,13 @@ class Plan(NamedTuple):
 class Router:
     """The rules in force."""
 
-    __slots__ = ("_index", "_plans", "_rules")
+    __slots__ = ("_by_channel", "_index", "_plans", "_rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._index = RuleIndex(rules)
         self._plans: dict[int, Plan] = {}
+        self._by_channel: bool | None = None  # whether some rule matches by channel; asked for when it is needed
 
     def find(self, message: dict[str, Any], after: int = -1) -> int:
         """The position of the next rule to try for a normalised open, behind the one at `after`; -1: there is none."""
@@ -45,6 +46,13 @@ class Router:
             rule = self._index.rule(position)
             plan = self._plans[position] = Plan(rule, rule.identity, compile_rule(rule))
         return plan
+
+    def heeds_channel(self, position: int) -> bool:
+        """Whether an open that differs in its channel alone may be for another rule than the one at `position`, or
+        for another helper of that."""
+        if self._by_channel is None:
+            self._by_channel = any(rule.match is not None and "channel" in rule.match for rule in self._rules)
+        return self._by_channel or "channel" in self.plan(position).recipe.variables
 
 
 def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], dict[str, Any]]:
