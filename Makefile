@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := bridge protocol manifests
 TEST_ARGS ?= -n 2
+SOAK_ARGS ?= --seconds 120
+FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test check setup bench bench-quick clean
+.PHONY: help demo test check setup soak fuzz bench bench-quick clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,13 @@ check: setup  ## ruff and mypy --strict
 
 test: check  ## the checks, then the tests
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+soak: setup  ## two minutes of chaos, every byte accounted for; SOAK_ARGS='--seed 7' plays one again
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
+
+fuzz: setup  ## ten minutes of fuzzing, guided by coverage; FUZZ_ARGS='--seconds 60 --keep' for less
+	$(BIN)/python -m pip install -q -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 bench: setup  ## every benchmark, against the C bridge and a plain relay; tables, JSON and plots in bench/results
 	$(BIN)/python -m bench

@@ -47,7 +47,7 @@ class Board(Protocol):
     def closed(self, ident: bytes, frame: bytes) -> None:
         """The helper has closed a channel of its own."""
 
-    def close_answered(self, ident: bytes, frame: bytes) -> None:
+    def close_answered(self, helper: "Helper", ident: bytes, frame: bytes) -> None:
         """The helper has answered the front end's close."""
 
 

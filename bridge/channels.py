@@ -104,6 +104,7 @@ class Channels:
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
         self._ports: dict[bytes, base.Port] = {}  # of internal channels
+        self._answers: dict[bytes, Helper] = {}  # closed by the front end, and not opened since: who is to answer
         self._ending = False
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
@@ -124,6 +125,7 @@ class Channels:
             )
         if ident in self.routes:
             raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
+        self._answers.pop(ident, None)
         recent = self._recent.helper(message, self._router)
         if recent is not None and len(self.routes) < self._limits.channels:
             self.pool.use(recent)
@@ -252,6 +254,10 @@ class Channels:
             sink.command(ident, command, frame)
             return
         self._forget(ident)
+        if isinstance(sink, Helper):
+            self._answers[ident] = sink
+            if len(self._answers) > self._limits.closed_ids:
+                del self._answers[next(iter(self._answers))]
         sink.command(ident, "close", frame)
         self._end_internal(sink)
 
@@ -326,12 +332,15 @@ class Channels:
         self._forget(ident)
         self._front.put(frame)
 
-    def close_answered(self, ident: bytes, frame: bytes) -> None:
-        if ident not in self.routes:
+    def close_answered(self, helper: "Helper", ident: bytes, frame: bytes) -> None:
+        if self._answers.get(ident) is helper:
+            del self._answers[ident]
             self._front.put(frame)
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
         self.pool.ended(helper, problem if end == FAILED else None)
+        for ident in [ident for ident, answering in self._answers.items() if answering is helper]:
+            del self._answers[ident]
         if self._ending:
             return
         for ident in [ident for ident, sink in self.routes.items() if sink is helper]:

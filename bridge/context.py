@@ -7,6 +7,7 @@ from .limits import Limits
 from .link import Flusher, PipeBudget
 from .log import Log
 from .poller import Poller
+from .watchdog import Watchdog
 
 
 class Context(NamedTuple):
@@ -18,3 +19,4 @@ class Context(NamedTuple):
     budget: PipeBudget
     limits: Limits
     log: Log
+    watchdog: Watchdog

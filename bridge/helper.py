@@ -26,12 +26,14 @@ from protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, contr
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
 from .board import DISMISSED, FAILED, SERVED, Attendant, Board, End, Forgery, Key, Refusal
+from .congestion import Congestion
 from .context import Context
 from .front import Front
 from .link import REST_BYTES, Link
 from .opening import Opening
 from .process import Process, SpawnError
 from .roster import FORWARD, Roster
+from .stall import Stall
 from .stderr import Stderr
 
 QUEUED: Final = "queued"
@@ -48,6 +50,10 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (READY, "end"): ENDING,
     (ENDING, "reaped"): GONE,
 }
+
+_OF_INIT: Final = frozenset({"command", "version", "problem", "message", "channel"})
+_CODE_CHARACTERS: Final = 100  # kept of a refusal that is too long
+_TEXT_CHARACTERS: Final = 1_000
 
 
 class Helper:
@@ -79,7 +85,6 @@ class Helper:
         self._front = front
         self._board = board
         self._attendant = attendant
-        self._told_full = False
         self._environ = environ
         self._process: Process | None = None
         self._stderr: Stderr | None = None
@@ -87,7 +92,7 @@ class Helper:
             context,
             put=self.put,
             adopted=lambda opening: board.adopted(opening, self),
-            counted=self._waiting_counted,
+            counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: board.idle(self),
         )
         self._splitter = Splitter(
@@ -104,7 +109,16 @@ class Helper:
         self._silent = anyio.Event()  # its stdout has ended
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
-        self._stuck: asyncio.TimerHandle | None = None
+        self._congestion = Congestion(
+            context.loop, front, context.limits, context.log, rule.name, on_stuck=self._takes_nothing
+        )
+        self._stall = Stall(
+            context.loop,
+            self._splitter,
+            context.limits.stall_seconds,
+            paused=lambda: self.link is not None and self.link.paused,
+            on_stall=self._stalled,
+        )
         self._unread: asyncio.TimerHandle | None = None
 
     @property
@@ -158,6 +172,7 @@ class Helper:
                 self.expansion.directory,
                 self.go_on,
                 paired=self._attendant is not None,
+                watchdog=self._context.watchdog,
             )
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
@@ -176,8 +191,7 @@ class Helper:
             on_end=self._stdout_ended,
             on_broken=self._stdin_broken,
         )
-        self.link.on_full = self._full
-        self.link.on_room = self._room_again
+        self._congestion.watch(self.link)
         self.link.may_read = self._may_read
         self._stderr = Stderr(
             self._loop, self._process.stderr, self._log, self.name, self.pid, limits.stderr_line_bytes
@@ -262,10 +276,10 @@ class Helper:
         self._move("end")
         self._abandon = abandon
         waiting = self.roster.clear()
-        for timer in (self._stuck, self._unread):
-            if timer is not None:
-                timer.cancel()
-        self._front.unblock(self)
+        if self._unread is not None:
+            self._unread.cancel()
+        self._congestion.end()
+        self._stall.end()
         self._ready.set()
         self._over.set()
         self.room.set()
@@ -316,54 +330,19 @@ class Helper:
             return
         self._unread = self._loop.call_later(self._limits.last_words_seconds, self._reads_no_more)
 
+    def _takes_nothing(self) -> None:
+        seconds = self._limits.stuck_seconds
+        self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
+        self.end(self._last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
+
+    def _stalled(self) -> None:
+        seconds = self._limits.stall_seconds
+        self._log.warning("limit", name="stall_seconds", value=seconds, helper=self.name)
+        self.end(self._last_words(f"left a frame unfinished for {seconds:g} s", TIMEOUT), abandon=True)
+
     def _reads_no_more(self) -> None:
         if self._process is not None and not self._process.exited.is_set():
             self.end(self._last_words("closed its input"))
-
-    # A queue that is full
-
-    def _full(self) -> None:
-        self._block()
-        if self._stuck is None and self.link is not None:
-            self._stuck = self._loop.call_later(self._limits.stuck_seconds, self._check_stuck)
-
-    def _room_again(self) -> None:
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
-        self._unblock()
-
-    def _waiting_counted(self) -> None:
-        if self.roster.waiting_bytes > self._limits.helper_queue_bytes:
-            self._block()
-        else:
-            self._unblock()
-
-    def _block(self) -> None:
-        if self.state in (ENDING, GONE):
-            return
-        if not self._told_full:  # once a helper: a slow one would say so many times a second
-            self._told_full = True
-            value = self._limits.helper_queue_bytes
-            self._log.warning("limit", name="helper_queue_bytes", value=value, helper=self.name, pid=self.pid)
-        self._front.block(self)
-
-    def _unblock(self) -> None:
-        if self.roster.waiting_bytes <= self._limits.helper_queue_bytes // 2 and not (self.link and self.link.full):
-            self._front.unblock(self)
-
-    def _check_stuck(self) -> None:
-        self._stuck = None
-        if self.link is None:
-            return
-        seconds = self._limits.stuck_seconds
-        left = self.link.taken_at + seconds - self._loop.time()
-        if left <= 0:
-            self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
-            how = f"took nothing for {seconds:g} s while its queue was full"
-            self.end(self._last_words(how, TIMEOUT), abandon=True)
-        else:
-            self._stuck = self._loop.call_later(left, self._check_stuck)
 
     # Towards the helper
 
@@ -396,12 +375,16 @@ class Helper:
                     put(span)
                 elif route is CONTROL:
                     self._control(span)  # type: ignore[arg-type]
-                elif route is UNROUTED and not self.roster.forgot:
-                    raise Forgery(PROTOCOL_ERROR, f"sent a frame on channel {_shown(span)}, not one of its own")
+                elif route is UNROUTED:
+                    self._disown(span)  # type: ignore[arg-type]
                 if self.state == ENDING:
                     return
             if self._splitter.missing >= REST_BYTES:
                 self._move_rest()
+            if self._splitter.unended:
+                self._stall.watch()
+                if self._splitter.stray:
+                    self._disown(self._splitter.stray)
         except Refusal as refusal:
             self.end(refusal)
         except Forgery as forgery:
@@ -414,6 +397,11 @@ class Helper:
         link, missing = self.link, self._splitter.missing
         if self._splitter.unfinished is FORWARD and self._front.takes and link is not None and link.holds(missing):
             self._front.link.move(self._splitter.hand_over(), link, missing)
+
+    def _disown(self, ident: bytes) -> None:
+        """It sends, or has begun, a frame on a channel that it does not have."""
+        if not self.roster.forgot:
+            raise Forgery(PROTOCOL_ERROR, f"sent a frame on channel {_shown(ident)}, not one of its own")
 
     def _violate(self, code: str, message: str) -> None:
         self._log.warning("helper-protocol-error", helper=self.name, pid=self.pid, why=message)
@@ -431,7 +419,7 @@ class Helper:
         elif command in FRONT_END_ONLY:
             raise Forgery(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
         elif command == "init":
-            self._late_init(read_object(payload))
+            self._late_init(payload)
         elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._channel_control(channel.encode(), command, frame)
         elif command == "ping":
@@ -488,7 +476,7 @@ class Helper:
             raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command!r}")
         message = read_object(payload)
         if message.get("problem") is not None:
-            raise _refusal(message)
+            raise _refusal(message, len(payload) <= self._limits.refusal_bytes)
         if type(message.get("version")) is not int or message["version"] != VERSION:
             raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {message.get('version')!r}")
         self._move("init")
@@ -501,9 +489,10 @@ class Helper:
         if self._finish_input:
             self.finish_input()
 
-    def _late_init(self, message: dict[str, Any]) -> None:
+    def _late_init(self, payload: bytes) -> None:
+        message = read_object(payload)
         if message.get("problem") is not None:
-            said = _refusal(message)
+            said = _refusal(message, len(payload) <= self._limits.refusal_bytes)
             self.end(self._last_words(f"said that it ends: {said.code}: {said.message}"))
 
     def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
@@ -519,14 +508,20 @@ class Helper:
             self._board.closed(ident, frame)
             self.roster.closed(ident)
         elif self.roster.answered(ident):
-            self._board.close_answered(ident, frame)
+            self._board.close_answered(self, ident, frame)
 
 
-def _refusal(message: dict[str, Any]) -> Refusal:
-    """The problem of an `init` that tells of one."""
-    members = {key: value for key, value in message.items() if key not in ("command", "version", "problem", "channel")}
-    text = members.pop("message", None)
-    return Refusal(str(message["problem"]), text if isinstance(text, str) else "", **members)
+def _refusal(message: dict[str, Any], short: bool) -> Refusal:
+    """The problem of an `init` that tells of one; unless it is `short`, no more than the beginning of it.
+
+    Every open that waits is closed with it: what is long would be so many times.
+    """
+    code, text = str(message["problem"]), message.get("message")
+    text = text if isinstance(text, str) else ""
+    if not short:
+        return Refusal(code[:_CODE_CHARACTERS], text[:_TEXT_CHARACTERS])
+    members = {key: value for key, value in message.items() if key not in _OF_INIT}
+    return Refusal(code, text, **members)
 
 
 def _shown(ident: Any) -> str:

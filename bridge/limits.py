@@ -22,8 +22,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     helper_queue_bytes: int = 16 << 20
     front_queue_bytes: int = 16 << 20
     stuck_seconds: float = 30.0
+    stall_seconds: float = 30.0
     handshake_seconds: float = 30.0
     close_answer_seconds: float = 2.0
+    refusal_bytes: int = 16 << 10
     closed_ids: int = 16_384
     exit_seconds: float = 2.0
     term_seconds: float = 2.0
@@ -52,8 +54,10 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "helper_queue_bytes": "bytes waiting for one helper before the front end is read no more",
     "front_queue_bytes": "bytes of our own answers waiting for the front end before it is read no more",
     "stuck_seconds": "how long a helper with a full queue may take nothing",
+    "stall_seconds": "how long a helper may leave a frame unfinished and say nothing more",
     "handshake_seconds": "how long a helper may take to send its init",
     "close_answer_seconds": "how long an open waits for the helper's answer to the close of the same id",
+    "refusal_bytes": "longest init with a problem that is passed on whole to the opens that wait",
     "closed_ids": "closed channels remembered for each helper that has not answered the close",
     "exit_seconds": "how long a helper may take to exit once its stdin is closed",
     "term_seconds": "how long it may take after SIGTERM, before SIGKILL",

@@ -2,7 +2,7 @@
 
 Its stdin, stdout and stderr are pipes; or stdin and stdout are one end of a socket pair, over which descriptors can be
 passed. It leads a session of its own, hence a process group that takes in whatever it
-starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it.
+starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it; so does its group, from the watchdog.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
+
+from .watchdog import Watchdog
 
 _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -31,7 +33,7 @@ class Process:
     The descriptors `stdin`, `stdout`, `stderr` are non-blocking and belong to the caller.
     """
 
-    __slots__ = ("_loop", "_on_exit", "_pidfd", "_popen", "exited", "pid", "stderr", "stdin", "stdout")
+    __slots__ = ("_loop", "_on_exit", "_pidfd", "_popen", "_watchdog", "exited", "pid", "stderr", "stdin", "stdout")
 
     def __init__(
         self,
@@ -42,12 +44,14 @@ class Process:
         on_exit: Callable[[], None],
         *,
         paired: bool = False,
+        watchdog: Watchdog,
     ) -> None:
         """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError.
 
         `paired`: stdin and stdout are a socket pair.
         """
         self._loop = loop
+        self._watchdog = watchdog
         fds: list[int] = []
         try:
             if paired:
@@ -69,6 +73,7 @@ class Process:
             )
             self.pid = self._popen.pid
             self._pidfd = self._watch()
+            watchdog.add(self.pid)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             for fd in fds:
                 os.close(fd)
@@ -127,6 +132,7 @@ class Process:
 
     def reap(self) -> None:
         """Take the exit status. To be called once `exited` is set."""
+        self._watchdog.remove(self.pid)
         self._popen.wait()
 
     @property

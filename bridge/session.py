@@ -13,7 +13,7 @@ from typing import Any, Final
 import anyio
 
 from manifests.model import Catalog
-from protocol.control import VERSION, control, frame_of, read_message
+from protocol.control import FOR_THE_TRANSPORT, VERSION, control, frame_of, read_message
 from protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
@@ -27,6 +27,7 @@ from .link import REST_BYTES, Flusher, PipeBudget
 from .log import Log
 from .poller import Poller
 from .superuser import Superuser
+from .watchdog import Watchdog
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 RELOAD_ON_CHANGE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"
@@ -75,7 +76,7 @@ class Session:
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(loop, poller, Flusher(loop), budget, limits, self._log)
+        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, Watchdog(self._log))
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         # Heeded before the first frame is read: whoever has seen an answer may send a signal.
         with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
@@ -120,6 +121,7 @@ class Session:
                 await self._over.wait()
                 await self._finish()
                 tasks.cancel_scope.cancel()
+        context.watchdog.close()
         return self._status
 
     # The end
@@ -256,7 +258,7 @@ class Session:
             self._superuser.heed_authorize(message)
         elif command == "kill":
             self._kill(message)
-        elif channel is not None:
+        elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._channels.command(channel.encode(), command, frame)
         elif command == "ping":
             self._front.put(frame_of({**message, "command": "pong"}))

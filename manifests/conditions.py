@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from .member import MemberError, Path, quote, spell, wrong
+from .member import MemberError, Path, Report, quote, raise_it, spell, wrong
 
 _ONE_MEMBER = "an object with exactly one member"
+_VERSION = 'a string of dotted numbers, like "300"'
 _DIGITS = frozenset("0123456789")
 
 
@@ -18,55 +19,67 @@ class Verdict(NamedTuple):
     """Conditions with a predicate that is not known here. They count as holding."""
 
 
-def judge(conditions: Any, path: Path = ("conditions",)) -> Verdict:
+def judge(conditions: Any, path: Path = ("conditions",), report: Report = raise_it) -> Verdict:
     """Look at all conditions: each is checked for its form, and the file system asked about those that matter.
 
-    Raises MemberError for a malformed one, wherever it is nested.
+    report: is told of each malformed one, wherever it is nested. It raises the first, unless another is given.
     """
-    unknown: list[Path] = []
-    unmet = _first_unmet(conditions, path, unknown, asked=True)
-    return Verdict(unmet, tuple(unknown))
+    looking = _Looking([], report)
+    return Verdict(_first_unmet(conditions, path, looking, asked=True), tuple(looking.unknown))
 
 
-def _first_unmet(conditions: Any, path: Path, unknown: list[Path], *, asked: bool) -> str | None:
+class _Looking(NamedTuple):
+    """One call of judge()."""
+
+    unknown: list[Path]
+    report: Report
+
+
+def _first_unmet(conditions: Any, path: Path, looking: _Looking, *, asked: bool) -> str | None:
     if not isinstance(conditions, list):
-        raise wrong(path, conditions, "a list of conditions")
+        looking.report(wrong(path, conditions, "a list of conditions"))
+        return None
     unmet = None
     for index, condition in enumerate(conditions):
-        failed = _failure(condition, (*path, index), unknown, asked=asked and unmet is None)
+        failed = _failure(condition, (*path, index), looking, asked=asked and unmet is None)
         unmet = unmet or failed
     return unmet
 
 
-def _failure(condition: Any, path: Path, unknown: list[Path], *, asked: bool) -> str | None:
+def _failure(condition: Any, path: Path, looking: _Looking, *, asked: bool) -> str | None:
     """What does not hold, or None. Not `asked`: only the form is of interest, nobody reads the answer."""
     if not isinstance(condition, dict):
-        raise wrong(path, condition, _ONE_MEMBER)
+        looking.report(wrong(path, condition, _ONE_MEMBER))
+        return None
     if len(condition) != 1:
-        raise MemberError(path, f"found an object with {len(condition)} members, expected {_ONE_MEMBER}")
+        found = f"{len(condition)} members" if condition else "no member"
+        looking.report(MemberError(path, f"found an object with {found}, expected {_ONE_MEMBER}"))
+        return None
     ((predicate, value),) = condition.items()
     path = (*path, predicate)
     match predicate:
         case "path-exists" | "path-not-exists":
             if not isinstance(value, str):
-                raise wrong(path, value, "a string, the path of a file")
-            if not asked or os.path.exists(value) == (predicate == "path-exists"):
+                looking.report(wrong(path, value, "a string, the path of a file"))
+            elif not asked or os.path.exists(value) == (predicate == "path-exists"):
                 return None
-            return f"{predicate} {quote(value)}"
+            else:
+                return f"{predicate} {quote(value)}"
         case "any":
-            return _none_holds(value, path, unknown, asked=asked)
+            return _none_holds(value, path, looking, asked=asked)
         case _:
-            unknown.append(path)
-            return None
+            looking.unknown.append(path)
+    return None
 
 
-def _none_holds(conditions: Any, path: Path, unknown: list[Path], *, asked: bool) -> str | None:
+def _none_holds(conditions: Any, path: Path, looking: _Looking, *, asked: bool) -> str | None:
     if not isinstance(conditions, list):
-        raise wrong(path, conditions, "a list of conditions")
+        looking.report(wrong(path, conditions, "a list of conditions"))
+        return None
     failures: list[str] = []
     holds = False
     for index, condition in enumerate(conditions):
-        failed = _failure(condition, (*path, index), unknown, asked=asked and not holds)
+        failed = _failure(condition, (*path, index), looking, asked=asked and not holds)
         if failed is None:
             holds = True
         else:
@@ -74,24 +87,28 @@ def _none_holds(conditions: Any, path: Path, unknown: list[Path], *, asked: bool
     return None if holds else f"any of [{', '.join(failures)}]"
 
 
-def unmet_requirement(requires: Any, generation: str, path: Path) -> str | None:
+def unmet_requirement(requires: Any, generation: str, path: Path, report: Report = raise_it) -> str | None:
     """What of `requires` is not there, in words, or None.
 
-    The one name known is `cockpit`, a version of dotted numbers, held against `generation`. Raises MemberError.
+    The one name known is `cockpit`, a version of dotted numbers, held against `generation`. `report` is told of each
+    thing malformed; it raises the first, unless another is given.
     """
     if not isinstance(requires, dict):
-        raise wrong(path, requires, 'an object like {"cockpit": "300"}')
+        report(wrong(path, requires, 'an object like {"cockpit": "300"}'))
+        return None
     unmet = None
     for name, wanted in requires.items():
         here = (*path, name)
         if not isinstance(wanted, str):
-            raise wrong(here, wanted, 'a string of dotted numbers, like "300"')
+            report(wrong(here, wanted, _VERSION))
+            continue
         if name != "cockpit":
             unmet = unmet or f"{spell(here)}: nothing here provides {quote(name)}"
             continue
         numbers = version(wanted)
         if numbers is None:
-            raise wrong(here, wanted, 'a string of dotted numbers, like "300"')
+            report(wrong(here, wanted, _VERSION))
+            continue
         known = version(generation)
         if known is None:
             raise ValueError(f"generation {generation!r} is not made of dotted numbers")

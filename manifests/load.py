@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from .conditions import judge, unmet_requirement, version
 from .directories import Place, data_directories, libexecdir, override_directories
 from .files import DefectError, Document, located, read_document
-from .member import MemberError, Path, describe, quote, wrong
+from .member import MemberError, Path, Report, describe, quote, raise_it, wrong
 from .merge import merge
 from .model import Catalog, Defect, Hidden, Package, Rule
 from .rules import number, read_rule
 
-__all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "libexecdir", "load"]
+__all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "Libexecdir", "check_override", "identity", "libexecdir", "load"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -27,8 +27,8 @@ MAX_DEFECTS = 100
 _DEEPEST = 200
 """More than this could meet Python's own limit: some steps below call themselves for each level."""
 
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-_NAME_EXPECTED = "letters, digits, underscore and dash"
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+NAME_EXPECTED = "letters, digits, underscore and dash"
 _DEFAULT_PRIORITY = 1.0
 
 
@@ -90,12 +90,10 @@ class _Loading:
         self._places = data_directories(environ)
         self._override_directories = override_directories(environ)
         self._generation = generation
-        self._askpass = askpass
         self._max_bytes = max_bytes
         self._max_depth = max_depth
         self._max_defects = max_defects
-        self._libexec = libexec
-        self._libexecdir: str | None = None
+        self._libexecdir = Libexecdir(askpass, libexec)
         self._defects: list[Defect] = []
         self._hidden: list[Hidden] = []
         self._incomplete = False
@@ -167,11 +165,11 @@ class _Loading:
     def _manifest(self, directory: str, path: str) -> Document | None:
         """Raises FileNotFoundError or NotADirectoryError if there is none. None: there is, but it is no good."""
         file = f"{path}/manifest.json"
-        if not _NAME.issuperset(directory):
+        if not NAME_CHARACTERS.issuperset(directory):
             os.lstat(file)
             # The name may hold anything, a line break too: it is quoted wherever it is shown.
             shown = f"{path[: -len(directory)]}{quote(directory)}"
-            message = f"found the directory name {quote(directory)}, expected {_NAME_EXPECTED}"
+            message = f"found the directory name {quote(directory)}, expected {NAME_EXPECTED}"
             self._leave_out(quote(directory), shown, Defect(f"{shown}/manifest.json", 0, 0, "", message))
             return None
         try:
@@ -188,10 +186,10 @@ class _Loading:
         manifest: dict[str, Any] = document.value
         for override in documents[1:]:
             manifest = merge(manifest, override.value)
-        manifest = self._with_libexecdir(manifest, documents)
+        manifest = self._libexecdir.fill_in(manifest, documents)
         name = directory
         try:
-            name, priority = _identity(manifest, directory)
+            name, priority = identity(manifest, directory)
             self._check_usable(manifest, documents)
         except MemberError as error:
             self._leave_out(name, path, _blame(documents, error.path, error.message))
@@ -212,41 +210,13 @@ class _Loading:
         for file in (f"{path}/override.json", *files):
             try:
                 override = self._read(file)
-                _check_override(override)
+                check_override(override)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except DefectError as error:
                 self._defects.append(error.defect)
             else:
                 yield override
-
-    def _with_libexecdir(self, manifest: dict[str, Any], documents: list[Document]) -> dict[str, Any]:
-        # Most manifests do not mention it: a look at the bytes saves a walk. An escape may spell it too.
-        if not any(b"libexecdir" in document.data or b"\\u" in document.data for document in documents):
-            return manifest
-        return {self._replaced(name): self._replaced(value) for name, value in manifest.items()}
-
-    def _replaced(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._replaced_text(value) if "${libexecdir}" in value else value
-        if isinstance(value, list):
-            return [self._replaced(inner) for inner in value]
-        if isinstance(value, dict):
-            return {self._replaced(name): self._replaced(inner) for name, inner in value.items()}
-        return value
-
-    def _replaced_text(self, text: str) -> str:
-        if self._libexecdir is None:
-            self._libexecdir = self._libexec()
-        before, *rest = text.split("${libexecdir}")
-        for after in rest:
-            if before.endswith("\\"):  # an escaped one is for the template to make plain text of
-                before += "${libexecdir}" + after
-            elif after == "/cockpit-askpass":
-                before += self._askpass
-            else:
-                before += self._libexecdir + after
-        return before
 
     def _check_usable(self, manifest: dict[str, Any], documents: list[Document]) -> None:
         """Raises MemberError for something malformed, _Unusable if the package does not apply here."""
@@ -322,20 +292,70 @@ class _Loading:
         return rules
 
 
-def _identity(manifest: dict[str, Any], directory: str) -> tuple[str, float]:
+class Libexecdir:
+    """What `${libexecdir}` in manifests stands for.
+
+    askpass: takes the place of `${libexecdir}/cockpit-askpass`. libexec: asked once for the directory, if it is needed.
+    """
+
+    def __init__(self, askpass: str, libexec: Callable[[], str] = libexecdir) -> None:
+        self._askpass = askpass
+        self._libexec = libexec
+        self._path: str | None = None
+
+    def fill_in(self, manifest: dict[str, Any], documents: Iterable[Document]) -> dict[str, Any]:
+        """The manifest that these documents make, with the directory in place. It is not changed itself."""
+        # Most manifests do not mention it: a look at the bytes saves a walk. An escape may spell it too.
+        if not any(b"libexecdir" in document.data or b"\\u" in document.data for document in documents):
+            return manifest
+        return {self._filled(name): self._filled(value) for name, value in manifest.items()}
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value) if "${libexecdir}" in value else value
+        if isinstance(value, list):
+            return [self._filled(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self._filled(name): self._filled(inner) for name, inner in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        if self._path is None:
+            self._path = self._libexec()
+        before, *rest = text.split("${libexecdir}")
+        for after in rest:
+            if before.endswith("\\"):  # an escaped one is for the template to make plain text of
+                before += "${libexecdir}" + after
+            elif after == "/cockpit-askpass":
+                before += self._askpass
+            else:
+                before += self._path + after
+        return before
+
+
+def identity(manifest: dict[str, Any], directory: str, report: Report = raise_it) -> tuple[str, float]:
+    """Name and priority. `report` is told of what is wrong; it raises the first, unless another is given."""
     name = manifest.get("name", directory)
-    if not isinstance(name, str) or not name or not _NAME.issuperset(name):
-        raise wrong(("name",), name, f"a string of {_NAME_EXPECTED}")
+    if not isinstance(name, str) or not name or not NAME_CHARACTERS.issuperset(name):
+        report(wrong(("name",), name, f"a string of {NAME_EXPECTED}"))
+        name = directory
     if "priority" not in manifest:
         return name, _DEFAULT_PRIORITY
-    return name, number(manifest["priority"], ("priority",), "a number")
+    try:
+        return name, number(manifest["priority"], ("priority",), "a number")
+    except MemberError as error:
+        report(error)
+        return name, _DEFAULT_PRIORITY
 
 
-def _check_override(override: Document) -> None:
-    """An override must not break what decides about the package: it is left out instead. null removes, so it may."""
+def check_override(override: Document) -> None:
+    """An override must not break what decides about the package: it is left out instead. null removes, so it may.
+
+    Raises DefectError.
+    """
     patch = {name: value for name, value in override.value.items() if value is not None}
     try:
-        _identity(patch, "-")
+        identity(patch, "-")
         if "conditions" in patch:
             judge(patch["conditions"])
         for member in ("requires", "require"):

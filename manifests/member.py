@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
@@ -26,6 +27,15 @@ class MemberError(Exception):
         self.message = message
 
 
+Report: TypeAlias = Callable[[MemberError], None]
+"""Is told of each thing wrong, where a check goes on after the first."""
+
+
+def raise_it(error: MemberError) -> NoReturn:
+    """What is done with something wrong, unless the caller wants to hear of all of it."""
+    raise error
+
+
 def spell(path: Path) -> str:
     """The path as people write it: `bridges[2].spawn`, and `match["a b"]` for a name that is no plain word."""
     text = ""
@@ -43,7 +53,20 @@ def quote(text: str) -> str:
     """As a JSON string, shortened; one line whatever it holds."""
     short = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
     # A lone surrogate cannot come from JSON, but a message must not fail over one.
-    return msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode()
+    return printable(msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode())
+
+
+def printable(text: str) -> str:
+    """With JSON's escapes for what a terminal might act on: control characters, C1 too, line separators, and whatever
+    turns the direction of text around."""
+    if text.isprintable():
+        return text
+    return "".join([char if char.isprintable() else _escape(char) for char in text])
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join([f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)])
 
 
 def describe(value: Any) -> str:
@@ -68,8 +91,3 @@ def describe(value: Any) -> str:
 
 def wrong(path: Path, value: Any, expected: str) -> MemberError:
     return MemberError(path, f"found {describe(value)}, expected {expected}")
-
-
-def raise_it(error: MemberError) -> NoReturn:
-    """What is done with something wrong, unless the caller wants to hear of all of it."""
-    raise error

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-from .member import MemberError, Path, quote, raise_it, wrong
+from .member import MemberError, Path, Report, quote, raise_it, wrong
 from .model import Rule
 from .template import parse, split_environ, variables
-
-Report: TypeAlias = Callable[[MemberError], None]
 
 
 def read_rule(entry: Any, package: str, position: int, source: str, report: Report = raise_it) -> Rule:
@@ -21,7 +18,7 @@ def read_rule(entry: Any, package: str, position: int, source: str, report: Repo
     here: Path = ("bridges", position)
     if not isinstance(entry, dict):
         report(wrong(here, entry, "an object with match and spawn"))
-        entry = {}
+        return Rule(package, position, source, None, ())
     rule = Rule(
         package=package,
         position=position,

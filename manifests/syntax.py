@@ -9,6 +9,7 @@ import math
 import re
 
 from .locate import STRING
+from .member import printable
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*+')
@@ -158,7 +159,7 @@ def _string(data: bytes, start: int, *, cut: bool) -> int:
             raise _NotJSONError(at, f"found {what} in a string, expected an escape like \\n")
         escape = _ESCAPE.match(data, at)
         if escape is None:
-            found = data[at : at + 6].decode(errors="replace").split("\n")[0]
+            found = printable(data[at : at + 6].decode(errors="replace").split("\n")[0])
             raise _NotJSONError(
                 at, f'found {found} in a string, expected one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX'
             )
@@ -185,7 +186,7 @@ def _unexpected(data: bytes, at: int, expected: str) -> _NotJSONError:
     elif first == b'"':
         found = "a string"
     else:
-        found = data[at : at + 4].decode(errors="replace")[:1]
+        found = printable(data[at : at + 4].decode(errors="replace")[:1])
     if first in b"]}" and expected in (_VALUE, _NAME) and data[:at].rstrip()[-1:] == b",":
         return _NotJSONError(at, f"found {found} after a comma, expected {expected}")
     return _NotJSONError(at, f"found {found}, expected {expected}")

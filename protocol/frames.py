@@ -110,11 +110,11 @@ class Splitter(Generic[Route]):
         "_id_bytes",
         "_ident",
         "_pieces",
-        "_seen",
         "_sizes",
         "missing",
         "offset",
         "routes",
+        "seen",
     )
 
     def __init__(
@@ -131,7 +131,7 @@ class Splitter(Generic[Route]):
         self._control_bytes = control_bytes
         self._id_bytes = id_bytes
         self._sizes: dict[bytes, int] = {}  # length line, LF included -> bytes after it
-        self._seen = 0  # bytes of the stream fed so far
+        self.seen = 0  # bytes of the stream fed so far, or handed over
         self._head = b""  # an unfinished header, to be read again with the next chunk
         self._pieces: list[Buffer] = []  # a frame whose header is known and that is not whole
         self.missing = 0  # bytes missing from it: the first of what is fed next
@@ -144,9 +144,19 @@ class Splitter(Generic[Route]):
         return len(self._head) + sum(map(len, self._pieces))
 
     @property
+    def unended(self) -> bool:
+        """Whether a frame, or its header, was begun and is not whole."""
+        return self.missing > 0 or self._head != b""
+
+    @property
     def unfinished(self) -> Route | None:
         """Where the data frame goes that is not whole; None where there is none, or it goes nowhere."""
         return self.routes.get(self._ident) if self.missing else None
+
+    @property
+    def stray(self) -> bytes:
+        """The id of the data frame that is not whole and has no route; empty where there is none."""
+        return self._ident if self.missing and self._ident not in self.routes else b""
 
     def hand_over(self) -> Span:
         """What is held of the frame that is not whole.
@@ -154,7 +164,7 @@ class Splitter(Generic[Route]):
         The `missing` bytes are then the caller's to see to: what is fed next begins after them.
         """
         pieces, self._pieces = self._pieces, []
-        self._seen += self.missing
+        self.seen += self.missing
         self.missing = 0
         return pieces
 
@@ -178,8 +188,8 @@ class Splitter(Generic[Route]):
         else:
             route = CONTROL if cut == body and size <= self._control_bytes else None
         if route is not None:
-            self.offset = self._seen
-            self._seen += size
+            self.offset = self.seen
+            self.seen += size
         return route
 
     def feed(self, chunk: bytes) -> Iterator[tuple[Route | Mark, Span]]:
@@ -191,7 +201,7 @@ class Splitter(Generic[Route]):
 
         Raises FrameError where the bytes are no frame; what came before it has been given out by then.
         """
-        self._seen += len(chunk)
+        self.seen += len(chunk)
         data, pos = chunk, 0
         if self.missing:
             pos = min(self.missing, len(data))
@@ -206,7 +216,7 @@ class Splitter(Generic[Route]):
             self._head = b""
 
         end = len(data)
-        base = self._seen - end  # where data[0] lies in the stream
+        base = self.seen - end  # where data[0] lies in the stream
         find, get, sizes = data.find, self.routes.get, self._sizes
         route: Route | None = None  # where data[start:pos] goes
         start = pos

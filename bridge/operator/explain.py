@@ -11,9 +11,10 @@ import msgspec
 from ..cli import GENERATION
 from ..limits import Limits, SettingError, read_limits
 from ..start import depth_of, load
-from .explain_text import Text, left_out, reuse
-from .explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation, Reuse, compare
+from .explain_text import Text, left_out, sharing
+from .explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
 from .members import ArgumentError, read_opens
+from .reuse import Reuse, compare
 from .terminal import Paint
 
 _DESCRIPTION: Final = """\
@@ -48,7 +49,7 @@ class _Unreadable(Exception):
 
 def main(arguments: list[str]) -> int:
     """Explain the opens that the arguments describe; the exit status."""
-    options = _parser().parse_intermixed_args(arguments)
+    options = parser().parse_intermixed_args(arguments)
     try:
         opens = read_opens(options.open)
         bridge = _bridge(options)
@@ -69,31 +70,32 @@ def main(arguments: list[str]) -> int:
     return int(any(each.served.by == NOBODY for each, _ in told))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What `spanbridge explain` takes."""
+    made = argparse.ArgumentParser(
         prog="spanbridge explain",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("open", nargs="+", metavar="OPEN", help="an open, see below")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--all", action="store_true", help="leave out no rule, no variable and no end of a long text")
-    parser.add_argument("--host", default="localhost", metavar="NAME", help="the front end's own (default: localhost)")
-    parser.add_argument(
+    made.add_argument("open", nargs="+", metavar="OPEN", help="an open, see below")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument("--all", action="store_true", help="leave out no rule, no variable and no end of a long text")
+    made.add_argument("--host", default="localhost", metavar="NAME", help="the front end's own (default: localhost)")
+    made.add_argument(
         "--superuser",
         choices=(NONE, RUNNING, ROOT),
         help="as if no privileged bridge were running, one were, or this one were root (default: root for root,"
         " else none)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--pid", type=int, metavar="PID", help="with the environment and directory of that process, a running bridge"
     )
-    parser.add_argument(
+    made.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a limit, as the bridge takes it"
     )
-    return parser
+    return made
 
 
 def _bridge(options: argparse.Namespace) -> Bridge:
@@ -147,14 +149,15 @@ def _print_json(bridge: Bridge, told: list[Explanation], shared: list[Reuse]) ->
 def _print(bridge: Bridge, told: list[Explanation], shared: list[Reuse], *, everything: bool) -> None:
     paint = Paint(sys.stdout)
     text = Text(bridge, paint, everything=everything)
+    for line in left_out(bridge.catalog, bridge, paint, everything=everything):
+        print(line)
     for number, each in enumerate(told, 1):
+        if number > 1:
+            print()
         for line in text.explanation(each, number, len(told)):
-            print(line)
-        print()
-    for each_reuse in shared:
-        for line in reuse(each_reuse, paint):
             print(line)
     if shared:
         print()
-    for line in left_out(bridge.catalog, bridge, paint, everything=everything):
-        print(line)
+    for comparison in shared:
+        for line in sharing(comparison, paint):
+            print(line)

@@ -4,28 +4,32 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from itertools import groupby
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from manifests.model import Catalog
+from protocol.problems import PROTOCOL_ERROR
 
+from ..internal.base import PAYLOADS
+from ..router import REQUIRE
 from .explanation import (
     INTERNAL,
     NOBODY,
     PRIVILEGED,
-    REQUIRE,
     RULE,
     Attempt,
     Bridge,
     Change,
     Explanation,
     Failure,
-    Filled,
     Look,
-    Reuse,
+    Miss,
 )
+from .printable import printable
+from .reuse import Reuse
 from .terminal import Paint
 
 RUN: Final = 6  # rules in a row that do not match and are all shown
@@ -34,7 +38,11 @@ LEFT_OUT: Final = 6  # defects, and packages not in use, that are named
 SHOWN: Final = 300  # characters of a value
 NEXT: Final = 5  # rules behind the winner that are named
 
-_INDENT: Final = " " * 10
+WIDTH: Final = 40  # of the column of rules
+CLOSE: Final = 0.75  # how alike two payloads are for the one to be taken for the other
+
+_INDENT: Final = " " * 14
+_LIST: Final = " " * 12
 _MARKS: Final = {"added": "+", "changed": "~", "removed": "-"}
 _STYLES: Final = {"added": "green", "changed": "yellow", "removed": "red"}
 
@@ -49,164 +57,161 @@ class Text:
 
     def explanation(self, told: Explanation, number: int, count: int) -> Iterator[str]:
         """The lines about one open of `count`."""
-        bold = self._paint
-        yield bold("bold", f"Open{f' {number}' if count > 1 else ''}  ") + _object(_given(told.open))
+        yield self._paint("bold", f"Open{f' {number}' if count > 1 else ''}  ") + _value(_given(told.open))
         yield from self._host(told)
         yield from self._superuser(told)
         yield ""
         yield from self._rules(told)
-        serving = _serving(told)
-        yield self._verdict(told)
-        if serving is not None:
-            yield from self._attempt(serving)
-            yield from self._failure(told, serving)
-        elif told.attempts:
-            for attempt in told.attempts:
-                yield from self._unable(attempt)
-        else:
-            yield from self._closest(told)
+        yield from self._verdict(told)
 
     # What comes before the rules
 
     def _host(self, told: Explanation) -> Iterator[str]:
-        host = told.open.get("host")
-        if "host" not in told.open or (told.matched is told.open and "host" not in told.forwarded):
+        refused = not told.rules and told.served.problem == PROTOCOL_ERROR
+        if "host" not in told.open or refused:
             return
-        if "host" not in told.matched:
-            yield f"  host     {_value(host)} is this host: it is matched without"
-        elif told.forwarded is not told.open:
-            key = next(name for name in told.forwarded if name not in told.open or name == "host-key")
-            extra = {name: value for name, value in told.forwarded.items() if told.open.get(name) != value}
-            yield f"  host     {_value(host)} becomes {_object(extra) if extra else key}"
-        if "host" in told.matched and told.served.problem != "protocol-error":
-            yield "  host     another one: only rules whose match names host are asked, and nothing is served here"
+        host = _value(told.open["host"])
+        if told.forwarded is not told.open:
+            added = {name: value for name, value in told.forwarded.items() if told.open.get(name) != value}
+            yield f"  host        {host} becomes {_value(added)}"
+        if "host" in told.matched:
+            yield "  host        another one: only rules whose match names host are asked, and nothing is served here"
+        else:
+            yield f"  host        {_value(told.forwarded['host'])} is this host: it is matched without"
 
     def _superuser(self, told: Explanation) -> Iterator[str]:
         wanted = told.open.get("superuser")
         if wanted is None or wanted is False:
             return
         if "host" in told.matched:
-            yield f"  superuser  {_value(wanted)} goes to the other host as it is"
+            yield f"  superuser   {_value(wanted)} goes to the other host as it is"
             return
         if told.privileged is None:
-            if told.served.problem != "protocol-error" or told.rules:
-                yield "  superuser  this bridge runs as root: nothing to gain, it is as if the open had not asked"
+            if told.served.problem != PROTOCOL_ERROR or told.rules:
+                yield "  superuser   this bridge runs as root: nothing to gain, it is as if the open had not asked"
             return
         there = ", ".join(told.privileged.offered) or "none"
         if told.served.by == PRIVILEGED:
-            yield f"  superuser  {_value(wanted)}, and a privileged bridge runs; offered: {there}"
+            yield f"  superuser   {_value(wanted)}, and a privileged bridge runs; offered: {there}"
         elif told.privileged.wanted == REQUIRE:
-            yield f"  superuser  {_value(wanted)}, and no privileged bridge runs; offered: {there}"
+            yield f"  superuser   {_value(wanted)}, and no privileged bridge runs; offered: {there}"
         else:
-            yield f"  superuser  {_value(wanted)}, and no privileged bridge runs: as if it had not asked"
-            yield f"{_INDENT} (while one runs it would have the channel; offered: {there})"
+            yield f"  superuser   {_value(wanted)}, and no privileged bridge runs: as if it had not asked"
+            yield f"{_INDENT}while one runs it has the channel; offered: {there}"
         for rule, why in told.privileged.left_out.items():
-            yield f"{_INDENT} not offered: {rule}: {why}"
+            yield f"{_INDENT}not offered: {rule}: {why}"
 
     # The rules
 
     def _rules(self, told: Explanation) -> Iterator[str]:
         if not told.rules:
-            if told.served.by in (PRIVILEGED, NOBODY) and self._bridge.catalog.rules:
-                yield "The rules are not asked."
-            else:
-                yield "There are no rules."
+            asked = told.served.by not in (PRIVILEGED, NOBODY) or not self._bridge.catalog.rules
+            yield "There are no rules." if asked else "The rules are not asked."
             yield ""
             return
         yield self._paint("bold", "Rules, in the order in which they are tried")
-        last = told.attempts[-1].position if told.attempts else len(told.rules)
-        width = max(len(look.rule) for look in told.rules)
-        width = min(width, 40)
-        wide = len(str(told.rules[-1].position))
         for matches, group in groupby(told.rules, lambda look: look.matches):
             run = list(group)
-            if matches:
-                for look in run[: None if self._everything else NEXT]:
-                    yield from self._look(look, told, width, wide)
-                if not self._everything and len(run) > NEXT:
-                    yield self._paint("dim", f"{' ' * wide}       {len(run) - NEXT} more match (--all shows them)")
-            else:
-                yield from self._misses(run, told, width, wide)
-        del last
+            yield from self._matching(run, told) if matches else self._missing(run, told)
         yield ""
 
-    def _misses(self, run: list[Look], told: Explanation, width: int, wide: int) -> Iterator[str]:
+    def _matching(self, run: list[Look], told: Explanation) -> Iterator[str]:
+        shown = run if self._everything else run[:NEXT]
+        width = _width(told)
+        for look in shown:
+            attempt = next((each for each in told.attempts if each.position == look.position), None)
+            mark, style, why = _fate(look, attempt, told)
+            yield self._head(look, width, mark, style)
+            yield f"{_LIST}match {_value(look.match)}"
+            for reason in (look.behind, why):
+                if reason:
+                    yield f"{_LIST}{self._paint(style, printable(reason))}"
+            if attempt is not None and attempt.detail:
+                yield f"{_LIST}{self._paint('yellow', printable(attempt.detail))}"
+        yield from self._more(len(run) - len(shown), "more match")
+
+    def _missing(self, run: list[Look], told: Explanation) -> Iterator[str]:
         shown = run
         if not self._everything and len(run) > RUN:
             near = sorted((look for look in run if _near(look)), key=lambda look: (-_agreeing(look), look.position))
             shown = sorted(near[:NEAR], key=lambda look: look.position)
+        width = _width(told)
         for look in shown:
-            yield from self._look(look, told, width, wide)
-        left = len(run) - len(shown)
-        if left:
-            more = "more do not match" if shown else "do not match"
-            yield self._paint("dim", f"  {' ' * wide}       {left} {more} (--all shows them)")
+            yield self._head(look, width, "no", "red")
+            misses = look.misses if _near(look) or self._everything else look.misses[:1]
+            left = len(look.misses) - len(misses)
+            for miss in misses:
+                rest = self._paint("dim", f"  (and {left} more)") if left else ""
+                yield f"{_LIST}{_missed(miss)}{rest}"
+                if miss.hint:
+                    yield f"{_LIST}  {self._paint('yellow', printable(miss.hint))}"
+        yield from self._more(len(run) - len(shown), "more do not match" if shown else "do not match")
 
-    def _look(self, look: Look, told: Explanation, width: int, wide: int) -> Iterator[str]:
+    def _more(self, count: int, what: str) -> Iterator[str]:
+        if count:
+            yield _LIST + self._paint("dim", f"{count} {what} (--all shows them)")
+
+    def _head(self, look: Look, width: tuple[int, int], mark: str, style: str) -> str:
+        number = f"{look.position:>{width[0]}}"
+        name = f"{look.rule:<{width[1]}}"
         priority = f"  priority {look.priority:g}" if look.priority != 1 else ""
-        place = f"{look.rule:<{width}}  {_file(look.source, self._bridge)}{priority}"
-        indent = " " * (wide + 11)
-        if look.matches:
-            wins = look.position == told.winner
-            mark, style = ("WINS ", "green") if wins else ("next ", "blue")
-            yield f"  {look.position:>{wide}}  {self._paint(style, mark)}  {self._paint('bold', place)}"
-            yield f"{indent}match {_object(look.match)}"
-            return
-        yield f"  {look.position:>{wide}}  {self._paint('red', 'no   ')}  {place}"
-        for miss in look.misses:
-            yield f"{indent}{_one_line(miss.text)}"
-            if miss.hint:
-                yield f"{indent}{self._paint('yellow', f'  ({miss.hint})')}"
-
-    def _closest(self, told: Explanation) -> Iterator[str]:
-        """What a rule that nobody won with would have needed."""
-        near = [look for look in told.rules if _near(look)]
-        if near and told.served.by == NOBODY:
-            best = max(near, key=lambda look: (_agreeing(look), -look.position))
-            missing = ", ".join(dict.fromkeys(miss.member for miss in best.misses))
-            yield f"  closest  {best.rule}, all of it but {missing}"
+        shown = self._paint("bold", name) if look.matches else name
+        return f"  {number}  {self._paint(style, f'{mark:<5}')}  {shown}  {_home(look.source, self._bridge)}{priority}"
 
     # Who serves it
 
-    def _verdict(self, told: Explanation) -> str:
+    def _verdict(self, told: Explanation) -> Iterator[str]:
         served = told.served
-        if served.by == RULE:
-            head = self._paint("green", f"Served by {served.rule}")
-            if told.winner is not None and told.attempts[0].rule != served.rule:
-                head += f", since {told.attempts[0].rule} cannot be started"
-            return head
-        if served.by == INTERNAL:
-            failed = ", since no rule that matches can be started" if told.attempts else ""
-            return self._paint("green", f"Served by the bridge itself: payload {served.payload}") + failed
-        if served.by == PRIVILEGED:
-            return self._paint("green", "Served by the privileged bridge that runs")
-        head = self._paint("red", f"Served by nobody: the channel closes with {served.problem}")
-        return f"{head}\n  message  {_one_line(served.message)}" if served.message else head
+        serving = _serving(told)
+        if serving is not None:
+            rest = "" if serving is told.attempts[0] else f", since {told.attempts[0].rule} cannot be started"
+            yield self._paint("green", f"Served by {served.rule}") + rest
+            yield from self._attempt(serving)
+            yield from self._failure(told, serving)
+        elif served.by == INTERNAL:
+            rest = ", since no rule that matches can be started" if told.attempts else ""
+            yield self._paint("green", f"Served by the bridge itself: payload {served.payload}") + rest
+        elif served.by == PRIVILEGED:
+            yield self._paint("green", "Served by the privileged bridge that runs") + ", which has rules of its own"
+        else:
+            yield self._paint("red", f"Served by nobody: the channel closes with {printable(served.problem)}")
+            yield f"  {printable(served.message)}"
+            yield from self._closest(told)
+
+    def _closest(self, told: Explanation) -> Iterator[str]:
+        """Where no rule matches: what the best of them would have needed."""
+        near = [] if told.attempts else [look for look in told.rules if _near(look) and look.match]
+        if near:
+            best = max(near, key=lambda look: (_agreeing(look), -look.position))
+            missing = ", ".join(dict.fromkeys(miss.member for miss in best.misses))
+            yield f"  The closest rule is {best.rule}: all of it matches but {missing}."
+        payload = told.matched.get("payload")
+        if not told.attempts and isinstance(payload, str):
+            known = {text for look in told.rules if isinstance(text := look.match.get("payload"), str)}
+            for each in get_close_matches(payload, sorted(known | PAYLOADS.keys()), n=1, cutoff=CLOSE):
+                if each != payload:
+                    yield f"  There is a payload {_value(each)}."
 
     def _attempt(self, attempt: Attempt) -> Iterator[str]:
-        yield f"  command    {_cut(shlex.join(attempt.argv), self._everything)}"
-        for filled in attempt.filled:
-            if filled.where.startswith("spawn"):
-                yield self._filled(filled)
-        if not attempt.argv[0].startswith("/") and attempt.program:
-            yield f"  program    {shlex.quote(attempt.program)}"
+        yield f"  command     {_cut(shlex.join(attempt.argv), self._everything)}"
+        yield from self._filled(attempt, "spawn")
+        if "/" not in attempt.argv[0]:
+            yield f"  program     {printable(shlex.quote(attempt.program))}"
         for index, line in enumerate(self._environ(attempt.environ)):
-            yield f"  {'environ' if not index else '':<9}  {line}"
-        for filled in attempt.filled:
-            if filled.where.startswith("environ"):
-                yield self._filled(filled)
+            yield f"  {'environ' if not index else '':<10}  {line}"
+        yield from self._filled(attempt, "environ")
         own = " (the bridge's own)" if attempt.own_directory else ""
-        yield f"  directory  {shlex.quote(attempt.directory)}{own}"
-        for filled in attempt.filled:
-            if filled.where == "directory":
-                yield self._filled(filled)
-        yield f"  stays      {_stays(attempt.timeout)}"
-        yield f"  shared     {_shared(attempt.depends_on)}"
+        yield f"  directory   {printable(shlex.quote(attempt.directory))}{own}"
+        yield from self._filled(attempt, "directory")
+        yield f"  stays       {_stays(attempt.timeout)}"
+        yield f"  shared      {_shared(attempt.depends_on)}"
 
-    def _filled(self, filled: Filled) -> str:
-        absent = f"; the open has no {', '.join(filled.absent)}: nothing" if filled.absent else ""
-        text = f"{filled.where}: {_value(filled.template)} -> {_value(filled.text)}{absent}"
-        return self._paint("yellow" if filled.absent else "dim", f"{_INDENT}   {text}")
+    def _filled(self, attempt: Attempt, member: str) -> Iterator[str]:
+        for filled in attempt.filled:
+            if filled.where.startswith(member):
+                absent = f"  the open has no {', '.join(filled.absent)}" if filled.absent else ""
+                text = f"{filled.where} {_value(filled.template)} is {_value(filled.text)}"
+                yield f"{_INDENT}{self._paint('dim', text)}{self._paint('yellow', absent)}"
 
     def _environ(self, changes: Sequence[Change]) -> Iterator[str]:
         inherited = 0
@@ -215,42 +220,60 @@ class Text:
                 inherited += 1
                 continue
             mark = _MARKS.get(change.kind, " ")
-            if change.value is UNSET:
-                text = f"{mark} {change.name}"
-            else:
-                text = f"{mark} {change.name}={_cut(shlex.quote(str(change.value)), self._everything)}"
-            if change.was is not UNSET and change.kind == "changed":
-                text += f"  (was {_cut(shlex.quote(str(change.was)), self._everything)})"
+            text = f"{mark} {change.name}"
+            if change.value is not UNSET:
+                text += f"={_cut(shlex.quote(str(change.value)), self._everything)}"
             yield self._paint(_STYLES[change.kind], text) if change.kind in _STYLES else text
+            if change.kind == "changed":
+                was = f"    was {_cut(shlex.quote(str(change.was)), self._everything)}"
+                yield self._paint("dim", was)
         if inherited:
-            yield self._paint("dim", f"  and {inherited} as the bridge has them (--all shows them)")
-
-    def _unable(self, attempt: Attempt) -> Iterator[str]:
-        if attempt.problem:
-            yield f"  {attempt.rule}: cannot be made a command"
-            return
-        yield f"  {self._paint('bold', attempt.rule)}  {_cut(shlex.join(attempt.argv), self._everything)}"
-        yield f"    cannot be started: {attempt.cannot_start}"
-        if attempt.detail:
-            yield f"    {self._paint('yellow', _one_line(attempt.detail))}"
-
-    # When it fails
+            yield self._paint("dim", f"  and {inherited} more as the bridge has them (--all shows them)")
 
     def _failure(self, told: Explanation, serving: Attempt) -> Iterator[str]:
+        seconds = self._bridge.limits.handshake_seconds
+        yield f"  on failure  if it cannot be started, ends before its init, or sends none within {seconds:g} s:"
+        yield f"{_INDENT}where its init has a problem the channel closes with that; else"
         for attempt in told.attempts:
             if attempt.position < serving.position:
-                yield from self._unable(attempt)
-        bridge = self._bridge
-        yield f"  if it fails to start (no init within {bridge.limits.handshake_seconds:g} s, exits, ...)"
-        yield "             with a problem in its init: the channel closes with that"
-        yield f"             else: {_next(serving.if_it_fails)}"
-        seen = [attempt for attempt in told.attempts if attempt.position > serving.position]
-        for attempt in seen[:NEXT]:
+                continue
             if attempt.problem:
-                yield f"             then: {attempt.problem}: the channel closes with protocol-error"
-            else:
-                able = f" (cannot be started: {attempt.cannot_start})" if attempt.cannot_start else ""
-                yield f"             then {attempt.rule}{able}, else: {_next(attempt.if_it_fails)}"
+                yield f"{_INDENT}the channel closes with protocol-error"
+                return
+            yield f"{_INDENT}{_next(attempt.if_it_fails)}"
+            if attempt.position - serving.position > NEXT and not self._everything:
+                return
+
+
+def _width(told: Explanation) -> tuple[int, int]:
+    """Of the columns of positions and names."""
+    return len(str(len(told.rules))), min(max(len(each.rule) for each in told.rules), WIDTH)
+
+
+def _fate(look: Look, attempt: Attempt | None, told: Explanation) -> tuple[str, str, str]:
+    """Mark, style, and a word on what becomes of a rule that matches."""
+    if attempt is None and told.attempts[-1].if_it_fails.next:  # one of very many
+        return "next", "blue", ""
+    if attempt is None:
+        last = told.attempts[-1]
+        why = "whose problem closes the channel" if last.if_it_fails.problem else "where the channel closes"
+        return "never", "dim", f"not tried: nothing comes after {last.rule}, {why}"
+    if attempt.problem:
+        return "FAILS", "red", attempt.problem
+    if attempt.cannot_start:
+        return "FAILS", "red", f"cannot be started: {attempt.cannot_start}"
+    if attempt is _serving(told):
+        return "WINS", "green", ""
+    return "next", "blue", ""
+
+
+def _missed(miss: Miss) -> str:
+    if miss.wanted is UNSET:
+        return f"host: {_value(miss.got)} is another host, and the match does not name host"
+    wanted = "any value" if miss.wanted is None else _value(miss.wanted)
+    if miss.member == "host" and miss.got is UNSET:
+        return f"host: wanted {wanted}, and this open is for this host"
+    return f"{printable(miss.member)}: wanted {wanted}, got {'nothing' if miss.got is UNSET else _value(miss.got)}"
 
 
 def left_out(catalog: Catalog, bridge: Bridge, paint: Paint, *, everything: bool = False) -> Iterator[str]:
@@ -263,13 +286,13 @@ def left_out(catalog: Catalog, bridge: Bridge, paint: Paint, *, everything: bool
         yield paint("yellow", f"{title} (see spanbridge {'check' if lines is defects else 'list'})")
         shown = lines if everything else lines[:LEFT_OUT]
         for line in shown:
-            yield f"  {_home(_one_line(line), bridge)}"
+            yield f"  {_home(line, bridge)}"
         if len(lines) > len(shown):
             yield f"  and {len(lines) - len(shown)} more"
         yield ""
 
 
-def reuse(told: Reuse, paint: Paint) -> Iterator[str]:
+def sharing(told: Reuse, paint: Paint) -> Iterator[str]:
     """The lines about whether two opens share a helper."""
     head = f"Opens {told.first} and {told.second}: "
     if told.same:
@@ -310,8 +333,8 @@ def _next(failure: Failure) -> str:
     if failure.problem:
         return f"the channel closes with {failure.problem}"
     if failure.next:
-        return f"on to {failure.next}"
-    return f"the bridge itself serves {failure.internal}"
+        return f"on to {failure.next}; if that fails too:"
+    return f"the bridge itself serves payload {failure.internal}"
 
 
 def _stays(timeout: float | None) -> str:
@@ -331,27 +354,15 @@ def _or_own(text: object) -> str:
 
 
 def _value(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = printable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
-def _object(value: object) -> str:
-    return _one_line(_value(value))
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _cut(text: str, everything: bool) -> str:
-    text = _one_line(text)
+    text = printable(text)
     return text if everything or len(text) <= SHOWN else f"{text[: SHOWN - 3]}... ({len(text)} characters)"
 
 
-def _file(source: str, bridge: Bridge) -> str:
-    return _home(source, bridge)
-
-
 def _home(text: str, bridge: Bridge) -> str:
-    home = bridge.environ.get("HOME", "")
+    text, home = printable(text), bridge.environ.get("HOME", "")
     return text.replace(f"{home}{os.sep}", "~/") if len(home) > 1 else text

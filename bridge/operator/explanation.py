@@ -3,6 +3,7 @@
 The order is that of docs/protocol.md, "Who serves an open": host, privileges, rules, the bridge itself, nobody.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +20,6 @@ from ..internal import base
 from ..limits import Limits
 from ..pool import helper_environ
 from ..router import (
-    REQUIRE,
     Plan,
     Router,
     after_failure,
@@ -84,6 +84,8 @@ class Look(msgspec.Struct, frozen=True):
     match: dict[str, Any]
     matches: bool
     misses: list[Miss]
+    behind: str
+    """Why a rule that matches comes behind the one that comes first."""
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -245,11 +247,23 @@ class Explainer:
 
     def _looks(self, message: dict[str, Any]) -> list[Look]:
         looks = []
+        first: Rule | None = None
         for position, rule in enumerate(self._rules, 1):
             missed = [_miss(each, message) for each in mismatches(rule, message)]
             priority = self._priorities[rule.package]
-            looks.append(Look(position, rule.name, priority, rule.source, rule.match or {}, not missed, missed))
+            behind = "" if missed or first is None else self._behind(rule, first)
+            looks.append(Look(position, rule.name, priority, rule.source, rule.match or {}, not missed, missed, behind))
+            if first is None and not missed:
+                first = rule
         return looks
+
+    def _behind(self, rule: Rule, first: Rule) -> str:
+        if rule.package == first.package:
+            return f"behind {first.name}, which its manifest lists before it"
+        ours, theirs = self._priorities[rule.package], self._priorities[first.package]
+        if ours != theirs:
+            return f"behind {first.name}, whose package has priority {theirs:g}, this one {ours:g}"
+        return f"behind {first.name}: packages of one priority, {ours:g}, go by name"
 
     def _plans(self, message: dict[str, Any]) -> Iterator[tuple[int, Plan]]:
         """The rules that match, in order."""
@@ -311,7 +325,7 @@ class Explainer:
             problem="",
             argv=list(expansion.argv),
             environ=_changes(bridge.environ, environ),
-            directory=expansion.directory or bridge.directory,
+            directory=os.path.join(bridge.directory, expansion.directory) if expansion.directory else bridge.directory,
             own_directory=expansion.directory is None,
             filled=list(_filled(rule, expansion, message)),
             depends_on=list(recipe.variables),
@@ -386,77 +400,3 @@ def _filled(rule: Rule, expansion: Expansion, message: dict[str, Any]) -> Iterat
         used = list(dict.fromkeys(variables(parse(template))))
         if used:
             yield Filled(where, template, text, [name for name in used if message.get(name) is None])
-
-
-class Reuse(msgspec.Struct, frozen=True):
-    """Whether two opens share a helper."""
-
-    first: int
-    """Number of the open, from 1."""
-    second: int
-    same: bool
-    why: str
-    """What makes the difference, or why there is none to share."""
-    differences: list["Difference"]
-    variables: list[str]
-    """The members of the opens that make it."""
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A part of two expansions that is not the same."""
-
-    where: str
-    first: str | UnsetType
-    second: str | UnsetType
-
-
-def compare(first: int, second: int, one: Explained, other: Explained) -> Reuse:
-    """Whether the helper that has the first open would have the second too: the bridge looks for it by its key."""
-    (told, key), (other_told, other_key) = one, other
-    if key is None or other_key is None:
-        return Reuse(first, second, False, _no_helper(first, second, told, other_told), [], [])
-    if key == other_key:
-        return Reuse(first, second, True, "", [], [])
-    if key[0] != other_key[0]:
-        why = f"{told.served.rule} and {other_told.served.rule} are two rules"
-        return Reuse(first, second, False, why, [], [])
-    differences = list(_differences(key[1], other_key[1]))
-    depends_on = next(attempt.depends_on for attempt in told.attempts if attempt.rule == told.served.rule)
-    names = [name for name in depends_on if _expanded(name, told.matched) != _expanded(name, other_told.matched)]
-    return Reuse(first, second, False, "they expand differently", differences, names)
-
-
-def _no_helper(first: int, second: int, told: Explanation, other: Explanation) -> str:
-    if told.served.by == other.served.by == PRIVILEGED:
-        return "both go to the one privileged helper that runs"
-    words = {
-        INTERNAL: "is served by the bridge itself",
-        PRIVILEGED: "goes to the privileged helper",
-        NOBODY: "is served by nobody",
-        RULE: "goes to a helper of its own",
-    }
-    return f"open {first} {words[told.served.by]}, open {second} {words[other.served.by]}"
-
-
-def _differences(one: Expansion, other: Expansion) -> Iterator[Difference]:
-    for index, (text, other_text) in enumerate(zip(one.argv, other.argv, strict=True)):
-        if text != other_text:
-            yield Difference(f"spawn[{index}]", text, other_text)
-    for index, (entry, other_entry) in enumerate(zip(one.environ, other.environ, strict=True)):
-        if entry != other_entry:
-            yield Difference(f"environ[{index}]", "=".join(entry), "=".join(other_entry))
-    if one.directory != other.directory:
-        yield Difference("directory", _or_unset(one.directory), _or_unset(other.directory))
-
-
-def _or_unset(text: str | None) -> str | UnsetType:
-    return UNSET if text is None else text
-
-
-def _expanded(name: str, message: dict[str, Any]) -> str:
-    """What a variable becomes in that open."""
-    recipe = Recipe(((*parse(f"${{{name}}}"),),), (), None, (name,), None)
-    return expand(recipe, message).argv[0]
-
-
-__all__ = ["REQUIRE", "Bridge", "Explainer", "Explanation", "compare"]

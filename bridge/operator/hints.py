@@ -19,27 +19,27 @@ def hint(found: Mismatch, message: dict[str, Any]) -> str:
     if found.got is msgspec.UNSET:
         return _absent(found.member, message)
     if isinstance(found.wanted, str):
-        return _text(found.wanted, found.got)
+        return _text(found.member, found.wanted, found.got)
     return _other(found.wanted, found.got)
 
 
 def _absent(member: str, message: dict[str, Any]) -> str:
-    if member == "host":
-        return "an open without host, or with the name of this one, is for this host"
     names = list(message)[:_NAMES]
     folded = [name for name in names if _folded(name) == _folded(member)]
-    near = folded or get_close_matches(member, names, n=1, cutoff=0.75)
+    near = folded or get_close_matches(member, names, n=1, cutoff=0.6)
     return f"the open has {_json(near[0])}" if near else ""
 
 
-def _text(wanted: str, got: Any) -> str:
+def _text(member: str, wanted: str, got: Any) -> str:
     if not isinstance(got, str):
         if got is None or isinstance(got, dict | list):
             return ""
         text = _json(got)
         fits = compile_value(wanted)
         if fits is not None and fits(text):
-            return f"the rule wants text, and the open has {_kind(got)}; in an open of text it is {_json(text)}"
+            return (
+                f"the rule wants text, and the open has {_kind(got)}; as an argument, text is {member}='{_json(text)}'"
+            )
         return "a wildcard takes text alone" if is_wildcard(wanted) else ""
     if wanted.strip() != wanted or got.strip() != got:
         fits = compile_value(wanted.strip())

@@ -7,6 +7,8 @@
     script       what a fake helper is to do, as a list of steps
     fake_helper  the program that does it
     gate         holds a fake helper until it is released
+    scripted     fake helpers of a bridge that runs
+    start        bridges that end with a test
     tail         a file that grows, and waiting for a line of it
     processes    children, memory and descriptors of a process, read from /proc
     plugin       all of it as pytest fixtures

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from . import processes
 from .deadline import SECONDS, Deadline, Hang
 from .front_end import FrontEnd
 from .home import Home
+from .script import Rule
 from .tail import Tail
 
-SPANBRIDGE: Final = Path(os.environ.get("BRIDGE_KIT_COMMAND") or Path(sys.executable).with_name("spanbridge"))
+SPANBRIDGE: Final = Path(os.environ.get("SPANBRIDGE_TEST_COMMAND") or Path(sys.executable).with_name("spanbridge"))
 """The program under test: the one beside the interpreter that runs the tests, unless the environment names another."""
 MARK: Final = "BRIDGE_KIT_RUN"
 """Environment variable that a bridge and all that it starts carry; the value tells runs apart."""
@@ -48,6 +50,7 @@ class Bridge:
         command: Sequence[str] = (str(SPANBRIDGE),),
         stderr: int | None = None,
     ) -> None:
+        self.home = home
         run = uuid.uuid4().hex
         self.mark = f"{MARK}={run}"
         self.log = Tail(home.root / f"bridge-{run}.log")
@@ -114,6 +117,12 @@ class Bridge:
         self.signal(signal.SIGUSR1)
         self.log.wait(r"\breloaded\b", before + 1)
 
+    def package(self, name: str, /, *bridges: Rule, **manifest: Any) -> Path:
+        """Write a package, as Home.package does, and have the bridge read it; its directory."""
+        directory = self.home.package(name, *bridges, **manifest)
+        self.reload()
+        return directory
+
     def check_nothing_left(self, seconds: float = GONE_SECONDS) -> None:
         """All that it ever started goes by itself. What does not is killed, and named in LeftBehind."""
         left = processes.wait_ended(processes.marked(self.mark), Deadline(seconds))
@@ -150,9 +159,10 @@ class Bridge:
         """The control messages that fake helpers have noted, in order."""
         return [json.loads(note["note"]) for note in self.notes if note["note"].startswith("{")]
 
-    def wait_note(self, text: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until fake helpers have noted `text` so many times; those notes."""
-        lines = self.journal.wait(f'"note": "{text}"', count)
+    def wait_note(self, text: str, count: int = 1, *, of: str = "") -> list[dict[str, Any]]:
+        """Wait until fake helpers (with `of` as an argument) have noted `text` so many times; those notes."""
+        argument = f'.*"argv": .*"{re.escape(of)}"' if of else ""
+        lines = self.journal.wait(f'"note": "{text}"{argument}', count)
         return [json.loads(line) for line in lines]
 
     def explain(self) -> str:

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Final
 
-SECONDS: Final = float(os.environ.get("BRIDGE_KIT_SECONDS", "20"))
+SECONDS: Final = float(os.environ.get("SPANBRIDGE_TEST_SECONDS", "20"))
 
 
 class Hang(AssertionError):

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ class Helper:
         os.set_blocking(fd, True)
         os.read(fd, 1)
         os.close(fd)
+
+    def do_delay(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def do_forever(self) -> NoReturn:
         while True:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ class Home:
     def package(self, name: str, /, *bridges: Rule, **manifest: Any) -> Path:
         """Write a package of the user's; its directory. One of the same name is replaced."""
         return self.write_manifest(name, json.dumps({"bridges": list(bridges), **manifest}))
+
+    def add(self, name: str, what: Path | Mapping[str, Any]) -> Path:
+        """A package of the user's: the content of its manifest, or a directory that has one; where it is seen."""
+        if isinstance(what, Mapping):
+            return self.write_manifest(name, json.dumps(dict(what)))
+        place = self.data_home / "cockpit" / name
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(what.resolve(), target_is_directory=True)
+        return place
 
     def write_manifest(self, name: str, text: str) -> Path:
         """The same with a manifest that need not be one."""

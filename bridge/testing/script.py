@@ -57,6 +57,11 @@ def data(channel: str, payload: bytes) -> Step:
     return ["data", channel, payload.decode("latin-1")]
 
 
+def reply(payload: bytes) -> Step:
+    """Send a data frame on the channel of the frame that was read last."""
+    return ["data", "$channel", payload.decode("latin-1")]
+
+
 def echo() -> Step:
     """Send back the data frame that was read last."""
     return ["echo"]
@@ -116,6 +121,11 @@ def stop() -> Step:
 def wait(gate: Gate) -> Step:
     """Wait until the gate is released."""
     return ["wait", str(gate.path)]
+
+
+def delay(seconds: float) -> Step:
+    """Do nothing for so long. A gate (`wait`) is exact, and as fast as the test; this is where time itself is meant."""
+    return ["delay", seconds]
 
 
 def forever() -> Step:

@@ -153,9 +153,9 @@ def test_a_signal_ends_many_stubborn_helpers_at_once(start: Start) -> None:
     assert bridge.wait() == 0  # 24 s one after the other, past the guard
 
 
-@pytest.mark.parametrize("helper", ["good", "ignores SIGTERM too", "reads nothing", "is stopped"])
+@pytest.mark.parametrize("helper", STUBBORN)
 def test_the_bridge_is_killed(start: Start, helper: str) -> None:
-    """Its helpers go with it: the kernel sees to that."""
+    """Its helpers go with it: the kernel sees to that. What they have started goes too, by the watchdog."""
     bridge = start(helper_rule({"payload": "test"}, STUBBORN[helper], "${channel}"))
     front = bridge.front_end
     for channel in ("a", "b"):
@@ -163,9 +163,11 @@ def test_the_bridge_is_killed(start: Start, helper: str) -> None:
         front.expect("ready", channel)
     helpers = bridge.children
     assert len(helpers) == 2
+    family = bridge.family
     bridge.signal(signal.SIGKILL)
     assert bridge.wait() == -signal.SIGKILL
-    assert processes.wait_ended(helpers) == []
+    assert processes.wait_ended(family) == []
+    assert bridge.family == []
 
 
 def test_a_grandchild_that_left_the_group_is_not_ours(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""The kit's fixtures, and clients of the bus of a bridge."""
+"""Clients of the bus of a bridge."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -9,11 +9,9 @@ import pytest
 from bridge.testing.bridge import Bridge
 from bridge.testing.front_end import FrontEnd
 from bridge.testing.home import Home
-from bridge.testing.plugin import Start, home, start
+from bridge.testing.start import Start
 
 from .client import BusClient
-
-__all__ = ["bus", "home", "start"]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from bridge.link import Flusher, PipeBudget
 from bridge.log import Log
 from bridge.poller import Poller
 from bridge.testing.frames import Decoder, Frame
+from bridge.watchdog import Watchdog
 from manifests.model import Catalog
 from protocol.control import control, frame_of
 from protocol.frames import Span, encode, join
@@ -96,7 +97,8 @@ class Workbench:
         loop = asyncio.get_running_loop()
         limits = Limits()
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(loop, Poller(), Flusher(loop), budget, limits, Log())
+        log = Log()
+        context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(log))
         self.services = Services(
             context,
             tasks,

@@ -61,6 +61,7 @@ class SlowForwarder:
         self.table: dict[str, Life] = {}
         self.helpers: list[SlowHelper] = []  # in the order in which they are started
         self.front_hears: list[Said] = []
+        self.answering: dict[str, SlowHelper] = {}  # whose answer to a close the front end gets
         self.splitter = SlowSplitter({})
 
     # What the bridge has read
@@ -94,6 +95,7 @@ class SlowForwarder:
         ident = message.get("channel")
         command = message["command"]
         if command == "open":
+            self.answering.pop(ident, None)
             rules = [rule for rule in self.rules if rule.takes(message)]
             self.advance(Life(ident, frame, message, rules))
         elif command == "close":
@@ -124,6 +126,8 @@ class SlowForwarder:
             life.helper.hears.append(said(frame))
             life.helper.routes[ident] = DROP
             life.helper.unanswered[ident] = tell
+            if tell:
+                self.answering[ident] = life.helper
         elif life.waits_for is not None:
             life.waits_for.waiting.pop(ident, None)
             life.waits_for.held.pop(ident, None)
@@ -250,13 +254,15 @@ class SlowForwarder:
         held = helper.held.pop(ident, None)
         if held is not None:
             self.hand_over(helper, held)
-        if tell and ident not in self.table:
+        if tell and self.answering.get(ident) is helper:
+            del self.answering[ident]
             self.front_hears.append(said(frame))
 
     def end(self, helper: SlowHelper, problem: str, *, refused: bool = False) -> None:
         if helper.state == "ended":
             return
         failed, helper.state = helper.state == "starting", "ended"
+        self.answering = {ident: each for ident, each in self.answering.items() if each is not helper}
         for life in list(self.table.values()):
             if life.helper is helper:
                 self.refuse(life, problem)

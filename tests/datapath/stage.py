@@ -20,6 +20,7 @@ from bridge.limits import Limits
 from bridge.link import REST_BYTES, Link
 from bridge.log import Log
 from bridge.session import Session
+from bridge.watchdog import Watchdog
 from manifests.model import Catalog, Rule
 from protocol.frames import Span
 
@@ -118,6 +119,7 @@ class FakeProcess(End):
         on_exit: Callable[[], None],
         *,
         paired: bool = False,
+        watchdog: Watchdog,
         pipe_bytes: int,
     ) -> None:
         assert not paired

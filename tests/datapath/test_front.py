@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bridge.context import Context
 from bridge.front import Front
 from bridge.link import PipeBudget
+from bridge.watchdog import Watchdog
 
 from ..protocol.determined import examples
 from .stage import Told, limits
@@ -27,13 +28,15 @@ class Stand:
         in_fd, self.to_bridge = pipe()
         self.from_bridge, out_fd = pipe()
         self.received = 0
+        log = Told()
         context = Context(
             self.turns.loop,
             self.turns.poller,
             self.turns.flusher,
             PipeBudget(0, 0),
             limits(read_bytes=1_000, front_queue_bytes=QUEUE),
-            Told(),
+            log,
+            Watchdog(log),
         )
         self.front = Front(
             context, in_fd, out_fd, on_chunk=self.chunk, on_end=lambda reason: None, on_broken=lambda reason: None

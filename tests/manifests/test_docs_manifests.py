@@ -9,8 +9,8 @@ import pytest
 
 from manifests.load import MAX_BYTES, MAX_DEFECTS, MAX_DEPTH
 from manifests.match import RuleIndex
-from manifests.rules import KNOWN
 from manifests.template import compile_rule, expand
+from manifests.written import KNOWN
 
 from .manifest_tree import Tree
 

@@ -300,3 +300,15 @@ def test_rules_and_packages_can_be_keys(tree: Tree) -> None:
 )
 def test_a_defect_in_words(defect: Defect, text: str) -> None:
     assert str(defect) == text
+
+
+@pytest.mark.parametrize("odd", ["\x1b[2J", "\x7f", "\x9b2J", "\u2028", "\u202e", "\U000e0001"])
+def test_a_defect_moves_no_terminal(tree: Tree, odd: str) -> None:
+    """Whatever is quoted from a file: names of members, values, conditions."""
+    with_entries(tree, [{**GOOD, "spawn": odd}, {**GOOD, "environ": [odd]}])
+    tree.package("q", {"conditions": [{odd: 1}]})
+    tree.package("r", {"requires": {odd: 1}})
+    tree.package("s", {"name": odd})
+    defects = tree.load().defects
+    assert len(defects) == 5
+    assert all(str(defect).isprintable() for defect in defects)

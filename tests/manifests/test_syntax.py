@@ -81,7 +81,7 @@ def test_json_with_a_byte_changed_added_or_gone(value: Any, indent: int | str | 
         ("[1] # note", 4, "found a comment, which JSON does not have"),
         ("[/* */ 1]", 1, "found a comment, which JSON does not have"),
         ("[Infinity]", 1, "found Infinity, expected a value"),
-        ("[\u00a01]", 1, "found \u00a0, expected a value or ]"),
+        ("[\u00a01]", 1, "found \\u00a0, expected a value or ]"),
     ],
 )
 def test_where_and_what(text: str, offset: int, message: str) -> None:
@@ -104,3 +104,12 @@ def test_long_and_deep_text() -> None:
 
 def test_the_first_bracket_that_is_too_deep() -> None:
     assert first_too_deep(b'["[[[", [], {"{": [[]]}]', 3) == len(b'["[[[", [], {"{": [')
+
+
+@pytest.mark.parametrize(
+    "odd", ["\x07", "\x1b[2J", "\x7f", "\x9b2J", "\u2028", "\u202e", "\ufeff", "\U000e0001", "\\\x1b"]
+)
+@pytest.mark.parametrize("text", ["[{}]", '["a", \\{}]', '["\\{}"]', '{{"a" {}}}', '{{"{}": nul}}'])
+def test_what_is_told_moves_no_terminal(odd: str, text: str) -> None:
+    _, message = first_error(text.format(odd).encode())
+    assert message.isprintable(), message

@@ -1,6 +1,5 @@
 """Variables (docs/manifests.md, "Variables")."""
 
-import string
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from manifests.template import Expansion, ExpansionError, Variable, compile_rule, expand, parse, split_environ
 
 from .manifest_tree import properties, rule
+from .obvious import obvious
 
 
 def expanded(text: str, values: Mapping[str, Any]) -> str:
@@ -181,38 +181,6 @@ def test_expansions_can_be_keys() -> None:
     assert running[expand(recipe, {"a": 1, "b": 2})] == "helper"
     assert expand(recipe, {"a": "1", "b": "3"}) not in running
     assert expand(recipe, {"a": "12"}) not in running
-
-
-NAME_CHARACTERS = string.ascii_letters + string.digits + "._-"
-
-
-def variable_at(text: str, at: int) -> str:
-    """The name of the variable that starts here, or nothing."""
-    if not text.startswith("${", at):
-        return ""
-    name = ""
-    for char in text[at + 2 :]:
-        if char == "}":
-            return name
-        if char not in NAME_CHARACTERS:
-            return ""
-        name += char
-    return ""
-
-
-def obvious(text: str, values: Mapping[str, str]) -> str:
-    result, at = "", 0
-    while at < len(text):
-        if text[at] == "\\" and (name := variable_at(text, at + 1)):
-            result += "${" + name + "}"
-            at += len(name) + 4
-        elif name := variable_at(text, at):
-            result += values.get(name, "")
-            at += len(name) + 3
-        else:
-            result += text[at]
-            at += 1
-    return result
 
 
 TEXTS = st.lists(st.sampled_from(["${", "}", "\\", "a", "b", ".", " ", "$", "{", "${a}", "\\${b}", "ä"]), max_size=12)

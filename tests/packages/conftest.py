@@ -1,14 +1,12 @@
-"""The kit's fixtures, and a client of a bridge."""
+"""A client of a bridge."""
 
 from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.plugin import Start, home, start
+from bridge.testing.start import Start
 
 from .client import Client
-
-__all__ = ["ask", "home", "start"]
 
 Ask = Callable[[], Client]
 

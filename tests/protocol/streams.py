@@ -26,11 +26,11 @@ def change(ident: bytes, place: str | None, size: int = 0) -> bytes:
 
 
 def act(payload: bytes, routes: dict[bytes, str]) -> None:
-    """What the consumer does about a control frame."""
+    """What the consumer does about a control frame. No id is empty, or has a line feed in it."""
     told = payload.rstrip()
     ident, _, place = told[1:].partition(b" ")
-    if told.startswith(b"+") and place:
-        routes[ident] = place.decode()
+    if told.startswith(b"+") and place and ident and b"\n" not in ident:
+        routes[ident] = place.decode("latin-1")
     elif told.startswith(b"-"):
         routes.pop(ident, None)
 

@@ -165,7 +165,7 @@ def test_offsets_past_ten_gibibytes(data: st.DataObject, stream: bytes, broken: 
     chunks = data.draw(chunks_of(stream + broken))
     expected = told_slowly(SlowSplitter({b"a": "north"}), stream + broken)
     splitter = Splitter({b"a": "north"})
-    splitter._seen = far
+    splitter.seen = far
     found = told_by(splitter, chunks)
     assert found.error == far + len(stream)
     for entry, reference in zip(found.entries, expected.entries, strict=True):

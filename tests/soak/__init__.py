@@ -1,4 +1,4 @@
-"""Chaos, checked: helpers killed and stopped, manifests edited, channels opened and closed, and every byte accounted for.
+"""Chaos, checked: helpers killed and stopped, manifests edited, channels opened and closed; no byte goes unaccounted.
 
     schedule  what is done and when: the only place where chance has a say
     model     what must then come from the bridge, and what must not

@@ -16,7 +16,16 @@ from .model import Rule
 from .schedule import PER_PACKAGE
 
 _PEER: Final = Path(__file__).with_name("peer.py")
-_BROKEN: Final = ('{"bridges": [', "", "[]", '{"bridges": 5}', "{" * 70_000, '{"name": ""}', "\x00", '{"priority": true}')
+_BROKEN: Final = (
+    '{"bridges": [',
+    "",
+    "[]",
+    '{"bridges": 5}',
+    "{" * 70_000,
+    '{"name": ""}',
+    "\x00",
+    '{"priority": true}',
+)
 
 
 class Herd:
@@ -80,7 +89,7 @@ class Manifests:
 
     def remove_all(self) -> None:
         for package in range(len(self._rules) // PER_PACKAGE):
-            if not self._of(package)[0].absent == "remove":
+            if self._of(package)[0].absent != "remove":
                 self._home.remove_package(_name(package))
 
     def edit(self, kind: str, helper: int, now: float) -> None:

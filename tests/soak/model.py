@@ -67,8 +67,9 @@ class Life:
     def __str__(self) -> str:
         told = "\n".join(f"    {line}" for line in self.story)
         return (
-            f"channel {self.ident}, key {self.key}, {self.state}, of {self.rule.name} generation {self.generation} "
-            f"pid {self.pid}; sent {self.up.frames} frames, asked for {len(self.asked)}, got {self.down.frames}:\n{told}"
+            f"channel {self.ident}, key {self.key}, {self.state}, of {self.rule.name} generation {self.generation}, "
+            f"pid {self.pid}; sent {self.up.frames} frames, asked for {len(self.asked)}, got {self.down.frames}:\n"
+            f"{told}"
         )
 
 
@@ -178,7 +179,7 @@ class Model:
         life.tell(f"ready, pid {life.pid}, generation {life.generation}")
 
     def _close(self, life: Life, message: dict[str, Any], now: float) -> None:
-        problem, key = message.get("problem"), message.get("key")
+        ident, problem, key = life.ident, message.get("problem"), message.get("key")
         if problem is not None:
             if life.state in (LEFT, OVER):
                 self.fail(f"closed again: {message}", life)
@@ -195,11 +196,16 @@ class Model:
             self._over(life, "closed by the helper")
             return
         answered = self.unanswered.get(str(key))
-        if answered is None or answered.ident != life.ident or (answered is not life and life.pid):
+        if answered is None or answered.ident != ident or (life is not answered and self._in_use(life)):
             self.fail(f"unexpected {message}", life)
         self._check_account(answered, message)
         self.closes["answer"] += 1
         self._over(answered, "answered the close")
+
+    @staticmethod
+    def _in_use(life: Life) -> bool:
+        """Whether the bridge is known to have it open. Late answers of earlier lives may come where it has not."""
+        return life.pid > 0 and life.state in (OPEN, DONE)
 
     def _check_account(self, life: Life, message: dict[str, Any]) -> None:
         """All that was sent has come, and as it was; all that was asked for was said."""
@@ -211,7 +217,6 @@ class Model:
             self.fail(f"the helper was asked for {len(life.asked)} frames, and has sent {message['down']}", life)
 
     def _excused(self, life: Life, problem: str, now: float) -> bool:
-        rule = life.rule
         if problem == "timeout":
             return life.pid in self.stopped or (not life.pid and self._unsettled(life, now))
         if not life.pid:

@@ -21,18 +21,15 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 18
 LARGEST = 6 << 20  # bytes a payload
 STRIDE = 4_099  # how far apart in the block the filling of two frames begins
-_block = b""
+_BLOCK = hashlib.shake_128(b"soak").digest(1 << 20) * 8
 
 
 def payload(key: str, way: str, number: int, size: int) -> bytes:
     """What the frame of this number holds: its number, hashed, first, so that the smallest differ too."""
-    global _block  # noqa: PLW0603 - made once, and never changed
-    if not _block:
-        _block = hashlib.shake_128(b"soak").digest(1 << 20) * 8
     text = f" {key} {way} {number} {size} ".encode()
     head = zlib.crc32(text).to_bytes(4, "big") + text
     start = (number * STRIDE + zlib.crc32(key.encode())) & 0xFFFFF
-    return (head + _block[start : start + max(0, size - len(head))])[:size]
+    return (head + _BLOCK[start : start + max(0, size - len(head))])[:size]
 
 
 class Account:

@@ -17,7 +17,7 @@ from . import schedule
 from .daemon import Daemon, Usage
 from .faults import Herd, Manifests
 from .model import DONE, LEFT, OPEN, OVER, Life, Model, Rule, Violation
-from .schedule import Close, Edit, Kill, Say, Send, Stop, Traffic
+from .schedule import Close, Edit, Kill, Say, Send, Traffic
 
 LIMITS: Final = {
     "helper_queue_bytes": 1 << 20,

@@ -109,6 +109,6 @@ def faults(seed: int) -> Iterator[tuple[float, Fault]]:
         if kind < 0.35:
             yield wait, Kill(helper, within_a_frame=chance.random() < 0.4)
         elif kind < 0.65:
-            yield wait, Stop(helper, chance.uniform(4.5, 6) if chance.random() < 0.08 else chance.expovariate(4))
+            yield wait, Stop(helper, chance.uniform(6, 8) if chance.random() < 0.08 else chance.expovariate(4))
         else:
             yield wait, Edit(chance.choices(["shuffle", "renew", "remove", "break"], [4, 3, 2, 1])[0], helper)

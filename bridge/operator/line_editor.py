@@ -1,0 +1,107 @@
+"""Lines typed on a terminal, with editing and history, while other things are printed.
+
+prompt_toolkit is used if it is installed (`pip install spanbridge[interactive]`), readline otherwise. Either waits in a thread
+of its own for one line at a time.
+"""
+
+import contextlib
+import os
+import queue
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+PROMPT: Final = "> "
+
+
+class Typed(NamedTuple):
+    """A line without its end; None at the end of the input. `interrupted`: Ctrl-C instead of a line."""
+
+    line: str | None
+    interrupted: bool = False
+
+
+class LineEditor:
+    """`fd` can be read when something was typed; `take` gives it, and `ask` has the next line read."""
+
+    def __init__(self, read: Callable[[], str], show: Callable[[str], None]) -> None:
+        self._read = read
+        self.show = show
+        """Prints whole lines above the one that is edited."""
+        self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._typed: queue.SimpleQueue[Typed] = queue.SimpleQueue()
+        self.fd, self._told = os.pipe2(os.O_CLOEXEC)
+        # It may wait for a line that nobody will type: the end of the program must not wait for it.
+        threading.Thread(target=self._run, name="line editor", daemon=True).start()
+
+    def ask(self) -> None:
+        """Have one line read."""
+        self._wanted.put(True)
+
+    def take(self) -> Typed:
+        """What was typed."""
+        os.read(self.fd, 1)
+        return self._typed.get()
+
+    def _run(self) -> None:
+        while self._wanted.get():
+            try:
+                typed = Typed(self._read())
+            except KeyboardInterrupt:
+                typed = Typed(None, interrupted=True)
+            except (EOFError, OSError, ValueError):
+                typed = Typed(None)
+            self._typed.put(typed)
+            os.write(self._told, b".")
+
+
+@contextlib.contextmanager
+def on_terminal() -> Iterator[LineEditor]:
+    """An editor on stdin and stdout; the terminal is as it was after it."""
+    before = termios.tcgetattr(0)
+    try:
+        with _best() as (read, show):
+            yield LineEditor(read, show)
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _best() -> Iterator[tuple[Callable[[], str], Callable[[str], None]]]:
+    try:
+        import prompt_toolkit
+        from prompt_toolkit.patch_stdout import patch_stdout
+    except ImportError:
+        yield _with_readline()
+        return
+    session: Any = prompt_toolkit.PromptSession()
+    with patch_stdout(raw=True):
+
+        def show(text: str) -> None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+        yield lambda: str(session.prompt(PROMPT, handle_sigint=False)), show
+
+
+def _with_readline() -> tuple[Callable[[], str], Callable[[str], None]]:
+    import readline
+
+    editing = threading.Event()
+
+    def read() -> str:
+        editing.set()
+        try:
+            return input(PROMPT)
+        finally:
+            editing.clear()
+
+    def show(text: str) -> None:
+        # readline cannot be told that its line has moved: the line is wiped, and written anew below what is shown.
+        again = f"{PROMPT}{readline.get_line_buffer()}" if editing.is_set() else ""
+        os.write(1, f"\r\33[K{text}{again}".encode(errors="backslashreplace"))
+
+    return read, show

@@ -1,0 +1,117 @@
+"""`spanbridge open`: opens one channel through a bridge, and pipes stdin and stdout to it (docs/tools.md, "open")."""
+
+import argparse
+import math
+import shlex
+import signal
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from .child import StartError
+from .members import ArgumentError, read_opens
+from .signals import heard
+
+CANNOT_RUN: Final = 2
+INIT_SECONDS: Final = 30.0
+
+_ENDS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the channel was closed without a problem, 1 with one, 2 if it could not be tried, 128 and more: a signal."""
+    parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
+    try:
+        opening = _open(options)
+        command = _command(options.bridge)
+    except (ArgumentError, ValueError) as error:
+        parser.error(str(error))
+
+    from .talk import Manner, talk
+
+    manner = Manner(
+        raw=options.raw, lines=options.lines, line_end=b"\n" if options.newline else b"", verbose=options.verbose
+    )
+    with heard(_ENDS) as woken:
+        try:
+            return talk(command, _init(options), opening, options.timeout, manner, woken)
+        except StartError as error:
+            print(f"spanbridge open: {error}", file=sys.stderr)
+            return CANNOT_RUN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="spanbridge open",
+        usage="spanbridge open [OPTION ...] PAYLOAD [NAME=VALUE ...]",
+        description="Open one channel, and pipe stdin and stdout to it. VALUE is JSON if it can be read as such, else a "
+        "string; NAME:=VALUE must be JSON. Control messages are told on stderr.",
+        epilog="Exit status: 0 closed without a problem, 1 with one, 2 not tried, 128 + number of a signal that ended it.",
+    )
+    parser.add_argument("payload", metavar="PAYLOAD", help="what kind of channel: echo, stream, ...")
+    parser.add_argument("members", metavar="NAME=VALUE", nargs="*", help="further members of the open message")
+    parser.add_argument("--bridge", metavar="CMD", help="the bridge, or the helper, to start; else spanbridge itself")
+    parser.add_argument(
+        "--host", default="localhost", help="the name of the machine, told in init (default: localhost)"
+    )
+    parser.add_argument(
+        "--superuser",
+        metavar="ID",
+        nargs="?",
+        const="any",
+        help="have a privileged bridge started; superuser=require unless told otherwise. --superuser=ID: which one",
+    )
+    parser.add_argument("--binary", action="store_true", help='open with "binary": "raw": any bytes, not only UTF-8')
+    parser.add_argument("--raw", action="store_true", help="write payloads as they come, on a terminal too")
+    parser.add_argument("--lines", action="store_true", help="a frame for each line of stdin, as on a terminal")
+    parser.add_argument("--newline", action="store_true", help="leave each line its end")
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help=f"wait no longer for the init of the bridge (default {INIT_SECONDS:.0f}), and for the answers to the open "
+        "and to the end of stdin (default: for ever)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell of all control messages, ours too")
+    return parser
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{value!r}: expected a number of seconds above 0")
+    return seconds
+
+
+def _open(options: argparse.Namespace) -> dict[str, Any]:
+    given: dict[str, Any] = {"payload": options.payload}
+    if options.binary:
+        given["binary"] = "raw"
+    if options.superuser is not None:
+        given["superuser"] = "require"
+    opens = read_opens([msgspec.json.encode(given).decode(), *options.members])
+    if len(opens) != 1:
+        raise ArgumentError("one channel at a time")
+    return opens[0]
+
+
+def _init(options: argparse.Namespace) -> dict[str, Any]:
+    superuser = False if options.superuser is None else {"id": options.superuser}
+    return {"command": "init", "version": 1, "host": options.host, "superuser": superuser}
+
+
+def _command(bridge: str | None) -> list[str]:
+    if bridge is None:
+        return [sys.executable, "-m", "bridge"]
+    try:
+        command = shlex.split(bridge)
+    except ValueError as error:
+        raise ArgumentError(f"--bridge {bridge}: {error}") from None
+    if not command:
+        raise ArgumentError("--bridge: expected a command")
+    return command

@@ -1,0 +1,406 @@
+"""One channel between a bridge and our stdin and stdout.
+
+Nothing is read from stdin while the bridge has not taken what was read before, and nothing from the bridge while stdout
+has not: so memory stays flat, whoever is slow.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from protocol.control import frame_of, read_message
+from protocol.frames import encode
+from protocol.problems import Problem
+
+from .connection import Connection
+from .follower import Garbage, Seen
+from .line_editor import LineEditor, Typed, on_terminal
+from .printable import message_line, printable
+from .redact import redact
+from .secret import ask
+from .signals import Woken
+from .stream import Stream
+from .terminal import Paint
+
+INIT_SECONDS: Final = 30.0
+LINE_BYTES: Final = 16 << 20
+"""A line that is longer goes out in parts."""
+
+_PLAIN: Final = "plain1:"
+_QUIET: Final = frozenset({"init", "pong"})  # told only if asked for
+
+
+class Manner(NamedTuple):
+    """How to read and write."""
+
+    raw: bool  # payloads as they are
+    lines: bool  # a frame for each line
+    line_end: bytes  # what a line is sent with at its end
+    verbose: bool
+
+
+def talk(
+    command: Sequence[str],
+    init: dict[str, Any],
+    opening: dict[str, Any],
+    timeout: float | None,
+    manner: Manner,
+    woken: Woken,
+) -> int:
+    """Open the channel, and stay until it is closed; the exit status. Raises StartError."""
+    with contextlib.ExitStack() as stack:
+        editor = None
+        if os.isatty(0) and os.isatty(1) and not manner.raw:
+            editor = stack.enter_context(on_terminal())
+        bridge = Connection(command, logged=editor is not None)
+        talked = _Talk(bridge, opening, timeout, manner, woken, editor)
+        try:
+            talked.begin(init)
+            talked.run()
+        except BaseException:
+            bridge.end(woken, at_once=True)
+            raise
+        ended = bridge.end(woken, at_once=talked.hurry)
+        return talked.status(ended)
+
+
+class _Talk:
+    def __init__(
+        self,
+        bridge: Connection,
+        opening: dict[str, Any],
+        timeout: float | None,
+        manner: Manner,
+        woken: Woken,
+        editor: LineEditor | None,
+    ) -> None:
+        self._bridge = bridge
+        self._opening = opening
+        self._channel: str = opening["channel"]
+        self._ident = self._channel.encode()
+        self._binary = opening.get("binary") == "raw"
+        self._timeout = timeout
+        self._manner = manner
+        self._woken = woken
+        self._editor = editor
+        self._paint = Paint(sys.stderr)
+        self._stdin = Stream(0)
+        self._stdout = Stream(1, writes=True)
+        self._on_terminal = os.isatty(1) and not manner.raw
+        self._by_line = manner.lines or os.isatty(0)
+        self._waiting = memoryview(b"")  # for stdout
+        self._unsent = b""  # the beginning of a line, or of a character
+        self._reading = True  # stdin has not ended
+        self._ready = False
+        self._over = False
+        self._awaited: str | None = "the init of the bridge"
+        self._deadline = time.monotonic() + (timeout or INIT_SECONDS)
+        self._problem = ""
+        self._signal = 0
+        self._questions: list[dict[str, Any]] = []
+        self.hurry = False  # a second signal: no more patience
+
+    # The whole of it
+
+    def begin(self, init: dict[str, Any]) -> None:
+        """Say who we are, and what we want; the bridge need not have spoken."""
+        self._send(init)
+        self._send(self._opening)
+
+    def run(self) -> None:
+        """Until the channel is over."""
+        while not self._over or self._waiting:
+            self._step(self._events())
+
+    def status(self, ended: str) -> int:
+        """The exit status, once the bridge has `ended`; a problem is told."""
+        if self._problem:
+            text = self._problem.replace("{ended}", ended)
+            self._tell(self._paint("red", f"spanbridge open: {printable(text)}"))
+        if self._signal:
+            return 128 + self._signal
+        return 1 if self._problem else 0
+
+    def _events(self) -> dict[int, int]:
+        poll = select.poll()
+        poll.register(self._woken.fd, select.POLLIN)
+        bridge = self._bridge
+        if self._waiting:
+            poll.register(1, select.POLLOUT)
+        elif bridge.stdout >= 0:
+            poll.register(bridge.stdout, select.POLLIN)
+        if bridge.waiting:
+            poll.register(bridge.stdin, select.POLLOUT)
+        elif self._reading and not self._editor:
+            poll.register(0, select.POLLIN)
+        if self._editor:
+            poll.register(self._editor.fd, select.POLLIN)
+            if bridge.stderr >= 0:
+                poll.register(bridge.stderr, select.POLLIN)
+        left = None if self._awaited is None else max(0.0, self._deadline - time.monotonic()) * 1000
+        return dict(poll.poll(left))
+
+    def _step(self, events: dict[int, int]) -> None:
+        if not events:
+            self._end(f"timed out waiting for {self._awaited}")
+        steps: list[tuple[int, Callable[[], None]]] = [
+            (self._woken.fd, self._heed_signals),
+            (self._bridge.stderr, self._pass_log),
+            (self._bridge.stdin, self._bridge.flush),
+            (1, self._write),
+            (self._bridge.stdout, self._read_bridge),
+            (0, self._read_stdin),
+        ]
+        for fd, step in steps:
+            if fd in events:
+                step()
+        if self._editor and self._editor.fd in events and not self._over:
+            self._typed(self._editor.take(), self._editor)
+
+    def _end(self, problem: str = "") -> None:
+        self._over = True
+        self._reading = False
+        self._awaited = None
+        self._problem = self._problem or problem
+
+    def _await(self, what: str | None) -> None:
+        """Wait for something, if it may not take for ever."""
+        self._awaited = None if self._timeout is None else what
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+
+    def _heed_signals(self) -> None:
+        for number in self._woken.take():
+            self._interrupt(number)
+
+    def _interrupt(self, number: int) -> None:
+        if self._signal:
+            self.hurry = True
+        self._signal = self._signal or number
+        if not self._over:
+            self._send({"command": "close", "channel": self._channel})
+        self._end()
+        self._waiting = memoryview(b"")
+
+    # From the bridge
+
+    def _read_bridge(self) -> None:
+        try:
+            found = self._bridge.read()
+            if found is None:
+                if not self._over:
+                    self._end("the bridge has ended before the channel was closed: it {ended}")
+                return
+            for each in found:
+                if self._over:
+                    return
+                self._heed(each)
+        finally:
+            self._write()
+
+    def _heed(self, found: Seen | Garbage) -> None:
+        if isinstance(found, Garbage):
+            self._end(f"the bridge sent something else than frames: {found.reason}")
+        elif not found.channel:
+            try:
+                command, channel, message = read_message(found.payload)
+            except Problem as problem:
+                self._end(f"the bridge broke the protocol: {problem.message}")
+                return
+            self._control(command, channel, message)
+        elif found.channel == self._ident:
+            self._payload(found.payload)
+
+    def _control(self, command: str, channel: str | None, message: dict[str, Any]) -> None:
+        if self._manner.verbose or command not in _QUIET:
+            self._told("<", "blue", message)
+        handler = _HANDLERS.get(command)
+        if handler is not None and channel in (None, self._channel):
+            handler(self, message)
+
+    def _initialised(self, message: dict[str, Any]) -> None:
+        if message.get("problem"):
+            self._end(f"the bridge gave up: {_why(message)}")
+        elif message.get("version") != 1:
+            self._end(f"the bridge speaks version {message.get('version')!r} of the protocol, expected 1")
+        elif not self._ready:
+            self._await("an answer to the open")
+
+    def _served(self, message: dict[str, Any]) -> None:
+        if self._ready:
+            return
+        self._ready = True
+        self._await(None)
+        if self._editor:
+            self._editor.ask()
+
+    def _closed(self, message: dict[str, Any]) -> None:
+        self._end(f"the channel was closed: {_why(message)}" if message.get("problem") else "")
+
+    def _pinged(self, message: dict[str, Any]) -> None:
+        self._send({**message, "command": "pong"})
+
+    def _asked(self, message: dict[str, Any]) -> None:
+        if "challenge" not in message:
+            return
+        self._questions.append(message)
+        if self._editor and self._ready:  # somebody may be typing a line
+            self._tell(self._paint("yellow", "a question: press Enter to be asked"))
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        while self._questions:
+            question = self._questions.pop(0)
+            response = ask(_prompt(question), self._woken)
+            if response is None:
+                self._tell(self._paint("yellow", f"no answer given: {printable(_prompt(question)).strip()}"))
+            answer = {"command": "authorize", "cookie": question.get("cookie"), "response": response or ""}
+            self._send(answer)
+            if self._timeout is not None:
+                self._deadline = time.monotonic() + self._timeout
+
+    def _payload(self, payload: bytes) -> None:
+        if not self._on_terminal:
+            self._waiting = memoryview(bytes(self._waiting) + payload) if self._waiting else memoryview(payload)
+            self._write()
+            return
+        text = printable(payload.decode(errors="backslashreplace"), keep="\n\t")
+        line = text if text.endswith("\n") else f"{text}\n"
+        if self._editor:
+            self._editor.show(line)
+        else:
+            self._waiting = memoryview(bytes(self._waiting) + line.encode(errors="backslashreplace"))
+
+    def _write(self) -> None:
+        try:
+            while self._waiting:
+                done = self._stdout.write(self._waiting, [])
+                if not done:
+                    return
+                self._waiting = self._waiting[done:]
+        except OSError as error:
+            self._waiting = memoryview(b"")
+            if not self._over:
+                self._send({"command": "close", "channel": self._channel})
+            self._end(f"stdout: {error.strerror}")
+
+    # To the bridge
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._manner.verbose:
+            self._told(">", "green", message)
+        self._bridge.send(frame_of(message))
+
+    def _read_stdin(self) -> None:
+        if not self._reading:
+            return
+        try:
+            data = self._stdin.read()[0]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._tell(f"stdin: {error.strerror}")
+            data = b""
+        if not data:
+            self._done()
+        elif self._by_line:
+            self._send_lines(self._unsent + data)
+        else:
+            self._send_chunk(self._unsent + data)
+
+    def _send_lines(self, data: bytes) -> None:
+        *lines, self._unsent = data.split(b"\n")
+        if len(self._unsent) > LINE_BYTES:
+            lines.append(self._unsent)
+            self._unsent = b""
+        self._bridge.send(b"".join(encode(self._ident, line + self._manner.line_end) for line in lines))
+
+    def _send_chunk(self, data: bytes) -> None:
+        stop = len(data) if self._binary else _whole_characters(data)
+        self._unsent = data[stop:]
+        if stop:
+            self._bridge.send(encode(self._ident, data[:stop]))
+
+    def _done(self) -> None:
+        """The end of stdin: all that is left, and that it is all."""
+        if not self._reading:
+            return
+        self._reading = False
+        if self._unsent:
+            self._bridge.send(encode(self._ident, self._unsent))
+            self._unsent = b""
+        self._send({"command": "done", "channel": self._channel})
+        if self._ready:
+            self._await("the channel to be closed after the end of stdin")
+
+    def _typed(self, typed: Typed, editor: LineEditor) -> None:
+        if typed.interrupted:
+            self._interrupt(signal.SIGINT)
+        elif typed.line is None:
+            self._done()
+        else:
+            line = typed.line.encode(errors="surrogateescape")
+            if line or not self._questions:
+                self._bridge.send(encode(self._ident, line + self._manner.line_end))
+            self._answer()
+            editor.ask()
+
+    # To people
+
+    def _told(self, arrow: str, style: str, message: dict[str, Any]) -> None:
+        command, _, rest = message_line(redact(message)[0], self._channel).partition(" ")
+        style = "red" if message.get("problem") else style
+        self._tell(f"{self._paint(style, f'{arrow} {command}')} {self._paint('dim', rest)}".rstrip())
+
+    def _tell(self, line: str) -> None:
+        if self._editor:
+            self._editor.show(f"{line}\n")
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _pass_log(self) -> None:
+        for line in self._bridge.pass_log().decode(errors="backslashreplace").splitlines():
+            self._tell(self._paint("dim", f"bridge: {printable(line)}"))
+
+
+_HANDLERS: Final[dict[str, Callable[[_Talk, dict[str, Any]], None]]] = {
+    "init": _Talk._initialised,
+    "ready": _Talk._served,
+    "close": _Talk._closed,
+    "ping": _Talk._pinged,
+    "authorize": _Talk._asked,
+}
+
+
+def _why(message: dict[str, Any]) -> str:
+    problem, text = message.get("problem"), message.get("message")
+    return f"{problem}: {text}" if text else str(problem)
+
+
+def _prompt(question: dict[str, Any]) -> str:
+    if question.get("prompt"):
+        return str(question["prompt"])
+    challenge = str(question["challenge"])
+    user = challenge.removeprefix(_PLAIN) if challenge.startswith(_PLAIN) else ""
+    try:
+        return f"Password for {bytes.fromhex(user).decode()}: " if user else "Password: "
+    except ValueError:
+        return "Password: "
+
+
+def _whole_characters(data: bytes) -> int:
+    """Where the UTF-8 character begins that goes on behind `data`; its length where there is none."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if needed > back else len(data)
+        if byte < 0x80:
+            break
+    return len(data)

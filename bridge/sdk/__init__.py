@@ -1,0 +1,44 @@
+"""Writing a helper in Python (docs/helpers.md, "In Python").
+
+import sys
+from bridge.sdk import Channel, run
+
+async def echo(channel: Channel) -> None:
+    await channel.ready()
+    async for payload in channel:
+        await channel.send(payload)
+    await channel.done()
+
+sys.exit(run(echo))
+
+run, refuse         a whole helper from its handler; not to start at all
+open_helper         the same as an async context manager: channels as an async iterator
+channel             one channel: reading, writing, how it ends
+inbox, intake       what waits for handlers, and when stdin is read no more
+outbox, window      what waits for the bridge, and for the front end
+wire                the two descriptors
+limits              all limits
+"""
+
+from protocol.problems import Problem
+
+from .channel import Channel
+from .errors import ChannelClosed, ProtocolError
+from .helper import Handler, Helper, open_helper
+from .limits import HelperLimits
+from .log import log
+from .run import refuse, run
+
+__all__ = [
+    "Channel",
+    "ChannelClosed",
+    "Handler",
+    "Helper",
+    "HelperLimits",
+    "Problem",
+    "ProtocolError",
+    "log",
+    "open_helper",
+    "refuse",
+    "run",
+]

@@ -1,0 +1,53 @@
+"""A whole helper, from its handler: `sys.exit(run(handler))`."""
+
+import os
+import sys
+from pathlib import PurePath
+
+import anyio
+
+from protocol.control import control
+
+from .errors import ProtocolError
+from .helper import Handler, open_helper
+from .limits import HelperLimits
+from .log import log
+
+_ON_A_TERMINAL = """\
+{name} is a helper: it speaks frames on stdin and stdout with the bridge that starts it. To try it by hand, see
+docs/helpers.md, or write a rule for it and let the bridge start it."""
+
+
+def run(handler: Handler, *, limits: HelperLimits | None = None) -> int:
+    """Serve each channel with `handler` until stdin ends, or SIGTERM comes; the exit status.
+
+    0 where all went well, 1 where what came was not the protocol, 2 where there is no bridge at all.
+    """
+    if os.isatty(0):
+        log_lines(_ON_A_TERMINAL.format(name=PurePath(sys.argv[0]).name))
+        return 2
+
+    async def main() -> None:
+        async with open_helper(limits=limits) as helper:
+            await helper.serve(handler)
+
+    try:
+        anyio.run(main)
+    except ProtocolError as error:
+        log(f"protocol error: {error}")
+        return 1
+    return 0
+
+
+def refuse(problem: str, message: str, **members: object) -> int:
+    """Instead of `run`: tell the bridge why this helper cannot serve anybody; the exit status, 1.
+
+    The channels that wait for it are closed with these.
+    """
+    os.write(1, control("init", version=1, problem=problem, message=message, **members))
+    return 1
+
+
+def log_lines(text: str) -> None:
+    for line in text.splitlines():
+        log(line)

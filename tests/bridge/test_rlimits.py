@@ -1,0 +1,92 @@
+"""The machine has no descriptor, or no process, left: the open fails with a problem, the session lives and recovers."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bridge.testing import processes
+from bridge.testing.bridge import Bridge
+from bridge.testing.plugin import Start
+from bridge.testing.script import helper_rule, init, serve
+
+from ..superuser.conftest import directory, installation, site
+from ..superuser.site import Site
+
+__all__ = ["directory", "installation", "site"]
+
+RULE = helper_rule({"payload": "test"}, [init(), serve()], "${tag}")
+
+
+@contextmanager
+def lowered(pid: int, which: int, soft: int) -> Iterator[None]:
+    """One soft limit of a running process."""
+    before = resource.prlimit(pid, which)
+    resource.prlimit(pid, which, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, which, before)
+
+
+def opens(bridge: Bridge, channel: str, tag: str) -> int:
+    bridge.front_end.open(channel, tag=tag)
+    return int(bridge.front_end.expect("ready", channel)["pid"])
+
+
+@pytest.mark.parametrize("spare", range(8))
+def test_no_descriptor_is_left(start: Start, spare: int) -> None:
+    """Whichever of the descriptors of a helper is the first that cannot be had."""
+    bridge = start(RULE, limits={"start_failures": 100})
+    front = bridge.front_end
+    pid = opens(bridge, "a", "1")
+    highest = max(int(name) for name in os.listdir(f"/proc/{bridge.pid}/fd"))
+    before = processes.descriptors(bridge.pid)
+    with lowered(bridge.pid, resource.RLIMIT_NOFILE, highest + 1 + spare):
+        front.open("b", tag="2")
+        answer = front.take(lambda frame: frame.message.get("channel") == "b", "an answer").message
+        if answer["command"] == "close":
+            assert answer["problem"] == "not-supported"
+            assert "Too many open files" in answer["message"]
+            assert processes.descriptors(bridge.pid) == before
+            assert bridge.children == [pid]
+        else:
+            assert spare > 3
+        front.send("a", b"still there")
+        assert front.data("a", 11) == b"still there"
+    opens(bridge, "c", "3")
+    assert bridge.end() == 0
+    assert "Traceback" not in bridge.log.text
+
+
+def test_no_descriptor_is_left_for_the_first_helper(start: Start) -> None:
+    bridge = start(RULE)
+    front = bridge.front_end
+    front.sync()
+    highest = max(int(name) for name in os.listdir(f"/proc/{bridge.pid}/fd"))
+    with lowered(bridge.pid, resource.RLIMIT_NOFILE, highest + 1):
+        front.open("a", tag="1")
+        assert "Too many open files" in front.expect("close", "a", problem="not-supported")["message"]
+    opens(bridge, "b", "2")
+    assert bridge.end() == 0
+
+
+def test_no_process_is_left(site: Site) -> None:
+    """As an ordinary user: root may start as many as there is room for."""
+    bridge = site.start({"match": {"payload": "test"}, "spawn": [*site.command([init(), serve()]), "${tag}"]})
+    front = bridge.front_end
+    opens(bridge, "a", "1")
+    prlimit = [*site.user.prefix, "prlimit", "--pid", str(bridge.pid)]
+    subprocess.run([*prlimit, "--nproc=1:"], check=True)
+    front.open("b", tag="2")
+    closed = front.expect("close", "b", problem="not-supported")
+    assert "Resource temporarily unavailable" in closed["message"]
+    front.send("a", b"still there")
+    assert front.data("a", 11) == b"still there"
+    subprocess.run([*prlimit, "--nproc=1000:"], check=True)
+    opens(bridge, "c", "3")
+    assert bridge.end() == 0
+    assert "Traceback" not in bridge.log.text

@@ -1,0 +1,29 @@
+"""Short names for what the project's plugin gives, which its own tests use a lot."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bridge.testing.gate import Gate
+from bridge.testing.home import Home
+from bridge.testing.start import Start
+
+
+@pytest.fixture
+def home(spanbridge_home: Home) -> Home:
+    return spanbridge_home
+
+
+@pytest.fixture
+def start(spanbridge_start: Start) -> Start:
+    return spanbridge_start
+
+
+@pytest.fixture(scope="module")
+def start_shared(spanbridge_start_shared: Start) -> Start:
+    return spanbridge_start_shared
+
+
+@pytest.fixture
+def gate(spanbridge_gate: Callable[[], Gate]) -> Callable[[], Gate]:
+    return spanbridge_gate

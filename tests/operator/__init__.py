@@ -1,0 +1,1 @@
+"""The tools for people: `spanbridge check`, `explain`, `list` and so on."""
