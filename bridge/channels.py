@@ -5,12 +5,13 @@ channel, or `Waiting`, an open that nobody has taken yet.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from anyio.abc import TaskGroup
 
 from manifests.model import Rule
-from manifests.template import ExpansionError, expand
+from manifests.template import ExpansionError, expand, values
 from protocol.control import VERSION, close, control, frame_of
 from protocol.frames import Span
 from protocol.problems import (
@@ -134,7 +135,7 @@ class Channels:
             return
         try:
             if len(self.routes) >= self._limits.channels:
-                self._log.warning("limit", name="channels", value=self._limits.channels)
+                self._log.limit("channels", self._limits.channels)
                 why = f"the limit of {self._limits.channels} open channels (channels) is reached"
                 raise Problem(INTERNAL_ERROR, why)
             matched, forwarded = normalise(message, self.host or "")
@@ -181,7 +182,7 @@ class Channels:
             opening.tried = position
             rule, identity, recipe = router.plan(position)
             try:
-                helper = self.pool.get(rule, (identity, expand(recipe, message)))
+                helper = self.pool.get(rule, (identity, expand(recipe, message)), partial(values, recipe, message))
             except Resting as resting:
                 if not self._goes_on(opening, rule, resting.problem):
                     return

@@ -88,9 +88,7 @@ class Congestion:
             return
         if not self._told:  # once a helper: a slow one would say so many times a second
             self._told = True
-            self._log.warning(
-                "limit", name="helper_queue_bytes", value=self._limits.helper_queue_bytes, helper=self._name
-            )
+            self._log.limit("helper_queue_bytes", self._limits.helper_queue_bytes, helper=self._name)
         self._front.block(self)
 
     def _unblock(self) -> None:

@@ -99,7 +99,7 @@ class Front:
         return not self._blockers
 
     def _full(self) -> None:
-        self._log.warning("limit", name="front_queue_bytes", value=self._limits.front_queue_bytes)
+        self._log.limit("front_queue_bytes", self._limits.front_queue_bytes)
         self.block(self)
 
     def _room(self) -> None:

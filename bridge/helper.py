@@ -68,12 +68,16 @@ class Helper:
         key: Key,
         environ: Mapping[str, str],
         attendant: Attendant | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """`attendant`: the helper is a privileged one, on a socket pair."""
+        """`variables`: those of the rule, and what they were expanded to.
+        `attendant`: the helper is a privileged one, on a socket pair."""
         self.rule = rule
         self.key = key
         self.expansion = key[1]
         self.name = rule.name
+        self.variables = variables or {}
+        self.made_at = context.loop.time()
         self.state = QUEUED
         self.room = anyio.Event()  # set when the process may be started
         self.gone = anyio.Event()
@@ -135,6 +139,11 @@ class Helper:
     def queued(self) -> int:
         """Bytes that wait for it."""
         return self.roster.waiting_bytes + (self.link.queued if self.link else 0)
+
+    @property
+    def bytes_in(self) -> int:
+        """What was read of it."""
+        return self._splitter.seen
 
     def _move(self, event: str) -> None:
         before, self.state = self.state, TRANSITIONS[self.state, event]
@@ -207,7 +216,7 @@ class Helper:
             self._patience.deadline = anyio.current_time() + seconds
             await self._ready.wait()
         if self.state == STARTING:
-            self._log.warning("limit", name="handshake_seconds", value=seconds, helper=self.name)
+            self._log.limit("handshake_seconds", seconds, helper=self.name)
             self.end(self._last_words(f"sent no init within {seconds:g} s", TIMEOUT), abandon=True)
 
     async def _watch_silence(self) -> None:
@@ -233,7 +242,7 @@ class Helper:
         with anyio.move_on_after(limits.term_seconds):
             await process.exited.wait()
         if not process.exited.is_set():
-            self._log.warning("limit", name="term_seconds", value=limits.term_seconds, helper=self.name)
+            self._log.limit("term_seconds", limits.term_seconds, helper=self.name)
             process.signal_group(signal.SIGKILL)
             with anyio.move_on_after(limits.term_seconds):
                 await process.exited.wait()
@@ -332,12 +341,12 @@ class Helper:
 
     def _takes_nothing(self) -> None:
         seconds = self._limits.stuck_seconds
-        self._log.warning("limit", name="stuck_seconds", value=seconds, helper=self.name)
+        self._log.limit("stuck_seconds", seconds, helper=self.name)
         self.end(self._last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
 
     def _stalled(self) -> None:
         seconds = self._limits.stall_seconds
-        self._log.warning("limit", name="stall_seconds", value=seconds, helper=self.name)
+        self._log.limit("stall_seconds", seconds, helper=self.name)
         self.end(self._last_words(f"left a frame unfinished for {seconds:g} s", TIMEOUT), abandon=True)
 
     def _reads_no_more(self) -> None:

@@ -41,6 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int = 8
     stderr_seconds: float = 2.0
     sudo_seconds: float = 1.0
+    status_seconds: float = 2.0
 
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -72,6 +73,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "manifest_bytes": "largest manifest or override file read",
     "max_depth": "bridges that may start one another in a chain",
     "sudo_seconds": "how long `sudo --help` may take, which tells whether it can ask through a program",
+    "status_seconds": "how long `spanbridge status` may take to read what it is told",
     "stderr_seconds": "how long a privileged bridge waits for the stderr that it has asked for",
 }
 

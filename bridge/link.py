@@ -135,6 +135,7 @@ class Link:
         "paused",
         "queued",
         "taken_at",
+        "written",
     )
 
     def __init__(
@@ -170,6 +171,7 @@ class Link:
         self.on_room: Callable[[], None] = _nothing
         self.on_empty: Callable[[], None] = _nothing
         self.queued = 0  # bytes in the outbox
+        self.written = 0  # bytes that out_fd has taken
         self.taken_at = 0.0  # loop time when something that had to wait was taken last
         self.full = False
         self.broken = False
@@ -338,6 +340,7 @@ class Link:
             while count and self._may_move and not self.blocked and not self.broken:
                 done = os.splice(source.in_fd, self.out_fd, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
                 source._there -= done
+                self.written += done
                 count -= done
         except BlockingIOError:
             pass  # it is full
@@ -398,6 +401,7 @@ class Link:
             except OSError as error:
                 self._break(error.strerror or str(error))
                 return
+            self.written += done
             if done == self.queued:
                 queue.clear()
                 self.queued = 0

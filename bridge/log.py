@@ -20,12 +20,13 @@ class Log:
     leads to the systemd journal.
     """
 
-    __slots__ = ("_debug", "_dropped", "_prefix", "_room")
+    __slots__ = ("_debug", "_dropped", "_prefix", "_room", "limits_hit")
 
     def __init__(self, *, debug: frozenset[str] = frozenset(), journal: bool = False) -> None:
         self._debug = debug
         self._dropped = 0
         self._prefix = journal
+        self.limits_hit: dict[str, int] = {}  # by name, how often
         self._room = _room_on(_STDERR)
 
     def debugging(self, part: str) -> bool:
@@ -54,6 +55,11 @@ class Log:
             import traceback
 
             self.debug("bugs", "traceback", text="".join(traceback.format_exception(error)))
+
+    def limit(self, name: str, value: float, /, **fields: object) -> None:
+        """A limit was hit, and was heeded."""
+        self.limits_hit[name] = self.limits_hit.get(name, 0) + 1
+        self.warning("limit", name=name, value=value, setting=f"SPANBRIDGE_{name.upper()}", **fields)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         if not self._room():

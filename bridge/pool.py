@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from anyio.abc import TaskGroup
@@ -76,11 +76,15 @@ class Pool:
         self._serving: dict[Key, Helper] = {}  # those that take opens
         self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
         self._records: dict[bytes, _Record] = {}
+        self._starts: dict[bytes, int] = {}  # of each rule, by its identity
+        self._names: dict[bytes, str] = {}
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
         self._overdue: set[Helper] = set()  # idle for long enough, but for an answer that they owe
 
-    def get(self, rule: Rule, key: Key) -> Helper:
+    def get(self, rule: Rule, key: Key, variables: Callable[[], Mapping[str, str]]) -> Helper:
         """The helper for an open that matched `rule` and expanded to `key`; started if there is none.
+
+        `variables` tells what the expansion came of.
 
         Raises Resting, or Problem (`internal-error`) where a limit leaves no room.
         """
@@ -91,9 +95,9 @@ class Pool:
         self._check_rest(rule, key[0])
         victim = self._room_for(rule, key[0])
         environ = helper_environ(self._environ, rule, key[1], self._depth)
-        helper = Helper(self._context, self._front, self._board, rule, key, environ)
+        helper = Helper(self._context, self._front, self._board, rule, key, environ, variables=variables())
         self._serving[key] = helper
-        self.alive.add(helper)
+        self._add(helper)
         if victim is not None:
             self._leaving[victim] = helper
         self._tasks.start_soon(self._run, helper, victim)
@@ -107,14 +111,37 @@ class Pool:
     def start_apart(self, rule: Rule, key: Key, board: Board, attendant: Attendant) -> Helper:
         """Start a privileged helper, which serves no open but those that ask for it. Raises Problem."""
         if self._occupied(self.alive) >= self._limits.helpers:
-            self._log.warning("limit", name="helpers", value=self._limits.helpers, rule=rule.name)
+            self._log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         helper = Helper(self._context, self._front, board, rule, key, environ, attendant)
-        self.alive.add(helper)
+        self._add(helper)
         self._tasks.start_soon(self._run, helper, None)
         return helper
+
+    def _add(self, helper: Helper) -> None:
+        self.alive.add(helper)
+        self._names[helper.key[0]] = helper.name
+        self._starts[helper.key[0]] = self._starts.get(helper.key[0], 0) + 1
+
+    @property
+    def by_age(self) -> list[Helper]:
+        """All that are not reaped yet, the oldest first."""
+        return sorted(self.alive, key=lambda helper: helper.made_at)
+
+    def told(self) -> dict[str, dict[str, float]]:
+        """By the name of a rule: helpers started, and seconds for which it is not tried."""
+        now, names = self._loop.time(), self._names
+        return {
+            names[identity]: {
+                "started": count,
+                "rests": round(max(0.0, self._records[identity].rests_until - now), 3)
+                if identity in self._records
+                else 0,
+            }
+            for identity, count in self._starts.items()
+        }
 
     async def _run(self, helper: Helper, victim: Helper | None) -> None:
         if victim is None:
@@ -153,7 +180,7 @@ class Pool:
         if ending:
             return ending[0]
         idle = [helper for helper in free if helper.idle]
-        self._log.warning("limit", name=name, value=value, rule=rule.name, idle=len(idle))
+        self._log.limit(name, value, rule=rule.name, idle=len(idle))
         if not idle:
             raise Problem(
                 INTERNAL_ERROR, f"{rule.name}: the limit of {value} helper processes ({name}) is reached, none is idle"
@@ -185,9 +212,7 @@ class Pool:
             record.delay = min(max(limits.backoff_seconds, 2 * record.delay), limits.backoff_most_seconds)
             record.rests_until = now + record.delay
             record.at.clear()
-            self._log.warning(
-                "limit", name="start_failures", value=limits.start_failures, rule=rule.name, rests=f"{record.delay:g}"
-            )
+            self._log.limit("start_failures", limits.start_failures, rule=rule.name, rests=f"{record.delay:g}")
 
     # The life of helpers
 
@@ -236,3 +261,5 @@ class Pool:
                 helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"), dismissed=True)
         for identity in self._records.keys() - kept:
             del self._records[identity]
+        for identity in self._starts.keys() - kept:
+            del self._starts[identity], self._names[identity]

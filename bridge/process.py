@@ -2,7 +2,8 @@
 
 Its stdin, stdout and stderr are pipes; or stdin and stdout are one end of a socket pair, over which descriptors can be
 passed. It leads a session of its own, hence a process group that takes in whatever it
-starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it; so does its group, from the watchdog.
+starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it. So does its group, from the
+watchdog.
 """
 
 import asyncio

@@ -120,7 +120,7 @@ class Roster:
                 del self._closed[oldest], self.routes[oldest]
                 if not self.forgot:
                     self.forgot = True
-                    self._log.warning("limit", name="closed_ids", value=self._limits.closed_ids)
+                    self._log.limit("closed_ids", self._limits.closed_ids)
         self._lose()
 
     def closed(self, ident: bytes) -> None:

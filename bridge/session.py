@@ -8,9 +8,11 @@ its own `_chunk` to the front end's outbox (front.py).
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import closing
 from typing import Any, Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from manifests.model import Catalog
 from protocol.control import FOR_THE_TRANSPORT, VERSION, control, frame_of, read_message
@@ -26,6 +28,7 @@ from .limits import Limits
 from .link import REST_BYTES, Flusher, PipeBudget
 from .log import Log
 from .poller import Poller
+from .status_socket import StatusSocket, directory_of
 from .superuser import Superuser
 from .watchdog import Watchdog
 
@@ -47,9 +50,11 @@ class Session:
         depth: int,
         root: bool,
         user: str,
+        status: bool = False,
         reload_first: Callable[[], bool] = bool,
     ) -> None:
         """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of.
+        `status`: it answers `spanbridge status`.
         `reload_first`: whether SIGUSR1 came before the session could heed it."""
         self._load = load
         self._limits = limits
@@ -58,6 +63,7 @@ class Session:
         self._depth = depth
         self._root = root
         self._user = user
+        self._tells_status = status
         self._reload_first = reload_first
         self._status = 0
         self._ending = False
@@ -117,12 +123,24 @@ class Session:
                     from .reload_on_change import reload_on_change
 
                     tasks.start_soon(reload_on_change, services)
-                self._front.link.resume()
-                await self._over.wait()
-                await self._finish()
+                with closing(self._status_socket(context, tasks)):
+                    self._front.link.resume()
+                    await self._over.wait()
+                    await self._finish()
                 tasks.cancel_scope.cancel()
         context.watchdog.close()
         return self._status
+
+    def _status_socket(self, context: Context, tasks: TaskGroup) -> StatusSocket:
+        began = context.loop.time()
+
+        def tell() -> bytes:
+            from .snapshot import snapshot
+
+            return snapshot(context, self._front, self._channels, began, self._splitter.seen)
+
+        directory = directory_of(self._environ) if self._tells_status else None
+        return StatusSocket(context.loop, tasks, directory, self._log, self._limits.status_seconds, tell)
 
     # The end
 

@@ -78,7 +78,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
     for defect in catalog.defects:
         log.warning("manifest", defect=str(defect))
     root = privileged or os.geteuid() == 0
-    return _serve(catalog, read_catalog, limits, log, environ, depth, root, early)
+    return _serve(catalog, read_catalog, limits, log, environ, depth, root, early, status=not privileged)
 
 
 def take_stderr(seconds: float) -> bool:
@@ -115,6 +115,7 @@ def _serve(
     depth: int,
     root: bool,
     early: list[int],
+    status: bool,
 ) -> int:
     import asyncio
 
@@ -135,6 +136,7 @@ def _serve(
             depth=depth,
             root=root,
             user=_user(),
+            status=status,
             reload_first=lambda: bool(early),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.

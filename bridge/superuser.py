@@ -375,7 +375,7 @@ class Superuser:
 
     def _too_much(self, opening: Opening) -> Problem:
         limit = self._limits.helper_queue_bytes
-        self._log.warning("limit", name="helper_queue_bytes", value=limit, channel=opening.ident.decode())
+        self._log.limit("helper_queue_bytes", limit, channel=opening.ident.decode())
         return Problem(
             INTERNAL_ERROR,
             f"more than {limit} bytes (helper_queue_bytes) wait for a privileged bridge that is starting",

@@ -133,6 +133,11 @@ def expand(recipe: Recipe, open_message: Mapping[str, Any]) -> Expansion:
     return recipe.fixed or _fill(recipe, open_message)
 
 
+def values(recipe: Recipe, open_message: Mapping[str, Any]) -> dict[str, str]:
+    """The recipe's variables and what this open gives for each, which has been expanded: an absent one is empty."""
+    return {name: _text((Variable(name),), open_message, "") for name in recipe.variables}
+
+
 def _fill(recipe: Recipe, values: Mapping[str, Any]) -> Expansion:
     argv = tuple([_text(template, values, "spawn", index) for index, template in enumerate(recipe.spawn)])
     environ = []

@@ -61,7 +61,7 @@ class DBus:
         try:
             self._pace.put(command, data)
         except pace.Full:
-            self._log.warning("limit", name="bus_backlog_bytes", value=BACKLOG_BYTES)
+            self._log.limit("bus_backlog_bytes", BACKLOG_BYTES)
             message = f"{BACKLOG_BYTES} bytes of messages wait for the front end to take the answers to earlier ones"
             self._port.close(Problem(INTERNAL_ERROR, message))
 
@@ -138,7 +138,7 @@ class DBus:
 
     def _start(self, method: Method, server: Any, values: list[Any], message: dict[str, Any]) -> None:
         if len(self._calls) >= CALLS:
-            self._log.warning("limit", name="bus_calls", value=CALLS)
+            self._log.limit("bus_calls", CALLS)
             raise BusError(LIMITS_EXCEEDED, f"{CALLS} calls of this channel are not answered yet")
         scope = CancelScope()
         self._calls.add(scope)
@@ -182,7 +182,7 @@ class DBus:
         try:
             self._matches.add(match)
         except Full:
-            self._log.warning("limit", name="bus_watches", value=WATCHES)
+            self._log.limit("bus_watches", WATCHES)
             raise Problem(INTERNAL_ERROR, f"the limit of {WATCHES} matches of one channel is reached") from None
         for path in self._bus.paths:
             if match.reaches(path):
@@ -204,7 +204,7 @@ class DBus:
         try:
             self._watches.add(watch)
         except Full:
-            self._log.warning("limit", name="bus_watches", value=WATCHES)
+            self._log.limit("bus_watches", WATCHES)
             raise BusError(LIMITS_EXCEEDED, f"{WATCHES} watches of this channel are there already") from None
         self._tell(watch)
         self._answer(message, {"reply": []})
@@ -242,7 +242,7 @@ class DBus:
             raise _unclear(f"meta: expected an object, found {describe(asked)}")
         self._described.update(asked)
         if len(self._described) > DESCRIBED:
-            self._log.warning("limit", name="bus_described", value=DESCRIBED)
+            self._log.limit("bus_described", DESCRIBED)
             raise Problem(INTERNAL_ERROR, f"the limit of {DESCRIBED} described interfaces of one channel is reached")
 
 

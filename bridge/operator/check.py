@@ -209,7 +209,10 @@ def _hidden(catalog: Catalog) -> Iterator[Finding]:
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:
     """By place, and each once: two who look at a file say the same of it."""
-    return sorted(dict.fromkeys(findings), key=lambda each: (each.file, each.line, each.column))
+    each_once = dict.fromkeys(findings)
+    explained = {each.file for each in each_once if each.kind in ("never-holds", "unmet")}
+    told = [each for each in each_once if each.kind != "not-used" or each.file not in explained]
+    return sorted(told, key=lambda each: (each.file, each.line, each.column))
 
 
 def _print_text(findings: Iterable[Finding]) -> None:

@@ -1,17 +1,18 @@
 """Lines typed on a terminal, with editing and history, while other things are printed.
 
-prompt_toolkit is used if it is installed (`pip install spanbridge[interactive]`), readline otherwise. Either waits in a thread
-of its own for one line at a time.
+prompt_toolkit is used if it is installed (`pip install spanbridge[interactive]`), readline otherwise. Either waits in
+a thread of its own for one line at a time.
 """
 
 import contextlib
+import importlib
 import os
 import queue
 import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 PROMPT: Final = "> "
 
@@ -72,12 +73,12 @@ def on_terminal() -> Iterator[LineEditor]:
 @contextlib.contextmanager
 def _best() -> Iterator[tuple[Callable[[], str], Callable[[str], None]]]:
     try:
-        import prompt_toolkit
-        from prompt_toolkit.patch_stdout import patch_stdout
+        toolkit = importlib.import_module("prompt_toolkit")
+        patch_stdout = importlib.import_module("prompt_toolkit.patch_stdout").patch_stdout
     except ImportError:
         yield _with_readline()
         return
-    session: Any = prompt_toolkit.PromptSession()
+    session = toolkit.PromptSession()
     with patch_stdout(raw=True):
 
         def show(text: str) -> None:

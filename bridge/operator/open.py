@@ -20,7 +20,7 @@ _ENDS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the channel was closed without a problem, 1 with one, 2 if it could not be tried, 128 and more: a signal."""
+    """0: the channel was closed without a problem. 1: with one. 2: it could not be tried. 128 and more: a signal."""
     parser = _parser()
     options = parser.parse_intermixed_args(arguments)
     try:
@@ -46,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spanbridge open",
         usage="spanbridge open [OPTION ...] PAYLOAD [NAME=VALUE ...]",
-        description="Open one channel, and pipe stdin and stdout to it. VALUE is JSON if it can be read as such, else a "
-        "string; NAME:=VALUE must be JSON. Control messages are told on stderr.",
-        epilog="Exit status: 0 closed without a problem, 1 with one, 2 not tried, 128 + number of a signal that ended it.",
+        description="Open one channel, and pipe stdin and stdout to it. VALUE is JSON if it can be read as such, else "
+        "a string; NAME:=VALUE must be JSON. Control messages are told on stderr.",
+        epilog="Status: 0 closed without a problem, 1 with one, 2 not tried, 128 + number of the signal that ended it.",
     )
     parser.add_argument("payload", metavar="PAYLOAD", help="what kind of channel: echo, stream, ...")
     parser.add_argument("members", metavar="NAME=VALUE", nargs="*", help="further members of the open message")
@@ -107,7 +107,7 @@ def _init(options: argparse.Namespace) -> dict[str, Any]:
 
 def _command(bridge: str | None) -> list[str]:
     if bridge is None:
-        return [sys.executable, "-m", "bridge"]
+        return [sys.executable, "-P", "-m", "bridge"]
     try:
         command = shlex.split(bridge)
     except ValueError as error:

@@ -13,7 +13,7 @@ LONGEST: Final = 4_096  # bytes; what a terminal takes as one line (termios(3))
 
 
 def ask(prompt: str, woken: Woken) -> str | None:
-    """What was typed after `prompt`; None without a terminal, or where a signal came first, which is left to be taken."""
+    """What was typed after `prompt`; None without a terminal, or if a signal came first, which is left to be taken."""
     try:
         fd = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:

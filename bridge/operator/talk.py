@@ -31,6 +31,7 @@ INIT_SECONDS: Final = 30.0
 LINE_BYTES: Final = 16 << 20
 """A line that is longer goes out in parts."""
 
+_AFTER_THE_END: Final = "the channel to be closed after the end of stdin"
 _PLAIN: Final = "plain1:"
 _QUIET: Final = frozenset({"init", "pong"})  # told only if asked for
 
@@ -235,7 +236,7 @@ class _Talk:
         if self._ready:
             return
         self._ready = True
-        self._await(None)
+        self._await(None if self._reading else _AFTER_THE_END)
         if self._editor:
             self._editor.ask()
 
@@ -337,7 +338,7 @@ class _Talk:
             self._unsent = b""
         self._send({"command": "done", "channel": self._channel})
         if self._ready:
-            self._await("the channel to be closed after the end of stdin")
+            self._await(_AFTER_THE_END)
 
     def _typed(self, typed: Typed, editor: LineEditor) -> None:
         if typed.interrupted:

@@ -91,7 +91,8 @@ class Reader:
         overrides: list[tuple[Source, dict[str, Any]]] = []
         for source in sources:
             if source.override:
-                overrides.append((source, manifest))
+                if source is not sources[0]:
+                    overrides.append((source, manifest))
                 manifest = merge(manifest, source.document.value)
             else:
                 manifest = source.document.value

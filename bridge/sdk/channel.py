@@ -169,8 +169,9 @@ class Channel:
 
         Raises ChannelClosed; ValueError for more than a frame can hold (100 MB), or after `done`.
         """
-        payload = data.encode() if isinstance(data, str) else data
-        size = len(payload) if isinstance(payload, (bytes, bytearray)) else payload.nbytes
+        self._check_open()
+        payload = _as_bytes(data)
+        size = len(payload)
         if size > self._largest:
             raise ValueError(f"{size} bytes of data: expected at most {self._largest} for one frame")
         if self._done:
@@ -190,6 +191,7 @@ class Channel:
 
     async def done(self) -> None:
         """No more data will be sent. Harmless a second time."""
+        self._check_open()
         if not self._done:
             self._done = True
             await self.control("done")
@@ -294,8 +296,14 @@ class Channel:
             found = found.exceptions[0]
         if isinstance(found, Problem):
             self.close_now(found.code, found.message, **found.members)
-        elif not (isinstance(found, ChannelClosed) and self._over):
+        elif not (isinstance(found, ChannelClosed) and (self._over or self._outbox.broken)):
             what = f"{type(found).__name__}: {found}"
             log(f"channel {self.id}: {what}")
             log_error(error)
             self.close_now(INTERNAL_ERROR, what)
+
+
+def _as_bytes(data: bytes | bytearray | memoryview | str) -> bytes | bytearray:
+    if isinstance(data, str):
+        return data.encode()
+    return data.tobytes() if isinstance(data, memoryview) else data

@@ -11,7 +11,7 @@ from protocol.control import control
 from .errors import ProtocolError
 from .helper import Handler, open_helper
 from .limits import HelperLimits
-from .log import log
+from .log import log, log_error
 
 _ON_A_TERMINAL = """\
 {name} is a helper: it speaks frames on stdin and stdout with the bridge that starts it. To try it by hand, see
@@ -35,6 +35,12 @@ def run(handler: Handler, *, limits: HelperLimits | None = None) -> int:
         anyio.run(main)
     except ProtocolError as error:
         log(f"protocol error: {error}")
+        return 1
+    except KeyboardInterrupt:  # before anybody watched for it
+        return 1
+    except Exception as error:  # noqa: BLE001 - whoever reads the log is to have one line of it
+        log(f"{type(error).__name__}: {error}")
+        log_error(error)
         return 1
     return 0
 

@@ -5,11 +5,13 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
 from .errors import BridgeGone, ProtocolError
+
+_EXPECTED: Final = "expected a pipe as stdin and one as stdout"
 
 
 class Wire(Protocol):
@@ -63,6 +65,9 @@ def taken_stdio() -> Iterator[Descriptors]:
     Meanwhile fd 1 leads to stderr: what is printed, here or by a child or a C library, goes to the bridge's log and not
     between the frames. fd 0 is /dev/null: no child reads our frames. Raises ProtocolError where there are no such two.
     """
+    # Where one was closed its number may be somebody else's by now, the event loop's for instance.
+    if sys.__stdin__ is None or sys.__stdout__ is None:
+        raise ProtocolError(f"{_EXPECTED}: found none")
     sys.stdout.flush()
     with contextlib.ExitStack() as stack:
         try:
@@ -70,7 +75,7 @@ def taken_stdio() -> Iterator[Descriptors]:
             stack.enter_context(_replaced(0, os.devnull, os.O_RDONLY))
             stack.enter_context(_replaced(1, 2, os.O_WRONLY))
         except OSError as error:
-            raise ProtocolError(f"expected a pipe as stdin and one as stdout: {error.strerror}") from None
+            raise ProtocolError(f"{_EXPECTED}: {error.strerror}") from None
         stack.callback(sys.stdout.flush)
         yield Descriptors(source, sink)
 

@@ -6,7 +6,7 @@ from bridge.testing import processes
 from bridge.testing.bridge import Bridge
 from bridge.testing.frames import encode
 from bridge.testing.plugin import Start
-from bridge.testing.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve
+from bridge.testing.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve, stderr_raw
 
 MIB = 1 << 20
 QUICK = {"exit_seconds": 0.2, "term_seconds": 0.2}
@@ -27,8 +27,11 @@ def spread(*parts: tuple[bytes, int]) -> list[Step]:
 READY = b'{"command":"ready","channel":"a","x":'
 
 ENDED: dict[str, list[Step]] = {
-    "megabytes without a line feed": [repeat(100, [raw(b"x" * 50_000)])],
-    "megabytes of digits": [repeat(100, [raw(b"1" * 50_000)])],
+    "100 MB without a line feed": [repeat(2_000, [raw(b"x" * 50_000)])],
+    "100 MB of digits": [repeat(2_000, [raw(b"1" * 50_000)])],
+    "100 MB of line feeds": [repeat(2_000, [raw(b"\n" * 50_000)])],
+    "another's frame, half of it": [raw(b"1000000\nother\n"), raw(b"x" * 50_000)],
+    "nobody's frame, half of it": [raw(b"1000000\nnobody's\n"), raw(b"x" * 50_000)],
     "a length beyond eight digits": [raw(b"100000000\na\n")],
     "a length beyond the limit": [raw(b"2000001\na\n"), repeat(100, [raw(b"x" * 50_000)])],
     "a control message beyond the limit": spread((READY + b'"', 1), (b"x", 1_500_000), (b'"}', 1)),
@@ -94,6 +97,53 @@ def test_a_length_and_then_nothing(start: Start) -> None:
     assert processes.resident_bytes(bridge.pid) - before < 4 * MIB
     assert bridge.end() == 0
     assert front.commands("a") == ["ready"]
+
+
+BEGUN = {
+    "a length": b"99999999\n",
+    "half a length": b"9999",
+    "an id": b"99999999\na",
+    "data": b"99999999\na\nx",
+    "a control message": b"1000000\n\n{",
+}
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_a_frame_that_never_goes_on(start: Start, begun: str) -> None:
+    """While others speak: it is ended for what it leaves unfinished, and nothing of that gets through."""
+    steps = [raw(BEGUN[begun]), forever()]
+    rules = [helper_rule({"payload": "test"}, [init(), serve({"data": steps})])]
+    rules += [helper_rule({"payload": "good"}, [init(), serve()])]
+    bridge = start(*rules, limits={**QUICK, "stall_seconds": 0.3})
+    front = bridge.front_end
+    for channel, payload in (("a", "test"), ("b", "test"), ("other", "good")):
+        front.open(channel, payload)
+        front.expect("ready", channel)
+    front.send("a", b"go")
+    front.send("other", b"alive")
+    assert front.data("other", 5) == b"alive"
+    for channel in ("a", "b"):
+        assert front.expect("close", channel)["problem"] == "timeout"
+    front.sync()
+    assert front.commands("a") == ["ready", "close"]
+    assert front.commands("other") == ["ready", "data"]
+    assert len(bridge.log.matches("limit name=stall_seconds")) == 1
+
+
+def test_a_hundred_megabytes_on_stderr(start: Start) -> None:
+    """Without a line feed they are one line of the log, cut short."""
+    steps = [repeat(2_000, [stderr_raw(b"x" * 50_000)]), send("pong", channel="$channel")]
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": steps})]))
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    before = processes.resident_bytes(bridge.pid)
+    processes.reset_peak(bridge.pid)
+    front.send("a", b"go")
+    front.expect("pong", "a")
+    assert processes.peak_bytes(bridge.pid) - before < 16 * MIB
+    assert bridge.end() == 0
+    assert len(bridge.log.text) < 20_000
 
 
 def test_millions_of_members(start: Start) -> None:

@@ -1,12 +1,16 @@
 """A helper that means harm from its first byte: its start has failed, and nobody else notices."""
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
 from bridge.testing import processes
 from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
+from bridge.testing.frames import encode, encode_control
+from bridge.testing.gate import Gate
 from bridge.testing.plugin import Start
-from bridge.testing.script import Step, die, exit_with, forever, helper_rule, init, raw, repeat, send, serve
+from bridge.testing.script import Step, command, die, exit_with, forever, helper_rule, init, raw, repeat, send, serve
 
 from .test_hostile_helper import ENDED, LIMITS, MIB, QUICK, spread
 
@@ -94,17 +98,56 @@ def test_an_odd_problem_of_its_init(start: Start, problem: str) -> None:
     assert all(line.isprintable() for line in bridge.log.lines)
 
 
+MANY = """
+import os, sys
+members = "".join(',"%x":0' % number for number in range(300_000))
+text = '{"command":"init","version":1' + members + "}"
+print("%d\\n\\n%s" % (len(text) + 1, text), end="", flush=True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_an_init_of_hundreds_of_thousands_of_members(start: Start) -> None:
-    """It is an init, and the helper serves; the memory is given back."""
-    parts = ((INIT, 1), *((b',"%x":0' % number * 1_000, 1) for number in range(350)), (b"}", 1))
-    huge = b"".join(b',"%x":0' % number for number in range(300_000))
-    steps = [raw(b"%d\n" % (len(INIT) + len(huge) + 2) + b"\n" + INIT)]
-    del parts
-    steps += [raw(huge[at : at + 50_000]) for at in range(0, len(huge), 50_000)]
-    bridge = start(helper_rule({"payload": "test"}, [*steps, raw(b"}"), serve()]), limits=QUICK)
+    """It is an init, and the helper serves; what it takes to read it is bounded."""
+    rule = {"match": {"payload": "test"}, "spawn": [sys.executable, "-I", "-S", "-c", MANY, *command([serve()])]}
+    bridge = start(rule, limits=QUICK)
     front = bridge.front_end
     before = processes.resident_bytes(bridge.pid)
     processes.reset_peak(bridge.pid)
     front.open("a")
     front.expect("ready", "a")
     assert processes.peak_bytes(bridge.pid) - before < 96 * MIB
+
+
+REFUSAL = """
+import sys
+sys.stdin.read(1)
+text = '{"command":"init","version":1,"problem":"access-denied","message":"' + "m" * 500_000 + '","x":"'
+text += "x" * 2_000_000 + '"}'
+print("%d\\n\\n%s" % (len(text) + 1, text), end="", flush=True)
+sys.stdin.read()
+"""
+
+
+def opening(ident: str) -> dict[str, str]:
+    return {"command": "open", "channel": ident, "payload": "test"}
+
+
+def test_a_long_refusal_that_many_wait_for(start: Start, gate: Callable[[], Gate]) -> None:
+    """A hundred channels are told of it, not a hundred times its megabytes; nor are those that come while it rests."""
+    slow = gate()
+    spawn = ["/bin/sh", "-c", '"$@" < "$0"', str(slow.path), sys.executable, "-I", "-S", "-c", REFUSAL]
+    bridge = start({"match": {"payload": "test"}, "spawn": spawn}, limits={**QUICK, "start_failures": 1})
+    front = bridge.front_end
+    before = processes.resident_bytes(bridge.pid)
+    for number in range(100):
+        front.open(f"early {number}")
+    front.sync()
+    processes.reset_peak(bridge.pid)
+    slow.release()
+    for number in range(100):
+        front.expect("close", f"early {number}", problem="access-denied")
+    front.write(b"".join(encode_control(opening(f"late {number}")) for number in range(1_000)))
+    for number in range(1_000):
+        front.expect("close", f"late {number}", problem="access-denied")
+    assert processes.peak_bytes(bridge.pid) - before < 48 * MIB

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from .inputs import CORPUS, MOST_BYTES, files
+from .minimal import minimal
 from .targets import TARGETS
 
 LONGEST_INPUT: Final = 4_096  # bytes
@@ -54,21 +55,17 @@ def _explore(name: str, directories: Sequence[str], seconds: float) -> int:
 
 
 def _keep(name: str, scratch: Path) -> None:
-    """The corpus becomes the smallest part of old and new that reaches as much as all of them."""
-    with tempfile.TemporaryDirectory(prefix="spanbridge-fuzz-") as small:
-        if _run(name, ["-merge=1"], [small, str(CORPUS / name), str(scratch)]):
-            return
-        kept = sorted(Path(small).iterdir(), key=lambda path: path.stat().st_size)
-        for old in files(name):
-            old.unlink()
-        total = 0
-        for path in kept:
-            data = path.read_bytes()
-            total += len(data)
-            if total > MOST_BYTES // len(TARGETS):
-                break
-            (CORPUS / name / path.name).write_bytes(data)
-    print(f"fuzz: {name}: {len(files(name))} inputs kept")
+    """Of old and new inputs, those that reach what no smaller one does, as far as there is room."""
+    room = MOST_BYTES // len(TARGETS)
+    kept = minimal(TARGETS[name], [*files(name), *scratch.iterdir()])
+    for old in files(name):
+        old.unlink()
+    for title, data in kept:
+        room -= len(data)
+        if room < 0:
+            break
+        (CORPUS / name / title).write_bytes(data)
+    print(f"fuzz: {name}: {len(files(name))} inputs kept", flush=True)
 
 
 def _run(name: str, arguments: Sequence[str], directories: Sequence[str]) -> int:

@@ -56,6 +56,13 @@ def splitter(data: bytes) -> None:
     assert found.error == expected.error
     if expected.error is None and not flags & 2:
         assert fast.held == slow.held
+        assert fast.unended == (slow.held > 0)
+        begun = stream[len(stream) - slow.held :].split(b"\n")[
+            1:
+        ]  # the id, if it is whole, and what there is of the rest
+        ident = begun[0] if len(begun) > 1 else b""
+        assert fast.unfinished == fast.routes.get(ident)
+        assert fast.stray == (b"" if ident in fast.routes else ident)
 
 
 def _told(fast: Splitter[str], chunks: list[bytes]) -> Account:

@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--seconds 120] [--seed N]`"""
+"""`python -m tests.soak [--seconds 120] [--seed N] [--rounds 3]`"""
 
 import argparse
 import secrets
@@ -6,18 +6,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .run import Soak
+from .run import ROUNDS, Soak
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Chaos, checked.")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long (120)")
     parser.add_argument("--seed", type=int, help="which decisions are made; another one each time if left out")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often all is brought to rest ({ROUNDS})")
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     print(f"soak: seed {seed}, {given.seconds:g} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="spanbridge-soak-") as root:
-        soak = Soak(Path(root) / "home", seed, given.seconds)
+        soak = Soak(Path(root) / "home", seed, given.seconds, given.rounds)
         try:
             soak.run()
         except AssertionError as error:

@@ -46,8 +46,9 @@ class Rule:
 class Life:
     """One life of one channel."""
 
-    def __init__(self, ident: str, key: str, rule: Rule, now: float) -> None:
+    def __init__(self, ident: str, key: str, rule: Rule, now: float, before: "Life | None") -> None:
         self.ident = ident
+        self.before = before  # the life of that id which came before
         self.key = key
         self.rule = rule
         self.opened_at = now
@@ -94,9 +95,9 @@ class Model:
         before = self.of.get(ident)
         assert before is None or before.state in (LEFT, OVER)
         if before is not None:
-            before.reused = True
+            before.reused, before.before = True, None
         self.lives += 1
-        life = self.of[ident] = Life(ident, f"{ident}.{self.lives}", rule, now)
+        life = self.of[ident] = Life(ident, f"{ident}.{self.lives}", rule, now, before)
         return life
 
     def send(self, life: Life, size: int) -> bytes:
@@ -179,7 +180,7 @@ class Model:
         life.tell(f"ready, pid {life.pid}, generation {life.generation}")
 
     def _close(self, life: Life, message: dict[str, Any], now: float) -> None:
-        ident, problem, key = life.ident, message.get("problem"), message.get("key")
+        problem, key = message.get("problem"), message.get("key")
         if problem is not None:
             if life.state in (LEFT, OVER):
                 self.fail(f"closed again: {message}", life)
@@ -196,16 +197,16 @@ class Model:
             self._over(life, "closed by the helper")
             return
         answered = self.unanswered.get(str(key))
-        if answered is None or answered.ident != ident or (life is not answered and self._in_use(life)):
+        if answered is None or (life is not answered and not self._crossed(answered, life)):
             self.fail(f"unexpected {message}", life)
         self._check_account(answered, message)
         self.closes["answer"] += 1
         self._over(answered, "answered the close")
 
     @staticmethod
-    def _in_use(life: Life) -> bool:
-        """Whether the bridge is known to have it open. Late answers of earlier lives may come where it has not."""
-        return life.pid > 0 and life.state in (OPEN, DONE)
+    def _crossed(answered: Life, life: Life) -> bool:
+        """Whether the answer to the close of one life may have been on its way when we opened the next."""
+        return life.before is answered and not life.pid and life.state in (OPEN, DONE, CLOSED)
 
     def _check_account(self, life: Life, message: dict[str, Any]) -> None:
         """All that was sent has come, and as it was; all that was asked for was said."""

@@ -41,8 +41,9 @@ _IDLE_TURNS: Final = 20_000
 class Soak:
     """One bridge from start to end. `run` raises Violation for whatever is wrong."""
 
-    def __init__(self, root: Path, seed: int, seconds: float) -> None:
+    def __init__(self, root: Path, seed: int, seconds: float, rounds: int = ROUNDS) -> None:
         self._seconds = seconds
+        self._rounds = rounds
         self._traffic = schedule.traffic(seed)
         self._faults = schedule.faults(seed)
         self._rules = [Rule(f"soak-{number}") for number in range(schedule.HELPERS)]
@@ -64,8 +65,8 @@ class Soak:
         with self._daemon:
             try:
                 self._greet()
-                for _ in range(ROUNDS):
-                    self._play(self._seconds / ROUNDS)
+                for _ in range(self._rounds):
+                    self._play(self._seconds / self._rounds)
                     self._settle()
                 self._check_usage()
                 self._daemon.end()

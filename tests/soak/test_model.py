@@ -135,6 +135,15 @@ def answered_twice(world: World) -> None:
     world.hear(told("close", "a", **answer), told("close", "a", **answer))
 
 
+def answered_after_the_next_life(world: World) -> None:
+    world.model.close(world.a)
+    world.model.heeded(world.a)
+    answer = account(world.a)
+    world.model.hurt.add(5)
+    world.opened("a")
+    world.hear(told("close", "a", problem="terminated"), told("close", "a", **answer))
+
+
 def not_closed(world: World) -> None:
     world.model.hurt.add(5)
     world.hear(told("close", "a", problem="terminated"))
@@ -192,6 +201,7 @@ WRONGS = [
     closed_twice,
     closed_without_a_problem,
     answered_twice,
+    answered_after_the_next_life,
     not_closed,
     not_answered,
     less_has_arrived,

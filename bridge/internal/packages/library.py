@@ -95,7 +95,7 @@ class Library:
         self._listings[package.path] = listing
         log = self._services.context.log
         if not listing.complete:
-            log.warning("limit", name="listed files", value=LISTED_FILES, package=package.name)
+            log.limit("listed files", LISTED_FILES, package=package.name)
         for directory in sorted(listing.unlisted) if listing.complete else ():
             log.warning("package", unreadable=f"{package.path}/{directory}")
 

@@ -1,0 +1,216 @@
+"""`spanbridge status`: what the running bridges of this user do (bridge/status_socket.py)."""
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..status_socket import directory_of
+from .terminal import Paint
+
+_ANSWER_SECONDS: Final = 2.0
+_ANSWER_BYTES: Final = 64 << 20
+_CLEAR: Final = "\33[H\33[2J"
+_HEADER: Final = ("HELPER", "PID", "STATE", "AGE", "CHANNELS", "FROM IT", "TO IT", "QUEUED")
+
+Status = dict[str, Any]
+
+
+class Unavailable(Exception):
+    """There is no telling what the bridges do; the text says why."""
+
+
+def main(arguments: list[str]) -> int:
+    """0: told, 1: no bridge runs, 2: it cannot be told."""
+    parser = argparse.ArgumentParser(
+        prog="spanbridge status",
+        description="What the running bridges of this user do: helpers, channels, queues, limits that were hit.",
+        epilog="Exit status: 0 told, 1 no bridge runs, 2 it could not be told.",
+    )
+    parser.add_argument("pid", nargs="*", type=int, help="only these bridges")
+    parser.add_argument("--json", action="store_true", help="one JSON list")
+    parser.add_argument(
+        "--watch", nargs="?", type=_seconds, const=2.0, metavar="SECONDS", help="again and again, every 2 seconds"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            return _watch(given) if given.watch else _once(given, None, 0.0)[0]
+    except Unavailable as error:
+        print(f"spanbridge status: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("expected seconds, 0.1 to 86400")
+    return value
+
+
+def _watch(given: argparse.Namespace) -> int:
+    before: dict[int, Status] | None = None
+    paced = 0.0
+    while True:
+        if sys.stdout.isatty() and not given.json:
+            print(_CLEAR, end="")
+        began = time.monotonic()
+        _, before = _once(given, before, paced)
+        sys.stdout.flush()
+        time.sleep(given.watch)
+        paced = time.monotonic() - began
+
+
+def _once(
+    given: argparse.Namespace, before: Mapping[int, Status] | None, seconds: float
+) -> tuple[int, dict[int, Status]]:
+    found = statuses(os.environ, given.pid)
+    if given.json:
+        print(msgspec.json.encode(found).decode())
+    elif not found:
+        print("No bridge of this user runs." if not given.pid else "No such bridge runs.")
+    else:
+        paint = Paint(sys.stdout)
+        width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else None
+        for status in found:
+            earlier = before.get(status["pid"]) if before else None
+            for line in lines(status, paint, earlier, seconds):
+                print(line if width is None or "\33" in line else line[:width])
+    return (0 if found else 1), {status["pid"]: status for status in found}
+
+
+def statuses(environ: Mapping[str, str], pids: list[int]) -> list[Status]:
+    """What the running bridges tell, the oldest first; all of them, or those of `pids`. Raises Unavailable.
+
+    The sockets of bridges that were killed are removed.
+    """
+    directory = directory_of(environ)
+    if directory is None:
+        raise Unavailable("XDG_RUNTIME_DIR is not set: expected the directory in which bridges have their sockets")
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Unavailable(f"{directory}: {error.strerror}") from None
+    found = []
+    for name in names:
+        number = name.removesuffix(".sock")
+        if name.endswith(".sock") and number.isdigit() and (not pids or int(number) in pids):
+            status = _ask(os.path.join(directory, name))
+            if status is not None:
+                found.append(status)
+    return sorted(found, key=lambda status: -status["seconds"])
+
+
+def _ask(path: str) -> Status | None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(_ANSWER_SECONDS)
+        try:
+            asking.connect(path)
+            pieces, size = [], 0
+            while (piece := asking.recv(1 << 16)) and size < _ANSWER_BYTES:
+                pieces.append(piece)
+                size += len(piece)
+            status: Status = msgspec.json.decode(b"".join(pieces), type=dict[str, Any])
+        except ConnectionRefusedError:  # nobody listens there any more
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            return None
+        except FileNotFoundError:  # it has ended just now
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            print(f"spanbridge status: {path}: {error}", file=sys.stderr)
+            return None
+    return status
+
+
+def lines(
+    status: Status, paint: Callable[[str, str], str], earlier: Status | None = None, seconds: float = 0.0
+) -> list[str]:
+    """One bridge as text. `earlier`: what it told so many `seconds` before, for rates."""
+    channels, front = status["channels"], status["front-end"]
+    told = [
+        paint("bold", f"bridge {status['pid']}") + f", up {_age(status['seconds'])}, host {status['host']}",
+        f"  channels: {channels['open']} open, {channels['waiting']} waiting for a helper"
+        + "".join(f", {count} {name}" for name, count in sorted(channels["internal"].items())),
+        f"  front end: {_moved(front, earlier['front-end'] if earlier else None, seconds)}, {_size(front['queued'])} queued"
+        + ("" if front["read"] else paint("yellow", ", not read: a queue is full"))
+        + ("" if front["takes"] else paint("yellow", ", does not read")),
+    ]
+    helpers = status["helpers"]
+    if helpers:
+        past = {helper["pid"]: helper for helper in earlier["helpers"]} if earlier else {}
+        rows = [_HEADER, *(_row(helper, past.get(helper["pid"]), seconds) for helper in helpers)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+        for at, row in enumerate(rows):
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            told.append("  " + (paint("dim", text) if not at else text))
+            if at:
+                told += [f"      {line}" for line in _details(helpers[at - 1])]
+    else:
+        told.append("  no helper runs")
+    for rule, starts in status["rules"].items():
+        if starts["started"] > 1 or starts["rests"]:
+            rests = f", failed and is not tried for {starts['rests']:.1f} s" if starts["rests"] else ""
+            told.append(paint("yellow" if rests else "dim", f"  {rule}: {starts['started']} started{rests}"))
+    for name, count in status["limits-hit"].items():
+        told.append(paint("yellow", f"  limit {name} hit {count} times (--set {name}=..., SPANBRIDGE_{name.upper()})"))
+    return told
+
+
+def _row(helper: Status, past: Status | None, seconds: float) -> tuple[str, ...]:
+    privileged = " (privileged)" if helper["privileged"] else ""
+    return (
+        helper["rule"] + privileged,
+        str(helper["pid"] or "-"),
+        helper["state"],
+        _age(helper["seconds"]),
+        str(helper["channels"]),
+        _flow(helper["bytes-in"], past["bytes-in"] if past else None, seconds),
+        _flow(helper["bytes-out"], past["bytes-out"] if past else None, seconds),
+        f"{100 * helper['queued'] / helper['queue-limit']:.0f} %" if helper["queued"] else "-",
+    )
+
+
+def _details(helper: Status) -> list[str]:
+    variables = [f"{name}={shlex.quote(value)}" for name, value in helper["variables"].items()]
+    return [f"{shlex.join(helper['command'])}  ({helper['source']})", *([" ".join(variables)] if variables else [])]
+
+
+def _moved(front: Status, past: Status | None, seconds: float) -> str:
+    sent = _flow(front["bytes-in"], past["bytes-in"] if past else None, seconds)
+    taken = _flow(front["bytes-out"], past["bytes-out"] if past else None, seconds)
+    return f"{sent} from it, {taken} to it"
+
+
+def _flow(count: int, past: int | None, seconds: float) -> str:
+    rate = f" ({_size((count - past) / seconds)}/s)" if past is not None and seconds else ""
+    return _size(count) + rate
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("every count has a unit")
+
+
+def _age(seconds: float) -> str:
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{whole % 60}s" if minutes else f"{seconds:.0f}s"

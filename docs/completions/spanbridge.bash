@@ -1,0 +1,119 @@
+# Completion of spanbridge for bash: share/bash-completion/completions/spanbridge
+
+# tools
+_spanbridge_tools="check explain list open tap replay status schema"
+# end of tools
+
+_spanbridge_limits() {
+    # limits
+    echo frame_bytes control_bytes channel_id_bytes channels read_bytes pipe_bytes large_pipes
+    echo helper_queue_bytes front_queue_bytes stuck_seconds stall_seconds handshake_seconds
+    echo close_answer_seconds refusal_bytes closed_ids exit_seconds term_seconds last_words_seconds
+    echo helpers_per_rule helpers start_failures start_failures_seconds backoff_seconds backoff_most_seconds
+    echo stderr_line_bytes manifest_bytes max_depth sudo_seconds status_seconds stderr_seconds
+    # end of limits
+}
+
+_spanbridge_options() { # TOOL
+    case $1 in
+        check) echo --help --ignore --json --portable --quiet -q ;;
+        explain) echo --all --help --host --json --pid --set --superuser ;;
+        list) echo --help --json ;;
+        open) echo --binary --bridge --help --host --lines --newline --raw --superuser --timeout --verbose -v ;;
+        tap) echo --format --help --output --payload ;;
+        status) echo --help --json --watch ;;
+        schema) echo --help --url ;;
+        *) echo --bridges --debug --help --packages --privileged --set --version ;;
+    esac
+}
+
+# What may follow an option that takes a value; status 1 where the option takes none.
+_spanbridge_value() { # TOOL OPTION CURRENT
+    case "$1 $2" in
+        *" --set")
+            mapfile -t COMPREPLY < <(compgen -S = -W "$(_spanbridge_limits)" -- "$3")
+            compopt -o nospace 2>/dev/null
+            ;;
+        " --debug") mapfile -t COMPREPLY < <(compgen -W "front open helper superuser bugs all" -- "$3") ;;
+        "explain --superuser") mapfile -t COMPREPLY < <(compgen -W "none running root" -- "$3") ;;
+        "explain --host" | "open --host") mapfile -t COMPREPLY < <(compgen -A hostname -- "$3") ;;
+        "tap --format") mapfile -t COMPREPLY < <(compgen -W "json text" -- "$3") ;;
+        "tap --payload") mapfile -t COMPREPLY < <(compgen -W "none all" -- "$3") ;;
+        "tap --output") mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
+        "open --bridge") mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
+        "check --ignore" | "explain --pid" | "open --timeout") COMPREPLY=() ;;
+        *) return 1 ;;
+    esac
+    return 0
+}
+
+_spanbridge_argument() { # COMMAND TOOL CURRENT
+    local payloads="dbus-json3 echo http-stream1 http-stream2 info null session-control"
+    case $2 in
+        "") mapfile -t COMPREPLY < <(compgen -W "$_spanbridge_tools" -- "$3") ;;
+        check)
+            mapfile -t COMPREPLY < <(compgen -f -- "$3")
+            compopt -o filenames 2>/dev/null
+            ;;
+        replay)
+            mapfile -t COMPREPLY < <(compgen -f -- "$3")
+            compopt -o filenames 2>/dev/null
+            ;;
+        list) mapfile -t COMPREPLY < <(compgen -W "$("$1" --packages 2>/dev/null | sed 's/[:[:space:]].*//')" -- "$3") ;;
+        explain)
+            mapfile -t COMPREPLY < <(compgen -W "and payload=" -- "$3")
+            [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
+            ;;
+        open) mapfile -t COMPREPLY < <(compgen -W "$payloads" -- "$3") ;;
+        *) COMPREPLY=() ;;
+    esac
+    return 0
+}
+
+_spanbridge() {
+    local current=${COMP_WORDS[COMP_CWORD]} before="" tool="" at word joined=""
+    COMPREPLY=()
+    if ((COMP_CWORD > 1)); then
+        before=${COMP_WORDS[COMP_CWORD - 1]}
+        [[ " $_spanbridge_tools " == *" ${COMP_WORDS[1]} "* ]] && tool=${COMP_WORDS[1]}
+    fi
+    # bash takes `--set=NAME` for three words.
+    if [[ $current == "=" ]]; then
+        current="" joined=$before
+    elif [[ $before == "=" ]]; then
+        joined=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if [[ -n $joined ]]; then
+        if [[ $joined == payload && $tool == explain ]]; then
+            _spanbridge_argument "$1" open "$current"
+        else
+            _spanbridge_value "$tool" "$joined" "$current"
+        fi
+        return 0
+    fi
+    if [[ $tool == tap || $tool == replay ]]; then
+        for ((at = 2; at < COMP_CWORD; at++)); do
+            word=${COMP_WORDS[at]}
+            if [[ $word == "--" ]]; then # behind it is a command, with arguments of its own
+                if ((at == COMP_CWORD - 1)); then
+                    mapfile -t COMPREPLY < <(compgen -c -- "$current")
+                else
+                    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                fi
+                return 0
+            fi
+        done
+    fi
+    # Only with `=`: without, what follows is the next argument.
+    if [[ $before != --debug && "$tool $before" != "open --superuser" ]]; then
+        _spanbridge_value "$tool" "$before" "$current" && return 0
+    fi
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_spanbridge_options "$tool")" -- "$current")
+    elif [[ -n $tool ]] || ((COMP_CWORD == 1)); then
+        _spanbridge_argument "$1" "$tool" "$current"
+    fi
+    return 0
+}
+
+complete -F _spanbridge spanbridge

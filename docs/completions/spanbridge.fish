@@ -1,0 +1,128 @@
+# Completion of spanbridge for fish: share/fish/vendor_completions.d/spanbridge.fish
+
+function __spanbridge_limits
+    # limits
+    printf '%s=\t%s\n' frame_bytes 'longest frame taken from anyone'
+    printf '%s=\t%s\n' control_bytes 'longest control message'
+    printf '%s=\t%s\n' channel_id_bytes 'longest channel id'
+    printf '%s=\t%s\n' channels 'channels open at once'
+    printf '%s=\t%s\n' read_bytes 'most bytes read from one stream before the others have their turn'
+    printf '%s=\t%s\n' pipe_bytes 'size that a busy pipe is enlarged to'
+    printf '%s=\t%s\n' large_pipes 'pipes enlarged at once'
+    printf '%s=\t%s\n' helper_queue_bytes 'bytes waiting for one helper before the front end is read no more'
+    printf '%s=\t%s\n' front_queue_bytes 'bytes of our own answers waiting for the front end before it is read no more'
+    printf '%s=\t%s\n' stuck_seconds 'how long a helper with a full queue may take nothing'
+    printf '%s=\t%s\n' stall_seconds 'how long a helper may leave a frame unfinished and say nothing more'
+    printf '%s=\t%s\n' handshake_seconds 'how long a helper may take to send its init'
+    printf '%s=\t%s\n' close_answer_seconds 'how long an open waits for the helper'\''s answer to the close of the same id'
+    printf '%s=\t%s\n' refusal_bytes 'longest init with a problem that is passed on whole to the opens that wait'
+    printf '%s=\t%s\n' closed_ids 'closed channels remembered for each helper that has not answered the close'
+    printf '%s=\t%s\n' exit_seconds 'how long a helper may take to exit once its stdin is closed'
+    printf '%s=\t%s\n' term_seconds 'how long it may take after SIGTERM, before SIGKILL'
+    printf '%s=\t%s\n' last_words_seconds 'how long a helper that closed its stdout, or stdin, may take to exit before it is ended'
+    printf '%s=\t%s\n' helpers_per_rule 'helper processes of one rule'
+    printf '%s=\t%s\n' helpers 'helper processes in all'
+    printf '%s=\t%s\n' start_failures 'failed starts of a rule, within start_failures_seconds, before it rests'
+    printf '%s=\t%s\n' start_failures_seconds 'the time in which start_failures are counted'
+    printf '%s=\t%s\n' backoff_seconds 'how long such a rule rests at first; doubled each time'
+    printf '%s=\t%s\n' backoff_most_seconds 'how long it rests at most'
+    printf '%s=\t%s\n' stderr_line_bytes 'how much of a helper'\''s line of stderr is logged'
+    printf '%s=\t%s\n' manifest_bytes 'largest manifest or override file read'
+    printf '%s=\t%s\n' max_depth 'bridges that may start one another in a chain'
+    printf '%s=\t%s\n' sudo_seconds 'how long sudo --help may take, which tells whether it can ask through a program'
+    printf '%s=\t%s\n' status_seconds 'how long spanbridge status may take to read what it is told'
+    printf '%s=\t%s\n' stderr_seconds 'how long a privileged bridge waits for the stderr that it has asked for'
+    # end of limits
+end
+
+function __spanbridge_packages
+    spanbridge --packages 2>/dev/null | string replace -r '[:\s].*' ''
+end
+
+# Whether the command line is of that tool; without a name, of none.
+function __spanbridge_is
+    set -l words (commandline -opc)
+    if test (count $words) -gt 1; and not string match -q -- '-*' $words[2]
+        test (count $argv) -eq 1; and test $words[2] = $argv[1]
+    else
+        test (count $argv) -eq 0
+    end
+end
+
+# Whether no tool can be named any more.
+function __spanbridge_first
+    test (count (commandline -opc)) -eq 1
+end
+
+# Whether a command is due: what stands behind `--`.
+function __spanbridge_behind
+    contains -- -- (commandline -opc)
+end
+
+function __spanbridge_command
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    set -e words[1..$at]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
+set -l payloads dbus-json3 echo http-stream1 http-stream2 info null session-control
+set -l members payload=$payloads
+
+complete -c spanbridge -f
+# tools
+complete -c spanbridge -n __spanbridge_first -a check -d 'validate manifests and overrides: every problem with its file and line'
+complete -c spanbridge -n __spanbridge_first -a explain -d 'which rule an open message gets, why the others do not match, and what would be started'
+complete -c spanbridge -n __spanbridge_first -a list -d 'packages, rules, privileged bridges, overrides, and what is hidden'
+complete -c spanbridge -n __spanbridge_first -a open -d 'open one channel, and pipe stdin and stdout to it'
+complete -c spanbridge -n __spanbridge_first -a tap -d 'stand between two programs and record the frames they exchange'
+complete -c spanbridge -n __spanbridge_first -a replay -d 'play a recording of tap'
+complete -c spanbridge -n __spanbridge_first -a status -d 'what the running bridges of this user do'
+complete -c spanbridge -n __spanbridge_first -a schema -d 'the JSON Schema of manifest.json'
+# end of tools
+
+complete -c spanbridge -n __spanbridge_is -l packages -d 'The packages in use'
+complete -c spanbridge -n __spanbridge_is -l bridges -d 'The rules in their order, as JSON'
+complete -c spanbridge -n __spanbridge_is -l version -d 'Version, protocol and generation'
+complete -c spanbridge -n __spanbridge_is -l debug -d 'Log what happens'
+complete -c spanbridge -n __spanbridge_is -l privileged -d 'Be the privileged side of another bridge'
+complete -c spanbridge -n __spanbridge_is -l set -x -a '(__spanbridge_limits)' -d 'Set a limit'
+complete -c spanbridge -n 'not __spanbridge_behind' -s h -l help -d 'What it takes'
+
+complete -c spanbridge -n '__spanbridge_is check' -F
+complete -c spanbridge -n '__spanbridge_is check' -l json -d 'The findings as JSON'
+complete -c spanbridge -n '__spanbridge_is check' -s q -l quiet -d 'Problems only'
+complete -c spanbridge -n '__spanbridge_is check' -l ignore -x -d 'Nothing of this kind'
+complete -c spanbridge -n '__spanbridge_is check' -l portable -d 'Nothing about this machine'
+
+complete -c spanbridge -n '__spanbridge_is explain' -a "and payload= $members"
+complete -c spanbridge -n '__spanbridge_is explain' -l json -d 'Print JSON'
+complete -c spanbridge -n '__spanbridge_is explain' -l all -d 'Leave out nothing'
+complete -c spanbridge -n '__spanbridge_is explain' -l host -x -a '(__fish_print_hostnames)' -d 'The own host of the front end'
+complete -c spanbridge -n '__spanbridge_is explain' -l superuser -x -a 'none running root' -d 'What an open that asks for privileges finds'
+complete -c spanbridge -n '__spanbridge_is explain' -l pid -x -a '(__fish_complete_pids)' -d 'As that running bridge'
+complete -c spanbridge -n '__spanbridge_is explain' -l set -x -a '(__spanbridge_limits)' -d 'Set a limit'
+
+complete -c spanbridge -n '__spanbridge_is list' -a '(__spanbridge_packages)'
+complete -c spanbridge -n '__spanbridge_is list' -l json -d 'The same, and more, as JSON'
+
+complete -c spanbridge -n '__spanbridge_is open' -a "$payloads"
+complete -c spanbridge -n '__spanbridge_is open' -l bridge -x -a '(__fish_complete_command)' -d 'The bridge, or the helper, to start'
+complete -c spanbridge -n '__spanbridge_is open' -l host -x -a '(__fish_print_hostnames)' -d 'The name of the machine'
+complete -c spanbridge -n '__spanbridge_is open' -l superuser -d 'Have a privileged bridge started'
+complete -c spanbridge -n '__spanbridge_is open' -l binary -d 'Any bytes, not only UTF-8'
+complete -c spanbridge -n '__spanbridge_is open' -l raw -d 'Write payloads as they come'
+complete -c spanbridge -n '__spanbridge_is open' -l lines -d 'A frame for each line'
+complete -c spanbridge -n '__spanbridge_is open' -l newline -d 'Leave each line its end'
+complete -c spanbridge -n '__spanbridge_is open' -l timeout -x -d 'How long to wait, in seconds'
+complete -c spanbridge -n '__spanbridge_is open' -s v -l verbose -d 'Tell of all control messages'
+
+complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l output -r -F -d 'Where the record goes'
+complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l format -x -a 'json text' -d 'For replay, or to read'
+complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l payload -x -a 'none all' -d 'How much of each payload'
+complete -c spanbridge -n '__spanbridge_is tap; and __spanbridge_behind' -a '(__spanbridge_command)'
+
+complete -c spanbridge -n '__spanbridge_is status' -l json -d 'One JSON list'
+complete -c spanbridge -n '__spanbridge_is status' -l watch -d 'Again and again'
+
+complete -c spanbridge -n '__spanbridge_is schema' -l url -d 'The file: URL of the installed schema'

@@ -1,0 +1,789 @@
+"""`spanbridge check`: what it finds, where, how bad, and what it says to do."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.operator.finding import KINDS, Source
+from bridge.operator.form import of_source
+from bridge.operator.spelling import nearest
+from bridge.testing.bridge import SPANBRIDGE
+from bridge.testing.deadline import SECONDS
+from bridge.testing.home import Home
+from manifests.files import read_document
+from manifests.load import Libexecdir, load
+from manifests.written import KNOWN, MEMBERS
+
+from ..manifests.manifest_tree import properties
+from .checking import check, override, run, system_package
+
+CAT = ["/bin/cat"]
+GOOD = {"match": {"payload": "x"}, "spawn": CAT}
+DEBIAN = Path("/usr/share/cockpit")
+
+
+# One thing wrong, one finding
+
+ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    # what: manifest, kind, member, a part of the message or suggestion
+    "a misspelt member": ({"bridges": [{**GOOD, "timout": 5}]}, "unknown-member", "bridges[0].timout", "timeout"),
+    "a strange member": ({"bridges": [{**GOOD, "zzz": 5}]}, "unknown-member", "bridges[0].zzz", "directory, environ"),
+    "the old requires": ({"require": {"cockpit": "1"}}, "unknown-member", "require", "requires"),
+    "misspelt requires": ({"requirse": {}}, "unknown-member", "requirse", "requires"),
+    "misspelt bridges": ({"bridge": []}, "unknown-member", "bridge", "bridges"),
+    "misspelt beside the right one": ({"conditions": [], "condition": []}, "unknown-member", "condition", "conditions"),
+    "a bridge without its list": ({"spawn": CAT}, "unknown-member", "spawn", "entry of bridges"),
+    "another requirement": ({"requires": {"podman": "1"}}, "unmet", "requires.podman", "podman"),
+    "a misspelt requirement": ({"requires": {"cokpit": "1"}}, "unmet", "requires.cokpit", "cockpit"),
+    "a version of letters": ({"requires": {"cockpit": "new"}}, "invalid", "requires.cockpit", "dotted numbers"),
+    "a misspelt condition": (
+        {"conditions": [{"path-not-exist": "/nonexistent"}]},
+        "unknown-condition",
+        "conditions[0].path-not-exist",
+        "path-not-exists",
+    ),
+    "a strange condition": ({"conditions": [{"zzz": 1}]}, "unknown-condition", "conditions[0].zzz", "any, path-exists"),
+    "a misspelt condition within any": (
+        {"conditions": [{"any": [{"path-exist": "/"}]}]},
+        "unknown-condition",
+        "conditions[0].any[0].path-exist",
+        "path-exists",
+    ),
+    "two conditions in one": (
+        {"conditions": [{"path-exists": "/", "path-not-exists": "/x"}]},
+        "invalid",
+        "conditions[0]",
+        "exactly one member",
+    ),
+    "any of nothing": ({"conditions": [{"any": []}]}, "never-holds", "conditions[0].any", "never"),
+    "there and not there": (
+        {"conditions": [{"path-exists": "/usr"}, {"path-not-exists": "/usr/"}]},
+        "never-holds",
+        "conditions[1].path-not-exists",
+        "never hold together",
+    ),
+    "in what is not there": (
+        {"conditions": [{"path-not-exists": "/usr"}, {"path-exists": "/usr/bin"}]},
+        "never-holds",
+        "conditions[1].path-exists",
+        "never hold together",
+    ),
+    "no alternative is left": (
+        {"conditions": [{"path-exists": "/a"}, {"any": [{"path-not-exists": "/a"}, {"any": []}]}]},
+        "never-holds",
+        "conditions[1].any",
+        "none of these",
+    ),
+    "no root": ({"conditions": [{"path-not-exists": "/"}]}, "never-holds", "conditions[0].path-not-exists", "root"),
+    "a relative condition": (
+        {"conditions": [{"path-not-exists": "usr"}]},
+        "relative",
+        "conditions[0].path-not-exists",
+        "expected a path from /",
+    ),
+    "home in a condition": (
+        {"conditions": [{"path-not-exists": "~/x"}]},
+        "relative",
+        "conditions[0].path-not-exists",
+        "~ is not expanded",
+    ),
+    "a name of odd characters": ({"name": "a b"}, "invalid", "name", "letters, digits"),
+    "a priority of text": ({"priority": "5"}, "invalid", "priority", "number"),
+    "bridges that are no list": ({"bridges": {}}, "invalid", "bridges", "list of bridges"),
+    "an entry that is none": ({"bridges": [5]}, "invalid", "bridges[0]", "object"),
+    "no match": ({"bridges": [{"spawn": CAT}]}, "invalid", "bridges[0]", "{} matches every open"),
+    "no spawn": ({"bridges": [{"match": {}}]}, "invalid", "bridges[0]", "no spawn"),
+    "spawn of text": (
+        {"bridges": [{"match": {}, "spawn": "/bin/cat -u"}]},
+        "invalid",
+        "bridges[0].spawn",
+        "list of strings",
+    ),
+    "environ without =": (
+        {"bridges": [{**GOOD, "environ": ["A=1", "B"]}]},
+        "invalid",
+        "bridges[0].environ[1]",
+        "NAME=",
+    ),
+    "privileged with match": (
+        {"bridges": [{"privileged": True, "match": {}, "spawn": CAT}]},
+        "invalid",
+        "bridges[0].match",
+        "privileged",
+    ),
+    "privileged with a variable": (
+        {"bridges": [{"privileged": True, "spawn": [*CAT, "${user}"]}]},
+        "invalid",
+        "bridges[0].spawn[1]",
+        "${user}",
+    ),
+    "a variable in match": (
+        {"bridges": [{"match": {"payload": "${x}"}, "spawn": CAT}]},
+        "no-effect",
+        "bridges[0].match.payload",
+        "variables",
+    ),
+    "a choice of payloads": (
+        {"bridges": [{"match": {"payload": ["a", "b"]}, "spawn": CAT}]},
+        "never-matches",
+        "bridges[0].match.payload",
+        "one bridge for each",
+    ),
+    "a misspelt problem": (
+        {"bridges": [{**GOOD, "problem": "acess-denied"}]},
+        "no-effect",
+        "bridges[0].problem",
+        "access-denied",
+    ),
+    "environ twice": (
+        {"bridges": [{**GOOD, "environ": ["A=1", "A=2"]}]},
+        "duplicate",
+        "bridges[0].environ[1]",
+        "A again",
+    ),
+    "environ of the bridge": (
+        {"bridges": [{**GOOD, "environ": ["SPANBRIDGE_DEPTH=0"]}]},
+        "no-effect",
+        "bridges[0].environ[0]",
+        "SPANBRIDGE_DEPTH",
+    ),
+    "a relative directory": ({"bridges": [{**GOOD, "directory": "."}]}, "relative", "bridges[0].directory", "from /"),
+    "a menu of text": ({"menu": {"index": "Page"}}, "front-end", "menu.index", "an object"),
+    "a label of the wrong type": ({"menu": {"index": {"label": 5}}}, "front-end", "menu.index.label", "a string"),
+    "a policy beyond ASCII": ({"content-security-policy": "é"}, "front-end", "content-security-policy", "fits"),
+    "preload of text": ({"preload": "index"}, "front-end", "preload", "a list"),
+    "no such program": (
+        {"bridges": [{**GOOD, "spawn": ["no-such-program"]}]},
+        "command",
+        "bridges[0].spawn[0]",
+        "looked for in PATH",
+    ),
+    "no such path": ({"bridges": [{**GOOD, "spawn": ["/no/such"]}]}, "command", "bridges[0].spawn[0]", "No such file"),
+    "not executable": (
+        {"bridges": [{**GOOD, "spawn": ["/etc/passwd"]}]},
+        "command",
+        "bridges[0].spawn[0]",
+        "Permission denied",
+    ),
+    "a command line": (
+        {"bridges": [{**GOOD, "spawn": ["/bin/cat -u"]}]},
+        "command",
+        "bridges[0].spawn[0]",
+        '"spawn": ["/bin/cat", "-u", ...]',
+    ),
+    "not in a PATH of its own": (
+        {"bridges": [{**GOOD, "spawn": ["cat"], "environ": ["PATH=/nonexistent"]}]},
+        "command",
+        "bridges[0].spawn[0]",
+        "PATH=/nonexistent",
+    ),
+    "no such directory": (
+        {"bridges": [{**GOOD, "directory": "/no/such"}]},
+        "directory",
+        "bridges[0].directory",
+        "No such",
+    ),
+    "a directory that is none": (
+        {"bridges": [{**GOOD, "directory": "/etc/passwd"}]},
+        "directory",
+        "bridges[0].directory",
+        "Not a directory",
+    ),
+    "a privileged program that is not there": (
+        {"bridges": [{"privileged": True, "spawn": ["no-such-sudo"]}]},
+        "command",
+        "bridges[0].spawn[0]",
+        "no-such-sudo",
+    ),
+    "one id twice": (
+        {
+            "bridges": [
+                {"privileged": True, "label": "Root", "spawn": CAT},
+                {"privileged": True, "label": "Root", "spawn": CAT},
+            ]
+        },
+        "twice",
+        "bridges[1].label",
+        "test/bridges[0]",
+    ),
+    "one program twice": (
+        {"bridges": [{"privileged": True, "spawn": CAT}, {"privileged": True, "spawn": ["cat"]}]},
+        "twice",
+        "bridges[1].spawn[0]",
+        "a label of its own",
+    ),
+    "behind one that takes all": (
+        {"bridges": [{"match": {}, "spawn": CAT, "problem": "not-found"}, GOOD]},
+        "unreachable",
+        "bridges[1]",
+        "never reached: bridges[0]",
+    ),
+    "the same again": ({"bridges": [GOOD, GOOD]}, "unreachable", "bridges[1]", "cannot be started"),
+    "a misspelt variable": (
+        {"bridges": [{"match": {"payload": "x", "database": None}, "spawn": [*CAT, "${databse}"]}]},
+        "plain-text",
+        "bridges[0].spawn[1]",
+        "${database}",
+    ),
+    "a variable without braces": (
+        {"bridges": [{**GOOD, "spawn": [*CAT, "$tag"]}]},
+        "plain-text",
+        "bridges[0].spawn[1]",
+        "$tag",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ONE)
+def test_one_thing_wrong(home: Home, what: str) -> None:
+    """It is found, and nothing else is. That the message helps is judged by a part of it."""
+    manifest, kind, member, part = ONE[what]
+    home.package("test", **{"bridges": [], **manifest})
+    found = check(home)
+    (finding,) = found.findings
+    assert (finding["kind"], finding["member"]) == (kind, member)
+    assert part in f"{finding['message']} {finding['suggestion']}"
+    assert finding["file"] == str(home.data_home / "cockpit/test/manifest.json")
+    assert finding["line"] == 1
+    assert finding["severity"] == KINDS[kind].severity
+
+
+FINE: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "$schema": {"$schema": "file:///somewhere/manifest.schema.json"},
+    "members of its own": {"my-settings": {"a": 1}, "x": None},
+    "an escaped variable": {"bridges": [{**GOOD, "spawn": [*CAT, "\\${tag}"]}]},
+    "a variable that no match names": {"bridges": [{**GOOD, "spawn": [*CAT, "${tag}"]}]},
+    "text for a shell": {"bridges": [{**GOOD, "spawn": ["sh", "-c", "echo $HOME ${x:-y}"]}]},
+    "a program that the open names": {"bridges": [{**GOOD, "spawn": ["/opt/${tool}"]}]},
+    "a PATH that the open names": {"bridges": [{**GOOD, "spawn": ["tool"], "environ": ["PATH=/opt/${tool}"]}]},
+    "a directory that the open names": {"bridges": [{**GOOD, "directory": "/opt/${tool}"}]},
+    "found from its directory": {"bridges": [{**GOOD, "directory": "/bin", "spawn": ["./cat"]}]},
+    "in a PATH of its own": {"bridges": [{**GOOD, "spawn": ["cat"], "environ": ["PATH=/bin"]}]},
+    "exact values that differ": {"bridges": [GOOD, {"match": {"payload": "y"}, "spawn": CAT}]},
+    "the narrower first": {"bridges": [GOOD, {"match": {"payload": "*"}, "spawn": CAT}, {"match": {}, "spawn": CAT}]},
+    "for other hosts": {"bridges": [{"match": {}, "spawn": CAT}, {"match": {"host": None}, "spawn": CAT}]},
+    "true and 1": {"bridges": [{"match": {"a": 1}, "spawn": CAT}, {"match": {"a": True}, "spawn": CAT}]},
+    "labels that differ": {
+        "bridges": [{"privileged": True, "label": "A", "spawn": CAT}, {"privileged": True, "label": "B", "spawn": CAT}]
+    },
+    "conditions that hold": {
+        "conditions": [{"path-exists": "/"}, {"any": [{"path-not-exists": "/"}, {"path-exists": "/"}]}]
+    },
+}
+
+
+@pytest.mark.parametrize("what", FINE)
+def test_nothing_wrong(home: Home, what: str) -> None:
+    home.package("test", **{"bridges": [], **FINE[what]})
+    assert check(home) == (0, [])
+
+
+def test_every_problem_of_a_file_is_told_of(home: Home) -> None:
+    """Where the loader stops at the first for each entry, and at the first that makes a package unusable."""
+    text = """{
+  "priority": "high",
+  "conditions": [ { "path-exists": 1 }, { "path-exists": "/", "any": [] } ],
+  "bridges": [
+    { "match": [], "spawn": [ 1, 2 ], "timeout": -1,
+      "environ": [ "A", "B" ], "nonsense": 1 },
+    { "privileged": true, "match": {}, "spawn": [ "${a}", "${b}" ],
+      "directory": "/x/${c}" }
+  ]
+}"""
+    home.write_manifest("test", text)
+    found = check(home)
+    assert [(each["line"], each["column"], each["member"]) for each in found.findings] == [
+        (2, 3, "priority"),
+        (3, 21, "conditions[0].path-exists"),
+        (3, 41, "conditions[1]"),
+        (3, 63, "conditions[1].any"),
+        (5, 7, "bridges[0].match"),
+        (5, 31, "bridges[0].spawn[0]"),
+        (5, 34, "bridges[0].spawn[1]"),
+        (5, 39, "bridges[0].timeout"),
+        (6, 20, "bridges[0].environ[0]"),
+        (6, 25, "bridges[0].environ[1]"),
+        (6, 32, "bridges[0].nonsense"),
+        (7, 27, "bridges[1].match"),
+        (7, 51, "bridges[1].spawn[0]"),
+        (7, 59, "bridges[1].spawn[1]"),
+        (8, 7, "bridges[1].directory"),
+    ]
+
+
+def test_a_name_twice_in_an_object(home: Home) -> None:
+    home.write_manifest("test", '{\n "menu": {"a": {}},\n "menu": {"a": {}}\n}')
+    finding = check(home).one("duplicate")
+    assert (finding["member"], finding["line"], finding["column"]) == ("menu", 3, 2)
+    assert "line 2" in finding["message"]
+
+
+def test_text_that_is_not_json(home: Home) -> None:
+    home.write_manifest("test", '{\n  "bridges": [],\n}')
+    finding = check(home).one("syntax")
+    assert (finding["line"], finding["column"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "5", "\0", "\ufeff{}", '{"a": ' + "[" * 100 + "]" * 100 + "}", "", '{"a": 1']
+)
+def test_files_that_hold_no_object(home: Home, content: str) -> None:
+    home.write_manifest("test", content)
+    (finding,) = check(home).findings
+    assert finding["severity"] == "error"
+
+
+def test_what_stands_under_the_name_of_a_manifest(home: Home) -> None:
+    for name in ("directory", "fifo", "dangling"):
+        (home.data_home / "cockpit" / name).mkdir(parents=True)
+    (home.data_home / "cockpit/directory/manifest.json").mkdir()
+    os.mkfifo(home.data_home / "cockpit/fifo/manifest.json")
+    (home.data_home / "cockpit/dangling/manifest.json").symlink_to("/nonexistent")
+    found = check(home)
+    assert found.kinds == ["unreadable"] * 3
+    assert [word in each["message"] for word, each in zip(["link", "directory", "FIFO"], found.findings, strict=True)]
+
+
+def test_a_directory_name_that_is_none(home: Home) -> None:
+    home.write_manifest("odd name", "{}")
+    assert "letters, digits" in check(home).one("unreadable")["message"]
+
+
+# Unreachable rules
+
+
+def test_across_packages_of_one_priority(home: Home) -> None:
+    """Packages go by name there, which is hardly meant."""
+    home.package("a", {"match": {}, "spawn": CAT})
+    home.package("b", GOOD)
+    finding = check(home).one("unreachable")
+    assert finding["file"].endswith("/b/manifest.json")
+    assert "a/bridges[0]" in finding["message"]
+    assert f"{home.data_home}/cockpit/a/manifest.json:1" in finding["message"]
+
+
+def test_a_package_put_before_another(home: Home) -> None:
+    """What a higher priority is for: no problem, while the rule behind may still be reached."""
+    home.package("b", {"match": {}, "spawn": CAT}, priority=2)
+    home.package("a", GOOD)
+    found = check(home)
+    assert found.status == 0
+    assert found.one("fallback")["file"].endswith("/a/manifest.json")
+    home.package("b", {"match": {}, "spawn": CAT, "problem": "not-found"}, priority=2)
+    found = check(home)
+    assert found.status == 1
+    assert "never reached" in found.one("unreachable")["message"]
+
+
+def test_the_first_that_covers_is_named(home: Home) -> None:
+    home.package("test", GOOD, {"match": {}, "spawn": CAT}, GOOD)
+    assert "bridges[0]" in check(home).one("unreachable")["message"]
+
+
+def test_a_rule_left_out_covers_nothing(home: Home) -> None:
+    home.package("test", {"match": {}, "spawn": []}, GOOD)
+    assert check(home).kinds == ["invalid"]
+
+
+# Privileged bridges
+
+
+def privileged(*spawn: str, **members: Any) -> dict[str, Any]:
+    return {"privileged": True, "spawn": list(spawn), **members}
+
+
+def sudo(home: Home, *, askpass: bool = True) -> str:
+    """A program called sudo; its path."""
+    path = home.root / "sudo"
+    path.write_text(f"#!/bin/sh\necho {'--askpass' if askpass else 'nothing'}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_one_of_two_ways_is_enough(home: Home) -> None:
+    home.package("test", privileged(*CAT), privileged("no-such-pkexec"))
+    found = check(home)
+    assert found.status == 0
+    assert found.one("not-offered")["member"] == "bridges[1].spawn[0]"
+
+
+def test_sudo_that_cannot_ask(home: Home) -> None:
+    home.package("test", privileged(sudo(home, askpass=False)))
+    assert "askpass" in check(home).one("command")["message"]
+
+
+@pytest.mark.parametrize("options", [["-A"], ["-kA"], ["--askpass"], ["-u", "root", "-A"], ["-uroot", "-A"]])
+def test_askpass_that_is_not_named(home: Home, options: list[str]) -> None:
+    home.package("test", privileged(sudo(home), *options, "true"))
+    finding = check(home).one("askpass")
+    assert finding["suggestion"] == '"environ": ["SUDO_ASKPASS=${libexecdir}/cockpit-askpass"]'
+
+
+@pytest.mark.parametrize("options", [[], ["-n"], ["-u", "-A"], ["--", "-A"], ["true", "-A"]])
+def test_askpass_that_is_not_needed(home: Home, options: list[str]) -> None:
+    home.package("test", privileged(sudo(home), *options, "true"))
+    assert check(home) == (0, [])
+
+
+def test_askpass_that_is_named(home: Home) -> None:
+    own = ["SUDO_ASKPASS=${libexecdir}/cockpit-askpass"]
+    home.package("test", privileged(sudo(home), "-A", "true", environ=own))
+    assert check(home) == (0, [])
+    home.package("test", privileged(sudo(home), "-A", "true", environ=["SUDO_ASKPASS=/no/such"]))
+    assert check(home).one("askpass")["member"] == "bridges[0].environ[0]"
+
+
+# Overrides
+
+
+def test_an_override_of_nothing(home: Home) -> None:
+    home.package("storage")
+    path = override(home, "storag.override.json", {})
+    finding = check(home).one("unused-override")
+    assert (finding["file"], finding["suggestion"]) == (str(path), "storage.override.json")
+
+
+def test_an_override_by_the_name_of_the_package(home: Home) -> None:
+    """It is the directory that counts."""
+    home.package("disks", name="storage")
+    override(home, "storage.override.json", {})
+    finding = check(home).one("unused-override")
+    assert finding["suggestion"] == "disks.override.json"
+    assert str(home.data_home / "cockpit/disks") in finding["message"]
+
+
+@pytest.mark.parametrize("name", ["test-override.json", "test.overrides.json", "test.overide.json", "override.json"])
+def test_a_file_that_is_taken_for_no_override(home: Home, name: str) -> None:
+    home.package("test")
+    override(home, name, {})
+    assert check(home).one("unused-override")["file"].endswith(name)
+
+
+def test_other_files_beside_overrides(home: Home) -> None:
+    override(home, "cockpit.conf", "")
+    override(home, "machines.json", "{}")
+    assert check(home) == (0, [])
+
+
+def test_what_is_wrong_in_an_override(home: Home) -> None:
+    home.package("test", menu={"index": {"label": "A"}})
+    patch = {"prioriy": 5, "name": None, "menu": {"idnex": None}, "bridges": [{"match": {}, "spawn": "x"}]}
+    path = override(home, "test.override.json", patch)
+    found = check(home)
+    assert {each["file"] for each in found.findings} == {str(path)}
+    assert [(each["kind"], each["member"], each["suggestion"]) for each in found.findings] == [
+        ("unknown-member", "prioriy", "priority"),
+        ("unused-override", "name", ""),
+        ("unused-override", "menu.idnex", "index"),
+        ("invalid", "bridges[0].spawn", ""),
+    ]
+
+
+def test_null_in_an_override_removes(home: Home) -> None:
+    home.package("test", GOOD, priority=5, conditions=[], requires={"cockpit": "1"}, menu={"a": {"label": "A"}})
+    override(
+        home, "test.override.json", {"priority": None, "requires": {"cockpit": None}, "menu": {"a": {"label": None}}}
+    )
+    (home.data_home / "cockpit/test/override.json").write_text('{"conditions": null, "bridges": null}')
+    assert check(home) == (0, [])
+
+
+def test_rules_of_an_override_are_those_in_force(home: Home) -> None:
+    """What they need of the machine is told of where they stand."""
+    home.package("test", GOOD)
+    path = override(home, "test.override.json", {"bridges": [{**GOOD, "spawn": ["no-such-program"]}]})
+    assert check(home).one("command")["file"] == str(path)
+
+
+def test_an_override_that_is_left_out(home: Home) -> None:
+    """Its rules are not in force, and the manifest's are."""
+    home.package("test", {**GOOD, "spawn": ["no-such-program"]})
+    override(home, "test.override.json", {"priority": "x", "bridges": []})
+    assert check(home).kinds == ["invalid", "command"]
+
+
+# Packages that are not used
+
+
+def test_a_package_of_which_there_are_two(home: Home) -> None:
+    home.package("test")
+    path = system_package(home, "test", {"bridges": [{**GOOD, "timout": 1, "spawn": ["no-such-program"]}]})
+    found = check(home)
+    assert found.kinds == ["not-used", "unknown-member"]
+    assert {each["file"] for each in found.findings} == {str(path)}
+    assert str(home.data_home / "cockpit/test") in found.one("not-used")["message"]
+
+
+def test_a_package_for_other_machines(home: Home) -> None:
+    """Its programs are not expected here."""
+    home.package("test", {**GOOD, "spawn": ["no-such-program"]}, conditions=[{"path-exists": "/nonexistent"}])
+    for arguments in ((), (home.data_home / "cockpit/test",)):
+        found = check(home, *arguments)
+        assert (found.status, found.kinds) == (0, ["not-used"])
+        assert "/nonexistent" in found.findings[0]["message"]
+
+
+# Arguments
+
+
+def package(directory: Path, manifest: Any) -> Path:
+    directory.mkdir(parents=True)
+    path = directory / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    return path
+
+
+BAD = {"bridges": [{**GOOD, "timout": 5}]}
+
+
+@pytest.mark.parametrize("argument", ["p", "p/", "p/manifest.json", ".", "./p/../p", "packages", "root"])
+def test_what_can_be_named(home: Home, tmp_path: Path, argument: str) -> None:
+    """A package, its manifest, a directory of packages, a data directory. Nothing that is installed is looked at."""
+    home.package("installed", {"match": {}})
+    package(tmp_path / "p", BAD)
+    package(tmp_path / "packages/one", BAD)
+    package(tmp_path / "root/cockpit/one", BAD)
+    found = check(home, argument, cwd=tmp_path)
+    assert found.kinds == ["unknown-member"]
+    assert (tmp_path / found.findings[0]["file"]).samefile(
+        tmp_path / {"packages": "packages/one", "root": "root/cockpit/one"}.get(argument, "p") / "manifest.json"
+    )
+
+
+def test_a_file_of_another_name(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json.in"
+    path.write_text(json.dumps(BAD))
+    assert check(home, path).one("unknown-member")["file"] == str(path)
+
+
+def test_what_is_named_is_taken_together(home: Home, tmp_path: Path) -> None:
+    first = package(tmp_path / "a", {"bridges": [{"match": {}, "spawn": CAT}]})
+    second = package(tmp_path / "b", {"bridges": [GOOD]})
+    assert check(home, first).kinds == check(home, second).kinds == []
+    assert check(home, first, second).kinds == ["unreachable"]
+    assert check(home, first, first, tmp_path / "a").kinds == []
+
+
+def test_an_override_by_itself(home: Home) -> None:
+    """Over the package that is installed, of which nothing is said."""
+    home.package("test", {**GOOD, "zzz": 1}, menu={"index": {}})
+    path = override(home, "test.override.json", {"menu": {"idnex": None}})
+    found = check(home, path)
+    assert [(each["kind"], each["file"]) for each in found.findings] == [("unused-override", str(path))]
+
+
+def test_an_override_of_a_package_that_is_elsewhere(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "far.override.json"
+    path.write_text('{"bridges": [{"match": {}, "spwan": []}], "menu": null}')
+    assert check(home, path).kinds == ["invalid", "unknown-member"]
+
+
+def test_an_override_in_the_package(home: Home, tmp_path: Path) -> None:
+    package(tmp_path / "p", {"bridges": [GOOD]})
+    path = tmp_path / "p/override.json"
+    path.write_text('{"bridges": 5}')
+    assert check(home, path).one("invalid")["file"] == str(path)
+
+
+def test_portable(home: Home, tmp_path: Path) -> None:
+    """Nothing that another machine may have."""
+    manifest = {
+        "conditions": [{"path-exists": "/nonexistent"}],
+        "bridges": [{**GOOD, "spawn": ["no-such"], "directory": "/no/such"}, privileged("no-such"), {"match": 5}],
+    }
+    path = package(tmp_path / "p", manifest)
+    assert check(home, "--portable", path).kinds == ["invalid", "invalid"]
+
+
+def test_ignored_kinds(home: Home) -> None:
+    home.package("test", GOOD, {**GOOD, "zzz": 1})
+    assert check(home).kinds == ["unreachable", "unknown-member"]
+    assert check(home, "--ignore", "unreachable").kinds == ["unknown-member"]
+    assert check(home, "--ignore=unreachable", "--ignore=unknown-member") == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["/nonexistent"], "/nonexistent: No such file"),
+        (["empty"], "no manifest.json"),
+        (["--no-such-option"], "--no-such-option"),
+        (["--ignore", "nonsense"], "unreachable"),
+        (["--ignore"], "--ignore"),
+        (["\x1b[31m"], "x1b"),
+    ],
+)
+def test_what_cannot_be_run(home: Home, tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run(home, "check", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read(home: Home, tmp_path: Path) -> None:
+    path = package(tmp_path / "p", {})
+    path.chmod(0)
+    assert run(home, "check", path).returncode == 1
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    other.chmod(0)
+    assert run(home, "check", other).returncode == 2
+
+
+def test_bad_settings(home: Home) -> None:
+    done = run(home, "check", environ={"SPANBRIDGE_MANIFEST_BYTES": "x"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "SPANBRIDGE_MANIFEST_BYTES" in done.stderr
+
+
+def test_help(home: Home) -> None:
+    done = run(home, "check", "--help")
+    assert done.returncode == 0
+    assert "exit status" in done.stdout
+
+
+# How it is told
+
+LINE = re.compile(
+    r"(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (error|warning|note): (?P<member>\S+): .+ \[[a-z-]+\]"
+)
+
+
+def test_lines_that_editors_understand(home: Home) -> None:
+    home.write_manifest("test", json.dumps({"requirs": {}, "bridges": [GOOD, {"match": 5}]}, indent=1))
+    done = run(home, "check")
+    assert done.returncode == 1
+    assert all(LINE.fullmatch(line) for line in done.stdout.splitlines())
+    assert "did you mean requires?" in done.stdout
+    assert done.stderr == "1 file: 2 errors, 1 warning\n"
+
+
+def test_a_word_where_nothing_is_wrong(home: Home) -> None:
+    done = run(home, "check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "0 files: no problems\n")
+
+
+def test_quiet(home: Home) -> None:
+    home.package("test", conditions=[{"path-exists": "/nonexistent"}])
+    done = run(home, "check", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_colour_on_a_terminal_alone(home: Home) -> None:
+    home.package("test", {"match": 5})
+    assert "\33" not in run(home, "check").stdout
+    assert "\33[31merror\33[0m" in on_a_terminal(home, {"TERM": "xterm"})
+    assert "\33" not in on_a_terminal(home, {"TERM": "xterm", "NO_COLOR": "1"})
+    assert "\33" not in on_a_terminal(home, {"TERM": "dumb"})
+
+
+def on_a_terminal(home: Home, environ: dict[str, str]) -> str:
+    """What check prints there."""
+    master, slave = pty.openpty()
+    with open(master, "rb", buffering=0) as terminal, open(slave, "wb") as stdout:
+        done = subprocess.run(
+            [SPANBRIDGE, "check", "-q"],
+            stdout=stdout,
+            env={**home.environ, **environ},
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 1
+        return terminal.read(65536).decode()
+
+
+def test_characters_that_a_terminal_would_act_on(home: Home) -> None:
+    home.package("test", {"match": 5, "spawn": CAT, "\33[31m": 1, "environ": ["\33]0;x\7=1"]})
+    override(home, "\33[2J\udcff.override.json", {})
+    done = run(home, "check")
+    assert done.returncode == 1
+    assert not re.search(r"[\0-\x09\x0b-\x1f\x7f]", done.stdout + done.stderr)
+    assert any("\udcff" in finding["file"] for finding in check(home).findings)
+
+
+def test_a_locale_without_the_characters(home: Home) -> None:
+    home.package("test", name="名前")
+    done = run(home, "check", environ={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    assert done.returncode == 1
+    assert "\\u540d" in done.stdout
+
+
+# Debian's own
+
+
+@pytest.mark.cockpit
+def test_debian_is_clean(home: Home) -> None:
+    """All of the installed packages: notes at most, such as of pkexec where there is only sudo."""
+    if not (DEBIAN / "shell/manifest.json").exists():
+        pytest.fail if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1" else pytest.skip("no cockpit here")
+    environ = {"XDG_DATA_DIRS": str(DEBIAN.parent)}
+    assert check(home, environ=environ).status == 0
+    assert check(home, DEBIAN).status == 0
+    assert len(json.loads(run(home, "list", "--json", environ=environ).stdout)["packages"]) > 5
+
+
+# The parts
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "/", "x", "A=1", "${x}", "\0", "~"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["path-exists", "any", "x"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+ENTRY = st.dictionaries(st.sampled_from(sorted(KNOWN)), JSON, max_size=4) | JSON
+MANIFEST = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(sorted(MEMBERS), JSON),
+        "bridges": st.lists(ENTRY, max_size=3),
+        "requires": st.dictionaries(st.sampled_from(["cockpit", "x"]), JSON, max_size=2) | JSON,
+    },
+)
+
+
+@properties
+@given(manifest=MANIFEST)
+def test_all_that_the_loader_finds_is_found(tmp_path_factory: pytest.TempPathFactory, manifest: dict[str, Any]) -> None:
+    """At the same places; check then finds more."""
+    root = tmp_path_factory.mktemp("tree")
+    path = root / "cockpit/test/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(manifest))
+    environ = {"HOME": str(root), "XDG_DATA_DIRS": str(root), "XDG_CONFIG_DIRS": str(root)}
+    catalog = load(environ, generation="300", askpass="/a")
+    document = read_document(str(path), max_bytes=1 << 20, max_depth=64)
+    found = list(of_source(Source(document, override=False), Libexecdir("/a", lambda: "/l"), "300"))
+    places = {(each.line, each.column, each.member) for each in found if each.severity != "note"}
+    assert {(each.line, each.column, each.member) for each in catalog.defects} <= places
+    if not [each for each in found if each.kind == "invalid"]:
+        assert not [each for each in catalog.hidden if each.reason.startswith("unusable")]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("require", "requires"),
+        ("path_not_exists", ""),
+        ("Bridges", "bridges"),
+        ("condtions", "conditions"),
+        ("prority", "priority"),
+        ("nmae", "name"),
+        ("x", ""),
+        ("", ""),
+        ("completely-different", ""),
+        ("n" * 1000, ""),
+    ],
+)
+def test_spelling(name: str, meant: str) -> None:
+    assert nearest(name, MEMBERS - {"require"}) == meant

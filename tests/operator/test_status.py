@@ -1,0 +1,183 @@
+"""`spanbridge status` tells what running bridges do."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.home import Home
+from bridge.testing.plugin import Start
+from bridge.testing.script import exit_with, forever, helper_rule, init, read, ready, serve
+
+
+def status(home: Home, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [str(SPANBRIDGE), "status", *arguments]
+    told = subprocess.run(
+        command, env={**home.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in told.stderr
+    return told
+
+
+def told(home: Home) -> list[dict[str, Any]]:
+    done = status(home, "--json")
+    assert done.returncode in (0, 1), done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def socket_of(bridge: Bridge, home: Home) -> str:
+    return os.path.join(home.runtime, "spanbridge", f"{bridge.pid}.sock")
+
+
+def test_helpers_channels_bytes(start: Start, home: Home) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()], "${tag}", "it's $5"))
+    front = bridge.front_end
+    for channel, tag in (("a", "one"), ("b", "one"), ("c", "two")):
+        front.open(channel, tag=tag)
+    pids = [front.expect("ready", channel)["pid"] for channel in ("a", "b", "c")]
+    front.open("e", "echo")
+    front.send("a", b"x" * 100_000)
+    front.data("a", 100_000)
+    (one,) = told(home)
+    assert one["pid"] == bridge.pid
+    assert one["host"] == "localhost"
+    assert one["channels"]["open"] == 4
+    assert one["channels"]["internal"] == {"Echo": 1}
+    assert one["front-end"]["bytes-in"] > 100_000
+    assert one["front-end"]["bytes-out"] > 100_000
+    first, second = one["helpers"]
+    assert (first["pid"], second["pid"]) == (pids[0], pids[2])
+    assert first["rule"] == "test/bridges[0]"
+    assert first["state"] == "ready"
+    assert first["variables"] == {"tag": "one"}
+    assert first["command"][-2:] == ["one", "it's $5"]
+    assert first["channels"] == 2
+    assert first["bytes-in"] > 100_000
+    assert first["bytes-out"] > 100_000
+    assert second["bytes-in"] < 10_000
+    assert one["rules"] == {"test/bridges[0]": {"started": 2, "rests": 0}}
+
+    text = status(home).stdout
+    assert f"bridge {bridge.pid}" in text
+    assert "4 open" in text
+    assert str(pids[0]) in text
+    assert "tag=one" in text
+    assert "\33" not in text
+
+
+def test_a_helper_that_is_stuck(start: Start, home: Home) -> None:
+    rule = helper_rule({"payload": "test"}, [init(), read("open"), ready(), forever()])
+    bridge = start(rule, limits={"helper_queue_bytes": 100_000})
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    frame = b"10002\na\n" + b"x" * 10_000
+
+    def send() -> None:
+        with suppress(OSError):  # when the bridge ends
+            front.write(frame * 400)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    bridge.log.wait("helper_queue_bytes")
+    (one,) = told(home)
+    assert one["helpers"][0]["queued"] > 100_000
+    assert not one["front-end"]["read"]
+    assert one["limits-hit"] == {"helper_queue_bytes": 1}
+    text = status(home).stdout
+    assert "not read: a queue is full" in text
+    assert "SPANBRIDGE_HELPER_QUEUE_BYTES" in text
+    bridge.signal(signal.SIGTERM)
+    sending.join()
+
+
+def test_a_rule_that_fails(start: Start, home: Home) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [exit_with(1)]), limits={"backoff_seconds": 1_000})
+    for number in range(3):
+        bridge.front_end.open(str(number))
+        bridge.front_end.expect("close", str(number), problem="not-supported")
+    (one,) = told(home)
+    assert one["rules"]["test/bridges[0]"]["rests"] > 0
+    assert "is not tried for" in status(home).stdout
+
+
+def test_several_bridges_and_one_of_them(start: Start, home: Home) -> None:
+    one, two = start(), start()
+    assert {each["pid"] for each in told(home)} == {one.pid, two.pid}
+    assert [each["pid"] for each in json.loads(status(home, "--json", str(two.pid)).stdout)] == [two.pid]
+    one.end()
+    assert [each["pid"] for each in told(home)] == [two.pid]
+
+
+def test_nobody_else_may_ask(start: Start, home: Home) -> None:
+    bridge = start()
+    bridge.front_end.sync()
+    path = socket_of(bridge, home)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
+    bridge.end()
+    assert not os.path.exists(path)
+
+
+def test_a_bridge_that_was_killed_leaves_nothing_for_long(start: Start, home: Home) -> None:
+    bridge = start()
+    bridge.front_end.sync()
+    path = socket_of(bridge, home)
+    bridge.signal(signal.SIGKILL)
+    bridge.wait()
+    assert os.path.exists(path)
+    assert told(home) == []
+    assert not os.path.exists(path)
+
+
+def test_no_bridge_runs(home: Home) -> None:
+    done = status(home)
+    assert (done.returncode, done.stdout) == (1, "No bridge of this user runs.\n")
+
+
+@pytest.mark.parametrize("value", ["", "relative"])
+def test_no_runtime_directory(start: Start, home: Home, value: str) -> None:
+    """The bridge does without, and the tool says so."""
+    done = status(home, XDG_RUNTIME_DIR=value)
+    assert done.returncode == 2
+    assert "XDG_RUNTIME_DIR" in done.stderr
+    home.runtime.rmdir()
+    bridge = start()
+    bridge.front_end.sync()
+    assert bridge.end() == 0
+
+
+def test_one_that_does_not_read_what_it_asked_for(start: Start, home: Home) -> None:
+    """The bridge goes on, and hangs up after a while."""
+    import socket
+
+    bridge = start(limits={"status_seconds": 0.2})
+    bridge.front_end.sync()
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(socket_of(bridge, home))
+        bridge.front_end.sync()
+        assert bridge.end() == 0
+
+
+def test_watch_goes_on_until_interrupted(start: Start, home: Home) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()]))
+    bridge.front_end.open("a")
+    bridge.front_end.expect("ready", "a")
+    with subprocess.Popen(
+        [str(SPANBRIDGE), "status", "--watch", "0.1"], env=home.environ, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        seen = 0
+        while seen < 3:
+            seen += process.stdout.readline().startswith(f"bridge {bridge.pid}")
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait() == 0
