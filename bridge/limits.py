@@ -42,6 +42,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     stderr_seconds: float = 2.0
     sudo_seconds: float = 1.0
     status_seconds: float = 2.0
+    bus_backlog_bytes: int = 8 << 20
+    bus_calls: int = 256
+    bus_watches: int = 1_024
+    bus_described: int = 1_024
+    package_answers: int = 32
+    package_files: int = 100_000
+    watched_directories: int = 2_048
 
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -73,6 +80,13 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "manifest_bytes": "largest manifest or override file read",
     "max_depth": "bridges that may start one another in a chain",
     "sudo_seconds": "how long `sudo --help` may take, which tells whether it can ask through a program",
+    "bus_backlog_bytes": "messages of one channel of the internal bus that wait for the front end to take answers",
+    "bus_calls": "calls of one channel of the internal bus that are not answered yet",
+    "bus_watches": "watches of one channel of the internal bus, and separately its matches",
+    "bus_described": "interfaces that the front end may describe on one channel of the internal bus",
+    "package_answers": "answers with package files in the making at once; each holds one file open",
+    "package_files": "files of one package that are listed; one with more has no part in a checksum",
+    "watched_directories": "directories watched for changes; a user may have some 8000 watches in all",
     "status_seconds": "how long `spanbridge status` may take to read what it is told",
     "stderr_seconds": "how long a privileged bridge waits for the stderr that it has asked for",
 }

@@ -26,7 +26,7 @@ async def reload_on_change(services: Services) -> None:
     """Until it is cancelled: watch, and reload after each change. Returns, with a line logged, if nothing can watch."""
     log = services.context.log
     try:
-        watcher = await open_watcher()
+        watcher = await open_watcher(services.context.limits.watched_directories)
     except CannotWatch as error:
         log.warning("reload-on-change", why=str(error))
         return

@@ -9,16 +9,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import msgspec
 
 Wanted = Callable[[str], bool]
 """Whether a change of the file of this name, in the directory, matters."""
-
-WATCHES: Final = 2_048
-"""Directories that one watcher watches at most; a user may have some 8 000 watches in all."""
 
 
 class _Full(Exception):
@@ -41,8 +38,9 @@ class CannotWatch(Exception):
 class Watcher:
     """One inotify descriptor. A context manager; made by `open_watcher`."""
 
-    def __init__(self, inotify: Any, flags: Any) -> None:
+    def __init__(self, inotify: Any, flags: Any, most: int) -> None:
         self._inotify = inotify
+        self._most = most
         self._flags = flags
         self._mask = (
             (flags.CLOSE_WRITE | flags.ATTRIB)
@@ -79,7 +77,7 @@ class Watcher:
         parent, name = os.path.split(directory)
         if parent != directory:
             self._add(parent, _Only(name))
-        if len(self._watched) >= WATCHES:
+        if len(self._watched) >= self._most:
             raise _Full
         try:
             watch = self._inotify.add_watch(directory, self._mask)
@@ -121,8 +119,8 @@ def _being_written(path: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
-async def open_watcher() -> Watcher:
-    """Raises CannotWatch."""
+async def open_watcher(most: int) -> Watcher:
+    """A watcher of `most` directories. Raises CannotWatch."""
     try:
         import inotify_simple  # type: ignore[import-untyped]
     except ImportError as error:
@@ -132,4 +130,4 @@ async def open_watcher() -> Watcher:
         inotify = await anyio.to_thread.run_sync(inotify_simple.INotify)
     except OSError as error:
         raise CannotWatch(f"inotify: {error.strerror}: changes on disk are not noticed") from None
-    return Watcher(inotify, inotify_simple.flags)
+    return Watcher(inotify, inotify_simple.flags, most)

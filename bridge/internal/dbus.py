@@ -18,7 +18,7 @@ from .bus.bus import Bus
 from .bus.errors import FAILED, INVALID_ARGS, LIMITS_EXCEEDED, BusError
 from .bus.interface import Argument, Method
 from .bus.introspect import to_meta
-from .bus.limits import BACKLOG_BYTES, CALLS, DESCRIBED, MESSAGE_BYTES, WATCHES
+from .bus.limits import MESSAGE_BYTES
 from .bus.matches import Counted, Full, Match, Watch
 from .bus.node import bare
 from .bus.values import as_utf8, from_json, many_to_json
@@ -37,10 +37,11 @@ class DBus:
         self._port = port
         self._services = services
         self._log = services.context.log
+        self._limits = services.context.limits
         self._bus = services.once(Bus)
         self._pace = pace.Pace(services, self._input)
-        self._matches: Counted[Match] = Counted(WATCHES)
-        self._watches: Counted[Watch] = Counted(WATCHES)
+        self._matches: Counted[Match] = Counted(self._limits.bus_watches)
+        self._watches: Counted[Watch] = Counted(self._limits.bus_watches)
         self._described: set[str] = set()
         self._calls: set[CancelScope] = set()
         self._open = True
@@ -61,8 +62,8 @@ class DBus:
         try:
             self._pace.put(command, data)
         except pace.Full:
-            self._log.limit("bus_backlog_bytes", BACKLOG_BYTES)
-            message = f"{BACKLOG_BYTES} bytes of messages wait for the front end to take the answers to earlier ones"
+            self._log.limit("bus_backlog_bytes", self._limits.bus_backlog_bytes)
+            message = f"{self._limits.bus_backlog_bytes} bytes of messages wait for the front end to take earlier answers"
             self._port.close(Problem(INTERNAL_ERROR, message))
 
     def _input(self, command: str | None, data: bytes) -> None:
@@ -137,9 +138,9 @@ class DBus:
             self._reply(method, method.function(server, *values), message)
 
     def _start(self, method: Method, server: Any, values: list[Any], message: dict[str, Any]) -> None:
-        if len(self._calls) >= CALLS:
-            self._log.limit("bus_calls", CALLS)
-            raise BusError(LIMITS_EXCEEDED, f"{CALLS} calls of this channel are not answered yet")
+        if len(self._calls) >= self._limits.bus_calls:
+            self._log.limit("bus_calls", self._limits.bus_calls)
+            raise BusError(LIMITS_EXCEEDED, f"{self._limits.bus_calls} calls of this channel are not answered yet")
         scope = CancelScope()
         self._calls.add(scope)
         self._services.tasks.start_soon(self._wait, scope, method, server, values, message)
@@ -182,8 +183,10 @@ class DBus:
         try:
             self._matches.add(match)
         except Full:
-            self._log.limit("bus_watches", WATCHES)
-            raise Problem(INTERNAL_ERROR, f"the limit of {WATCHES} matches of one channel is reached") from None
+            self._log.limit("bus_watches", self._limits.bus_watches)
+            raise Problem(
+                INTERNAL_ERROR, f"the limit of {self._limits.bus_watches} matches of one channel is reached"
+            ) from None
         for path in self._bus.paths:
             if match.reaches(path):
                 self._bus.node(path)  # an object that nobody has made tells nothing
@@ -204,8 +207,10 @@ class DBus:
         try:
             self._watches.add(watch)
         except Full:
-            self._log.limit("bus_watches", WATCHES)
-            raise BusError(LIMITS_EXCEEDED, f"{WATCHES} watches of this channel are there already") from None
+            self._log.limit("bus_watches", self._limits.bus_watches)
+            raise BusError(
+                LIMITS_EXCEEDED, f"{self._limits.bus_watches} watches of this channel are there already"
+            ) from None
         self._tell(watch)
         self._answer(message, {"reply": []})
 
@@ -241,9 +246,12 @@ class DBus:
         if not isinstance(asked, dict):
             raise _unclear(f"meta: expected an object, found {describe(asked)}")
         self._described.update(asked)
-        if len(self._described) > DESCRIBED:
-            self._log.limit("bus_described", DESCRIBED)
-            raise Problem(INTERNAL_ERROR, f"the limit of {DESCRIBED} described interfaces of one channel is reached")
+        if len(self._described) > self._limits.bus_described:
+            self._log.limit("bus_described", self._limits.bus_described)
+            raise Problem(
+                INTERNAL_ERROR,
+                f"the limit of {self._limits.bus_described} described interfaces of one channel is reached",
+            )
 
 
 _KINDS: Final[Mapping[str, Callable[[DBus, Any, dict[str, Any]], None]]] = {

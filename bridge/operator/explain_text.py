@@ -138,7 +138,8 @@ class Text:
         width = _width(told)
         for look in shown:
             yield self._head(look, width, "no", "red")
-            misses = look.misses if _near(look) or self._everything else look.misses[:1]
+            misses = sorted(look.misses, key=lambda miss: miss.member != "host")  # what rules out a rule altogether
+            misses = misses if _near(look) or self._everything else misses[:1]
             left = len(look.misses) - len(misses)
             for miss in misses:
                 rest = self._paint("dim", f"  (and {left} more)") if left else ""

@@ -9,6 +9,8 @@ from manifests.match import Mismatch
 from manifests.value import compile_value
 from manifests.wildcard import is_wildcard
 
+_OF_EVERY_OPEN = frozenset({"command", "channel", "payload", "host", "superuser", "group"})
+_CLOSE = 0.8  # how alike a name must be to one of these to be taken for it
 _NAMES = 200  # members of an open that are compared with a name, at most
 
 
@@ -25,8 +27,9 @@ def hint(found: Mismatch, message: dict[str, Any]) -> str:
 
 def _absent(member: str, message: dict[str, Any]) -> str:
     names = list(message)[:_NAMES]
-    folded = [name for name in names if _folded(name) == _folded(member)]
-    near = folded or get_close_matches(member, names, n=1, cutoff=0.6)
+    near = [name for name in names if _folded(name) == _folded(member)]
+    near += get_close_matches(member, names, n=1, cutoff=_CLOSE)
+    near += get_close_matches(member, [name for name in names if name not in _OF_EVERY_OPEN], n=1)
     return f"the open has {_json(near[0])}" if near else ""
 
 

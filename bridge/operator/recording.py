@@ -74,12 +74,13 @@ class Describer:
     def feed(self, direction: Direction, chunk: bytes, t: float) -> Iterator[Record]:
         """The records of what `chunk` makes whole."""
         for each in self._followers[direction].feed(chunk):
-            if isinstance(each, Garbage):
-                yield self._garbage(direction, each, t)
-            elif each.channel:
-                yield self._data(direction, each, t)
-            else:
-                yield self._message(direction, each, t)
+            yield self.describe(direction, each, t)
+
+    def describe(self, direction: Direction, found: Seen | Garbage, t: float) -> Record:
+        """The record of one frame."""
+        if isinstance(found, Garbage):
+            return self._garbage(direction, found, t)
+        return self._data(direction, found, t) if found.channel else self._message(direction, found, t)
 
     def end(self, direction: Direction, t: float) -> Record:
         """The record of the end of a direction; its `size` is that of the frame that was not whole."""

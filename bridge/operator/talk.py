@@ -67,7 +67,7 @@ def talk(
             bridge.end(woken, at_once=True)
             raise
         ended = bridge.end(woken, at_once=talked.hurry)
-        return talked.status(ended)
+        return talked.status(ended.words)
 
 
 class _Talk:
@@ -131,13 +131,10 @@ class _Talk:
         poll = select.poll()
         poll.register(self._woken.fd, select.POLLIN)
         bridge = self._bridge
+        bridge.wire.register(poll, read=not self._waiting)
         if self._waiting:
             poll.register(1, select.POLLOUT)
-        elif bridge.stdout >= 0:
-            poll.register(bridge.stdout, select.POLLIN)
-        if bridge.waiting:
-            poll.register(bridge.stdin, select.POLLOUT)
-        elif self._reading and not self._editor:
+        if not bridge.wire.waiting and self._reading and not self._editor:
             poll.register(0, select.POLLIN)
         if self._editor:
             poll.register(self._editor.fd, select.POLLIN)
@@ -152,14 +149,13 @@ class _Talk:
         steps: list[tuple[int, Callable[[], None]]] = [
             (self._woken.fd, self._heed_signals),
             (self._bridge.stderr, self._pass_log),
-            (self._bridge.stdin, self._bridge.flush),
             (1, self._write),
-            (self._bridge.stdout, self._read_bridge),
             (0, self._read_stdin),
         ]
         for fd, step in steps:
             if fd in events:
                 step()
+        self._read_bridge(events)
         if self._editor and self._editor.fd in events and not self._over:
             self._typed(self._editor.take(), self._editor)
 
@@ -190,19 +186,16 @@ class _Talk:
 
     # From the bridge
 
-    def _read_bridge(self) -> None:
-        try:
-            found = self._bridge.read()
-            if found is None:
-                if not self._over:
-                    self._end("the bridge has ended before the channel was closed: it {ended}")
-                return
-            for each in found:
-                if self._over:
-                    return
+    def _read_bridge(self, events: dict[int, int]) -> None:
+        found = self._bridge.wire.step(events)
+        if found is None:
+            if not self._over:
+                self._end("the bridge has ended before the channel was closed: it {ended}")
+            return
+        for each in found:
+            if not self._over:
                 self._heed(each)
-        finally:
-            self._write()
+        self._write()
 
     def _heed(self, found: Seen | Garbage) -> None:
         if isinstance(found, Garbage):
@@ -296,7 +289,7 @@ class _Talk:
     def _send(self, message: dict[str, Any]) -> None:
         if self._manner.verbose:
             self._told(">", "green", message)
-        self._bridge.send(frame_of(message))
+        self._bridge.wire.send(frame_of(message))
 
     def _read_stdin(self) -> None:
         if not self._reading:
@@ -320,13 +313,13 @@ class _Talk:
         if len(self._unsent) > LINE_BYTES:
             lines.append(self._unsent)
             self._unsent = b""
-        self._bridge.send(b"".join(encode(self._ident, line + self._manner.line_end) for line in lines))
+        self._bridge.wire.send(b"".join(encode(self._ident, line + self._manner.line_end) for line in lines))
 
     def _send_chunk(self, data: bytes) -> None:
         stop = len(data) if self._binary else _whole_characters(data)
         self._unsent = data[stop:]
         if stop:
-            self._bridge.send(encode(self._ident, data[:stop]))
+            self._bridge.wire.send(encode(self._ident, data[:stop]))
 
     def _done(self) -> None:
         """The end of stdin: all that is left, and that it is all."""
@@ -334,7 +327,7 @@ class _Talk:
             return
         self._reading = False
         if self._unsent:
-            self._bridge.send(encode(self._ident, self._unsent))
+            self._bridge.wire.send(encode(self._ident, self._unsent))
             self._unsent = b""
         self._send({"command": "done", "channel": self._channel})
         if self._ready:
@@ -348,7 +341,7 @@ class _Talk:
         else:
             line = typed.line.encode(errors="surrogateescape")
             if line or not self._questions:
-                self._bridge.send(encode(self._ident, line + self._manner.line_end))
+                self._bridge.wire.send(encode(self._ident, line + self._manner.line_end))
             self._answer()
             editor.ask()
 
@@ -366,7 +359,7 @@ class _Talk:
             print(line, file=sys.stderr, flush=True)
 
     def _pass_log(self) -> None:
-        for line in self._bridge.pass_log().decode(errors="backslashreplace").splitlines():
+        for line in self._bridge.log().decode(errors="backslashreplace").splitlines():
             self._tell(self._paint("dim", f"bridge: {printable(line)}"))
 
 

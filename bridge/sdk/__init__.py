@@ -1,23 +1,24 @@
 """Writing a helper in Python (docs/helpers.md, "In Python").
 
-import sys
-from bridge.sdk import Channel, run
+An echo, but for its imports:
 
-async def echo(channel: Channel) -> None:
-    await channel.ready()
-    async for payload in channel:
-        await channel.send(payload)
-    await channel.done()
+    async def echo(channel: Channel) -> None:
+        await channel.ready()
+        async for payload in channel:
+            await channel.send(payload)
+        await channel.done()
 
-sys.exit(run(echo))
+    sys.exit(run(echo))
 
-run, refuse         a whole helper from its handler; not to start at all
-open_helper         the same as an async context manager: channels as an async iterator
-channel             one channel: reading, writing, how it ends
-inbox, intake       what waits for handlers, and when stdin is read no more
-outbox, window      what waits for the bridge, and for the front end
-wire                the two descriptors
-limits              all limits
+The modules:
+
+    run                 a whole helper from its handler, or from a main of its own; not to start at all
+    helper              reads frames and hands them to channels; `open_helper`, an async context manager
+    channel             one channel: reading, writing, how it ends
+    inbox, intake       what waits for handlers, and when stdin is read no more
+    outbox, window      what waits for the bridge, and for the front end
+    wire                the two descriptors
+    limits              all limits
 """
 
 from protocol.problems import Problem
@@ -27,7 +28,7 @@ from .errors import ChannelClosed, ProtocolError
 from .helper import Handler, Helper, open_helper
 from .limits import HelperLimits
 from .log import log
-from .run import refuse, run
+from .run import refuse, run, run_main
 
 __all__ = [
     "Channel",
@@ -41,4 +42,5 @@ __all__ = [
     "open_helper",
     "refuse",
     "run",
+    "run_main",
 ]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from pathlib import PurePath
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -14,8 +14,8 @@ from .limits import HelperLimits
 from .log import log, log_error
 
 _ON_A_TERMINAL = """\
-{name} is a helper: it speaks frames on stdin and stdout with the bridge that starts it. To try it by hand, see
-docs/helpers.md, or write a rule for it and let the bridge start it."""
+{name} is a helper: it speaks frames on stdin and stdout with the bridge that starts it.
+To try it, write a rule for it and open a channel: spanbridge open PAYLOAD"""
 
 
 def run(handler: Handler, *, limits: HelperLimits | None = None) -> int:
@@ -23,26 +23,30 @@ def run(handler: Handler, *, limits: HelperLimits | None = None) -> int:
 
     0 where all went well, 1 where what came was not the protocol, 2 where there is no bridge at all.
     """
-    if os.isatty(0):
-        log_lines(_ON_A_TERMINAL.format(name=PurePath(sys.argv[0]).name))
-        return 2
 
     async def main() -> None:
         async with open_helper(limits=limits) as helper:
             await helper.serve(handler)
 
+    return run_main(main)
+
+
+def run_main(main: Callable[[], Awaitable[int | None]]) -> int:
+    """The same for a `main` of one's own, with `open_helper` in it. It may return the exit status."""
+    if os.isatty(0):
+        for line in _ON_A_TERMINAL.format(name=os.path.basename(sys.argv[0])).splitlines():
+            log(line)
+        return 2
     try:
-        anyio.run(main)
+        return anyio.run(main) or 0
     except ProtocolError as error:
         log(f"protocol error: {error}")
-        return 1
     except KeyboardInterrupt:  # before anybody watched for it
         return 1
     except Exception as error:  # noqa: BLE001 - whoever reads the log is to have one line of it
         log(f"{type(error).__name__}: {error}")
         log_error(error)
-        return 1
-    return 0
+    return 1
 
 
 def refuse(problem: str, message: str, **members: object) -> int:
@@ -52,8 +56,3 @@ def refuse(problem: str, message: str, **members: object) -> int:
     """
     os.write(1, control("init", version=1, problem=problem, message=message, **members))
     return 1
-
-
-def log_lines(text: str) -> None:
-    for line in text.splitlines():
-        log(line)

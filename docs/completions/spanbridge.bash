@@ -10,7 +10,8 @@ _spanbridge_limits() {
     echo helper_queue_bytes front_queue_bytes stuck_seconds stall_seconds handshake_seconds
     echo close_answer_seconds refusal_bytes closed_ids exit_seconds term_seconds last_words_seconds
     echo helpers_per_rule helpers start_failures start_failures_seconds backoff_seconds backoff_most_seconds
-    echo stderr_line_bytes manifest_bytes max_depth sudo_seconds status_seconds stderr_seconds
+    echo stderr_line_bytes manifest_bytes max_depth sudo_seconds bus_backlog_bytes bus_calls bus_watches
+    echo bus_described package_answers package_files watched_directories status_seconds stderr_seconds
     # end of limits
 }
 
@@ -21,6 +22,7 @@ _spanbridge_options() { # TOOL
         list) echo --help --json ;;
         open) echo --binary --bridge --help --host --lines --newline --raw --superuser --timeout --verbose -v ;;
         tap) echo --format --help --output --payload ;;
+        replay) echo --as --compare --help --ignore --timeout --timing --verbose -v ;;
         status) echo --help --json --watch ;;
         schema) echo --help --url ;;
         *) echo --bridges --debug --help --packages --privileged --set --version ;;
@@ -40,8 +42,10 @@ _spanbridge_value() { # TOOL OPTION CURRENT
         "tap --format") mapfile -t COMPREPLY < <(compgen -W "json text" -- "$3") ;;
         "tap --payload") mapfile -t COMPREPLY < <(compgen -W "none all" -- "$3") ;;
         "tap --output") mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
+        "replay --as") mapfile -t COMPREPLY < <(compgen -W "front-end helper" -- "$3") ;;
+        "replay --compare") mapfile -t COMPREPLY < <(compgen -W "payload size kind" -- "$3") ;;
         "open --bridge") mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
-        "check --ignore" | "explain --pid" | "open --timeout") COMPREPLY=() ;;
+        *" --ignore" | *" --timeout" | "explain --pid") COMPREPLY=() ;;
         *) return 1 ;;
     esac
     return 0

@@ -30,6 +30,13 @@ function __spanbridge_limits
     printf '%s=\t%s\n' manifest_bytes 'largest manifest or override file read'
     printf '%s=\t%s\n' max_depth 'bridges that may start one another in a chain'
     printf '%s=\t%s\n' sudo_seconds 'how long sudo --help may take, which tells whether it can ask through a program'
+    printf '%s=\t%s\n' bus_backlog_bytes 'messages of one channel of the internal bus that wait for the front end to take answers'
+    printf '%s=\t%s\n' bus_calls 'calls of one channel of the internal bus that are not answered yet'
+    printf '%s=\t%s\n' bus_watches 'watches of one channel of the internal bus, and separately its matches'
+    printf '%s=\t%s\n' bus_described 'interfaces that the front end may describe on one channel of the internal bus'
+    printf '%s=\t%s\n' package_answers 'answers with package files in the making at once; each holds one file open'
+    printf '%s=\t%s\n' package_files 'files of one package that are listed; one with more has no part in a checksum'
+    printf '%s=\t%s\n' watched_directories 'directories watched for changes; a user may have some 8000 watches in all'
     printf '%s=\t%s\n' status_seconds 'how long spanbridge status may take to read what it is told'
     printf '%s=\t%s\n' stderr_seconds 'how long a privileged bridge waits for the stderr that it has asked for'
     # end of limits
@@ -121,6 +128,15 @@ complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l 
 complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l format -x -a 'json text' -d 'For replay, or to read'
 complete -c spanbridge -n '__spanbridge_is tap; and not __spanbridge_behind' -l payload -x -a 'none all' -d 'How much of each payload'
 complete -c spanbridge -n '__spanbridge_is tap; and __spanbridge_behind' -a '(__spanbridge_command)'
+
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -F
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -l as -x -a 'front-end helper' -d 'The side to play'
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -l timing -d 'Keep the delays of the recording'
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -l compare -x -a 'payload size kind' -d 'What must be the same of each frame'
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -l ignore -x -d 'A member not to compare'
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -l timeout -x -d 'How long nothing may come, in seconds'
+complete -c spanbridge -n '__spanbridge_is replay; and not __spanbridge_behind' -s v -l verbose -d 'Tell of each frame'
+complete -c spanbridge -n '__spanbridge_is replay; and __spanbridge_behind' -a '(__spanbridge_command)'
 
 complete -c spanbridge -n '__spanbridge_is status' -l json -d 'One JSON list'
 complete -c spanbridge -n '__spanbridge_is status' -l watch -d 'Again and again'

@@ -18,11 +18,12 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import anyio
 from inotify_simple import Event, INotify, flags  # type: ignore[import-untyped]
 
-from bridge.sdk import Channel, Problem, ProtocolError, log, open_helper, refuse
+from bridge.sdk import Channel, Problem, log, open_helper, refuse, run_main
 
 LINES = 10
 MOST_LINES = 10_000
@@ -178,12 +179,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not os.path.isabs(sys.argv[1]):
         log(f"usage: {os.path.basename(sys.argv[0])} PATH, an absolute one")
         return 2
-    path = os.path.realpath(sys.argv[1])
-    try:
-        return anyio.run(serve, path)
-    except ProtocolError as error:
-        log(f"protocol error: {error}")
-        return 1
+    return run_main(partial(serve, os.path.realpath(sys.argv[1])))
 
 
 if __name__ == "__main__":

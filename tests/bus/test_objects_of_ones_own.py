@@ -11,8 +11,8 @@ import pytest
 from bridge.internal import dbus
 from bridge.internal.base import Services
 from bridge.internal.bus.bus import Bus
-from bridge.internal.bus.limits import CALLS
 from bridge.internal.bus.values import Variant
+from bridge.limits import Limits
 
 from .client import ERROR, PROPERTIES
 from .sample import OBJECTS, Kettle, Lamp
@@ -96,16 +96,16 @@ async def test_so_many_calls_may_wait_and_no_more(tmp_path: Path, kitchen: Calla
     async with workbench(tmp_path) as bench:
         channel = on_bus(bench)
         kettle: Kettle = served(bench, kitchen, KETTLE)
-        for _ in range(CALLS):
+        for _ in range(Limits().bus_calls):
             channel.say(call("Boil", 100))
         assert channel.messages == []
         channel.say(call("Boil", 100))
         (refusal,) = channel.messages
         assert refusal["error"][0] == ERROR + "LimitsExceeded"
         kettle.boiling.set()
-        await channel.message_after(CALLS)
+        await channel.message_after(Limits().bus_calls)
         channel.say(call("Boil", 60))
-        assert await channel.message_after(CALLS + 1) == {"reply": [[100]], "id": "Boil"}
+        assert await channel.message_after(Limits().bus_calls + 1) == {"reply": [[100]], "id": "Boil"}
 
 
 @pytest.mark.parametrize(

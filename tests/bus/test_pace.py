@@ -7,8 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from bridge.internal.bus.limits import ANSWER_BYTES, BACKLOG_BYTES
+from bridge.internal.bus.limits import ANSWER_BYTES
 from bridge.internal.dbus import DBus
+from bridge.limits import Limits
 from bridge.testing.frames import encode
 from bridge.testing.home import Home
 from bridge.testing.plugin import Start
@@ -98,12 +99,12 @@ async def test_only_so_much_waits(tmp_path: Path, capfd: pytest.CaptureFixture[s
         bench.front_takes = anyio.Event()
         ask(channel, AT_ONCE)
         piece = {"remove-match": {"path": "x" * 1_000_000}}
-        for _ in range(BACKLOG_BYTES // 1_000_100):
+        for _ in range(Limits().bus_backlog_bytes // 1_000_100):
             channel.say(piece)
         assert problem(channel) is None
         channel.say(piece)
         assert problem(channel) == "internal-error"
-    assert f"limit name=bus_backlog_bytes value={BACKLOG_BYTES}" in capfd.readouterr().err
+    assert f"limit name=bus_backlog_bytes value={Limits().bus_backlog_bytes}" in capfd.readouterr().err
 
 
 def test_many_small_calls_with_large_answers_do_not_fill_the_memory(home: Home, start: Start) -> None:

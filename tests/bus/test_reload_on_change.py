@@ -92,7 +92,7 @@ async def test_other_files_of_a_package_do_not_matter(home: Home) -> None:
 async def test_nothing_to_watch_with(
     home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async def none() -> watcher.Watcher:
+    async def none(most: int) -> watcher.Watcher:
         raise CannotWatch("there is nothing")
 
     monkeypatch.setattr(reload_on_change, "open_watcher", none)

@@ -10,7 +10,6 @@ import anyio.lowlevel
 import inotify_simple  # type: ignore[import-untyped]
 import pytest
 
-from bridge import watcher
 from bridge.watcher import CannotWatch, Wanted, Watcher, open_watcher
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def watching(wanted: dict[str, Wanted]) -> AsyncIterator[Watcher]:
     with anyio.fail_after(20):
-        with await open_watcher() as opened:
+        with await open_watcher(1_000) as opened:
             assert opened.cover(wanted) == 0
             yield opened
 
@@ -152,14 +151,13 @@ async def test_one_directory_under_two_names(tmp_path: Path) -> None:
             await opened.changed()
 
 
-async def test_more_than_can_be_watched_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_than_can_be_watched_is_left_out(tmp_path: Path) -> None:
     directories = [tmp_path / str(number) for number in range(10)]
     for directory in directories:
         directory.mkdir()
     wanted: dict[str, Wanted] = {str(directory): is_wanted for directory in directories}
     above = len(tmp_path.parts)
-    monkeypatch.setattr(watcher, "WATCHES", above + 4)
-    with await open_watcher() as opened:
+    with await open_watcher(above + 4) as opened:
         assert opened.cover(wanted) == 6
         (directories[0] / "wanted").touch()
         with anyio.fail_after(20):
@@ -170,7 +168,7 @@ async def test_more_than_the_system_allows_is_left_out(tmp_path: Path, monkeypat
     def full(self: inotify_simple.INotify, path: str, mask: int) -> int:
         raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
-    with await open_watcher() as opened:
+    with await open_watcher(1_000) as opened:
         monkeypatch.setattr(inotify_simple.INotify, "add_watch", full)
         assert opened.cover({str(tmp_path): is_wanted}) == 1
 
@@ -181,4 +179,4 @@ async def test_without_an_inotify_descriptor(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(inotify_simple, "INotify", none)
     with pytest.raises(CannotWatch, match="inotify: Too many open files: changes on disk are not noticed"):
-        await open_watcher()
+        await open_watcher(1_000)

@@ -59,6 +59,8 @@ def test_values(complete: Complete, tmp_path: Path) -> None:
         "spanbridge tap --format ": {"json", "text"},
         "spanbridge tap --payload ": {"none", "all"},
         "spanbridge open ": set(PAYLOADS),
+        "spanbridge replay --as ": {"front-end", "helper"},
+        "spanbridge replay file --compare ": {"payload", "size", "kind"},
     }
     for (line, values), offers in zip(expected.items(), complete(tmp_path, *expected), strict=True):
         assert set(offers) == values, line

@@ -465,7 +465,14 @@ def test_hints_about_a_value(wanted: Any, got: Any, told: str) -> None:
 
 @pytest.mark.parametrize(
     ("member", "has", "told"),
-    [("tag", "Tag", '"Tag"'), ("time_out", "time-out", '"time-out"'), ("unit", "units", '"units"'), ("a", "zzz", "")],
+    [
+        ("tag", "Tag", '"Tag"'),
+        ("time_out", "time-out", '"time-out"'),
+        ("unit", "units", '"units"'),
+        ("paylod", "payload", '"payload"'),
+        ("user", "superuser", ""),
+        ("a", "zzz", ""),
+    ],
 )
 def test_hints_about_a_name(member: str, has: str, told: str) -> None:
     (found,) = mismatches(Rule("test", 0, "", {member: None}, ("true",)), {has: 1})

@@ -5,7 +5,7 @@ import sys
 
 import anyio
 
-from bridge.sdk import Channel, HelperLimits, Problem, log, open_helper, refuse, run
+from bridge.sdk import Channel, HelperLimits, Problem, log, open_helper, refuse, run, run_main
 
 
 async def echo(channel: Channel) -> None:
@@ -75,8 +75,7 @@ def main(kind: str) -> int:
     if kind == "refusing":
         return refuse("not-found", "no such database", path="/nowhere")
     if kind == "one-by-one":
-        anyio.run(one_by_one)
-        return 0
+        return run_main(one_by_one)
     return run(HANDLERS[kind])
 
 

@@ -1,4 +1,4 @@
-"""Every limit of the internal bus, in one place."""
+"""The limits of the internal bus that are no settings; the others are in bridge/limits.py, `bus_...`."""
 
 from typing import Final
 
@@ -7,18 +7,6 @@ MESSAGE_BYTES: Final = 4 << 20
 
 ANSWER_BYTES: Final = 1 << 20
 """Bytes that one channel sends before it waits until the front end has taken them."""
-
-BACKLOG_BYTES: Final = 8 << 20
-"""Messages of one channel that wait meanwhile; more close it."""
-
-CALLS: Final = 256
-"""Calls of one channel that are not answered yet."""
-
-WATCHES: Final = 1_024
-"""Watches of one channel, and separately its matches; one that is asked for twice counts once."""
-
-DESCRIBED: Final = 1_024
-"""Interfaces that the front end may describe on one channel (`meta`)."""
 
 MACHINE_FILES: Final = 1_024
 """Files of cockpit/machines.d that are read."""

@@ -26,6 +26,7 @@ class Machines:
         self._services = services
         self._outlet = outlet
         self._log = services.context.log
+        self._most = services.context.limits.watched_directories
         self._directory = f"{config_directories(services.environ)[0]}/cockpit/machines.d"
         self._told: frozenset[str] = frozenset()  # what was wrong when the files were last read
         self._writing = anyio.Lock()
@@ -61,7 +62,7 @@ class Machines:
 
     async def _follow(self) -> None:
         try:
-            watcher = await open_watcher()
+            watcher = await open_watcher(self._most)
         except CannotWatch as error:
             self._log.warning("machines", why=str(error))
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from anyio import CancelScope
 
 from ..base import Services
-from .limits import ANSWER_BYTES, BACKLOG_BYTES
+from .limits import ANSWER_BYTES
 
 
 class Full(Exception):
@@ -38,7 +38,7 @@ class Pace:
             return
         self._waiting.append((command, data))
         self._waiting_bytes += len(data)
-        if self._waiting_bytes > BACKLOG_BYTES:
+        if self._waiting_bytes > self._services.context.limits.bus_backlog_bytes:
             raise Full
 
     def answered(self, size: int) -> None:

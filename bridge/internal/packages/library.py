@@ -9,7 +9,6 @@ from anyio import Lock, Semaphore, from_thread, to_thread
 from manifests.model import Catalog, Package
 
 from ..base import Services
-from .bounds import ANSWERS, LISTED_FILES
 from .checksum import bundle_checksum
 from .listing import Listing, list_files
 from .policy import policy_of
@@ -36,9 +35,10 @@ class Library:
     """
 
     def __init__(self, services: Services) -> None:
-        self.slots: Final = Semaphore(ANSWERS)
+        self.slots: Final = Semaphore(services.context.limits.package_answers)
         self.turn: Final = Lock()
         self._services = services
+        self._most_files = services.context.limits.package_files
         self._loading = Lock()
         self._edition: Edition | None = None
         self._listings: dict[str, Listing] = {}
@@ -59,7 +59,9 @@ class Library:
         async with self._loading:
             listing = self._listings.get(package.path)
             if listing is None:
-                listing = await to_thread.run_sync(list_files, package.path, from_thread.check_cancelled)
+                listing = await to_thread.run_sync(
+                    list_files, package.path, from_thread.check_cancelled, self._most_files
+                )
                 self._note(package, listing)
             return listing
 
@@ -86,7 +88,9 @@ class Library:
             return ""
 
     async def _bundle(self, catalog: Catalog) -> str | None:
-        listings, checksum = await to_thread.run_sync(_list_and_sum, catalog, from_thread.check_cancelled)
+        listings, checksum = await to_thread.run_sync(
+            _list_and_sum, catalog, from_thread.check_cancelled, self._most_files
+        )
         for package in catalog.packages:
             self._note(package, listings[package.path])
         return checksum
@@ -95,13 +99,15 @@ class Library:
         self._listings[package.path] = listing
         log = self._services.context.log
         if not listing.complete:
-            log.limit("listed files", LISTED_FILES, package=package.name)
+            log.limit("package_files", self._most_files, package=package.name)
         for directory in sorted(listing.unlisted) if listing.complete else ():
             log.warning("package", unreadable=f"{package.path}/{directory}")
 
 
-def _list_and_sum(catalog: Catalog, checkpoint: Callable[[], None]) -> tuple[dict[str, Listing], str | None]:
-    listings = {package.path: list_files(package.path, checkpoint) for package in catalog.packages}
+def _list_and_sum(
+    catalog: Catalog, checkpoint: Callable[[], None], limit: int
+) -> tuple[dict[str, Listing], str | None]:
+    listings = {package.path: list_files(package.path, checkpoint, limit) for package in catalog.packages}
     if not all(listing.complete for listing in listings.values()):
         return listings, None
     return listings, bundle_checksum(catalog.packages, listings, checkpoint)

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from .bounds import LISTED_FILES
 from .paths import is_name
 
 _Identity = tuple[int, int]
@@ -39,7 +38,7 @@ class Listing(msgspec.Struct, frozen=True):
                 yield _joined(directory, name)
 
 
-def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: int = LISTED_FILES) -> Listing:
+def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: int = 100_000) -> Listing:
     """List the package directory `path`; its links are followed as files.open_file follows them.
 
     Blocks; `checkpoint` is called before each directory, and ends the listing by raising.
