@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final
+from io import TextIOWrapper
+from typing import Any, Final
 
 import msgspec
 
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> int:
     except (ArgumentError, SettingError, _Unreadable) as error:
         print(f"spanbridge explain: {error}\nTry 'spanbridge explain --help'.", file=sys.stderr)
         return 2
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the terminal can show
     explainer = Explainer(bridge)
     told = [explainer.explain(message) for message in opens]
     shared = [
@@ -143,7 +146,20 @@ def _print_json(bridge: Bridge, told: list[Explanation], shared: list[Reuse]) ->
         [str(defect) for defect in catalog.defects],
         [f"{each.path}: {each.reason}" for each in catalog.hidden],
     )
-    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    try:
+        text = msgspec.json.encode(report)
+    except UnicodeEncodeError:  # a path, or a variable of the environment, that is no UTF-8
+        text = msgspec.json.encode(_utf8(msgspec.to_builtins(report)))
+    print(msgspec.json.format(text, indent=2).decode())
+
+
+def _utf8(value: Any) -> Any:
+    """A value of JSON with each text as UTF-8; bytes that are none are escaped."""
+    if isinstance(value, str):
+        return os.fsencode(value).decode(errors="backslashreplace")
+    if isinstance(value, dict):
+        return {name: _utf8(inner) for name, inner in value.items()}
+    return [_utf8(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _print(bridge: Bridge, told: list[Explanation], shared: list[Reuse], *, everything: bool) -> None:

@@ -194,15 +194,15 @@ class Text:
                     yield f"  There is a payload {_value(each)}."
 
     def _attempt(self, attempt: Attempt) -> Iterator[str]:
-        yield f"  command     {_cut(shlex.join(attempt.argv), self._everything)}"
+        yield f"  command     {_cut(' '.join(map(quoted, attempt.argv)), self._everything)}"
         yield from self._filled(attempt, "spawn")
         if "/" not in attempt.argv[0]:
-            yield f"  program     {printable(shlex.quote(attempt.program))}"
+            yield f"  program     {quoted(attempt.program)}"
         for index, line in enumerate(self._environ(attempt.environ)):
             yield f"  {'environ' if not index else '':<10}  {line}"
         yield from self._filled(attempt, "environ")
         own = " (the bridge's own)" if attempt.own_directory else ""
-        yield f"  directory   {printable(shlex.quote(attempt.directory))}{own}"
+        yield f"  directory   {quoted(attempt.directory)}{own}"
         yield from self._filled(attempt, "directory")
         yield f"  stays       {_stays(attempt.timeout)}"
         yield f"  shared      {_shared(attempt.depends_on)}"
@@ -223,10 +223,10 @@ class Text:
             mark = _MARKS.get(change.kind, " ")
             text = f"{mark} {change.name}"
             if change.value is not UNSET:
-                text += f"={_cut(shlex.quote(str(change.value)), self._everything)}"
+                text += f"={_cut(quoted(str(change.value)), self._everything)}"
             yield self._paint(_STYLES[change.kind], text) if change.kind in _STYLES else text
             if change.kind == "changed":
-                was = f"    was {_cut(shlex.quote(str(change.was)), self._everything)}"
+                was = f"    was {_cut(quoted(str(change.was)), self._everything)}"
                 yield self._paint("dim", was)
         if inherited:
             yield self._paint("dim", f"  and {inherited} more as the bridge has them (--all shows them)")
@@ -359,8 +359,20 @@ def _value(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
+def quoted(text: str) -> str:
+    """As one word of a shell; with `$'...'` where it would not stay on its line, or is no text."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escaped, text))}'"
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return f"\\{char}" if char in "\\'" else char
+    return "\\n" if char == "\n" else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+
+
 def _cut(text: str, everything: bool) -> str:
-    text = printable(text)
     return text if everything or len(text) <= SHOWN else f"{text[: SHOWN - 3]}... ({len(text)} characters)"
 
 

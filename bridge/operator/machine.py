@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from manifests.member import Path, quote
@@ -44,7 +44,7 @@ def _of_privileged(rules: list[tuple[Source, Rule]], environ: Mapping[str, str],
         elif rule.package in with_one and "/" not in rule.spawn[0]:
             yield source.finding("not-offered", (*here, "spawn", 0), f"{why}; not offered on this machine")
         else:
-            yield source.finding("command", (*here, "spawn", 0), why, _split(rule.spawn[0], environ))
+            yield source.finding("command", (*here, "spawn", 0), why, _split(rule.spawn, environ))
 
 
 def same_ids(rules: Iterable[tuple[Source, Rule]]) -> Iterator[Finding]:
@@ -80,11 +80,11 @@ def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -
                 return
         else:
             environ[name] = "".join(part for part in pair[1] if isinstance(part, str))
-    program = _plain(rule.spawn[0])
-    found = look_up((program, *rule.spawn[1:]), environ, directory, os.getcwd())
+    spawn = (_plain(rule.spawn[0]), *rule.spawn[1:])
+    found = look_up(spawn, environ, directory, os.getcwd())
     if found.why:
-        detail = f" ({found.detail})" if found.detail else ""
-        yield source.finding("command", (*here, "spawn", 0), found.why + detail, _split(program, environ))
+        message = f"{found.why} ({found.detail})" if found.detail else found.why
+        yield source.finding("command", (*here, "spawn", 0), message, _split(spawn, environ))
 
 
 def _no_directory(path: str) -> str:
@@ -93,16 +93,16 @@ def _no_directory(path: str) -> str:
     return f"{path}: {'Not a directory' if os.path.lexists(path) else 'No such file or directory'}"
 
 
-def _split(program: str, environ: Mapping[str, str]) -> str:
+def _split(spawn: Sequence[str], environ: Mapping[str, str]) -> str:
     """A whole command line where only a program should be, as it should be written; empty if it is not one."""
-    if " " not in program.strip():
+    if " " not in spawn[0].strip():
         return ""
     try:
-        words = shlex.split(program)
+        words = shlex.split(spawn[0])
     except ValueError:
         return ""
     if words and not look_up(words, environ, None, os.getcwd()).why:
-        return f'"spawn": [{", ".join(map(quote, words))}, ...]'
+        return f'"spawn": [{", ".join(map(quote, (*words, *spawn[1:])))}]'
     return ""
 
 

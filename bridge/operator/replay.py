@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spanbridge replay",
-        usage="spanbridge replay [OPTION ...] FILE -- COMMAND ...\n       spanbridge replay [OPTION ...] FILE --as helper",
+        usage="spanbridge replay [OPTION ...] FILE [--as helper] -- COMMAND ...\n"
+        "       spanbridge replay [OPTION ...] FILE --as helper",
         description="Send what one side had sent in a recording of tap, each frame once the frames have come that had "
         "come before it, and compare what comes.",
         epilog="Status: 0 the same, 1 different, 2 not tried, 128 + number of the signal that ended it.",

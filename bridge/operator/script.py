@@ -56,8 +56,8 @@ def _check_playable(number: int, line: int, record: Record) -> None:
         raise RecordingError(f"{where} is {what}, and cannot be sent again")
     if record.shortened:
         raise RecordingError(
-            f"{where}: only {len(record.data)} of {record.size} bytes of its payload were recorded, so it cannot be sent "
-            "again as it was; record with `tap --payload all`"
+            f"{where}: only {len(record.data)} of {record.size} bytes of its payload were recorded, so it cannot be "
+            "sent again as it was; record with `tap --payload all`"
         )
     if record.message is None and record.channel is None:
         raise RecordingError(f"{where}: neither a message nor a channel")

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.testing import processes
 from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.frames import encode_control
 from bridge.testing.gate import Gate
 from bridge.testing.home import Home
 from bridge.testing.plugin import Start
@@ -99,6 +100,31 @@ def test_there_are_never_more_processes_than_the_bound(start: Start) -> None:
     assert processes.state(first) == ""
     assert bridge.children == [second]
     assert front.data("b", 5) == b"hello"
+
+
+def test_ten_thousand_different_helpers_are_asked_for(start: Start) -> None:
+    """Each open is answered, with a process or with the limit; there are never more processes than that, nor zombies."""
+    bridge = start(helper_rule(TEST, GOOD, "${tag}"), limits={"helpers": 5, "helpers_per_rule": 5})
+    front = bridge.front_end
+    answers: dict[str, dict[str, Any]] = {}
+    for begin in range(0, 10_000, 500):
+        tags = [f"t{number}" for number in range(begin, begin + 500)]
+        opens = [{"command": "open", "channel": tag, "payload": "test", "tag": tag} for tag in tags]
+        front.write(b"".join(map(encode_control, opens)))
+        front.sync()
+        assert len(bridge.children) <= 5
+    while len(answers) < 10_000:
+        message = front.take(lambda frame: "channel" in frame.message, "an answer to an open").message
+        assert answers.setdefault(message["channel"], message) is message
+    served = [answer for answer in answers.values() if answer["command"] == "ready"]
+    assert len(served) == 5
+    for answer in answers.values():
+        assert answer["command"] == "ready" or "helpers" in answer["message"]
+    front.close(served[0]["channel"])
+    front.expect("close", served[0]["channel"])
+    front.open("last", tag="last")
+    front.expect("ready", "last")
+    assert len(bridge.children) == 5
 
 
 def test_many_opens_wait_for_one_place(start: Start) -> None:

@@ -23,6 +23,7 @@ from manifests.load import Libexecdir, load
 from manifests.written import KNOWN, MEMBERS
 
 from ..manifests.manifest_tree import properties
+from ..manifests.test_docs_manifests import BLOCKS, rows
 from .checking import check, override, run, system_package
 
 CAT = ["/bin/cat"]
@@ -177,7 +178,7 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"bridges": [{**GOOD, "spawn": ["/bin/cat -u"]}]},
         "command",
         "bridges[0].spawn[0]",
-        '"spawn": ["/bin/cat", "-u", ...]',
+        '"spawn": ["/bin/cat", "-u"]',
     ),
     "not in a PATH of its own": (
         {"bridges": [{**GOOD, "spawn": ["cat"], "environ": ["PATH=/nonexistent"]}]},
@@ -730,6 +731,52 @@ def test_debian_is_clean(home: Home) -> None:
     assert check(home, environ=environ).status == 0
     assert check(home, DEBIAN).status == 0
     assert len(json.loads(run(home, "list", "--json", environ=environ).stdout)["packages"]) > 5
+
+
+# docs/manifests.md, "Checking"
+
+
+def blocks(kind: str) -> list[tuple[str, str]]:
+    """Those of a kind, each with the one that follows it."""
+    return [(BLOCKS[at].text, BLOCKS[at + 1].text) for at, block in enumerate(BLOCKS) if block.kind == kind]
+
+
+@pytest.mark.parametrize(("manifest", "said"), blocks("json checked"))
+def test_the_examples(home: Home, manifest: str, said: str) -> None:
+    path = home.write_manifest("example", manifest) / "manifest.json"
+    told = run(home, "check").stdout
+    assert told.replace(str(path), "/usr/share/cockpit/example/manifest.json").splitlines() == said.splitlines()
+
+
+def test_the_table_of_kinds() -> None:
+    table = {row[0].strip("`"): tuple(row[1:]) for row in rows("Checking") if len(row) == 3 and row[0][0] == "`"}
+    assert table == {name: tuple(kind) for name, kind in KINDS.items()}
+
+
+def test_the_hooks(home: Home, tmp_path: Path) -> None:
+    """The commands are run as they stand there, where the packages are kept."""
+    ((yaml, script),) = [(yaml, script) for yaml, script in blocks("yaml")]
+    files = re.search(r"^ +files: (.*)$", yaml, re.MULTILINE)
+    entry = re.search(r"^ +entry: spanbridge (.*)$", yaml, re.MULTILINE)
+    assert files
+    assert entry
+    assert f"exec spanbridge {entry[1]}" in script
+    for name, wanted in (
+        ("packages/x/manifest.json", True),
+        ("manifest.json", True),
+        ("packages/x/override.json", True),
+        ("etc/x.override.json", True),
+        ("package.json", False),
+        ("x/manifest.json.in", False),
+        ("x/my-manifest.json", False),
+    ):
+        assert bool(re.search(files[1], name)) == wanted
+    package(tmp_path / "packages/good", {"bridges": [{**GOOD, "spawn": ["not-installed-here"]}]})
+    assert run(home, *entry[1].split(), cwd=tmp_path).returncode == 0
+    package(tmp_path / "packages/bad", BAD)
+    done = run(home, *entry[1].split(), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("packages/bad/manifest.json:1:")
 
 
 # The parts

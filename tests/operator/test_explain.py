@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge.operator.explain_text import quoted
 from bridge.operator.hints import hint
 from bridge.operator.members import ArgumentError, read_member, read_opens
 from bridge.testing.bridge import SPANBRIDGE
@@ -479,3 +480,37 @@ def test_hints_about_a_name(member: str, has: str, told: str) -> None:
     text = hint(found, {"command": "open", "channel": "1", has: 1})
     assert told in text
     assert bool(told) == bool(text)
+
+
+# Text of all kinds
+
+
+@pytest.mark.parametrize("text", ["a b", "it's", "a\nb", "\x1b[31m'\\", "\udcff\u202ex", "$HOME `id`", "", "żółć", "~"])
+def test_what_is_quoted_is_the_same_for_a_shell(text: str) -> None:
+    word = quoted(text)
+    assert word.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(text)
+
+
+def test_an_environment_and_a_locale_of_other_encodings(home: Home) -> None:
+    home.package("test", entry({"payload": "x"}, spawn=["/bin/true", "${tag}"]))
+    environ = {**home.environ, "ODD": "\udcff", "PYTHONIOENCODING": "ascii"}
+    done = explain(home, "payload=x", "tag=żółć", "--all", environ=environ)
+    assert done.returncode == 0
+    assert "ODD=$'\\xff'" in done.stdout
+    (told,) = explained(home, {"payload": "x", "tag": "żółć"}, environ=environ)["opens"]
+    assert {each["name"]: each["value"] for each in told["attempts"][0]["environ"]}["ODD"] == "\\xff"
+    assert told["attempts"][0]["argv"] == ["/bin/true", "żółć"]
+
+
+def test_whoever_reads_may_go(home: Home) -> None:
+    home.package("test", *[entry({"payload": "x"}) for _ in range(5000)])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {SPANBRIDGE} explain --all payload=x | head -n 1"],
+        capture_output=True,
+        text=True,
+        env=home.environ,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'Open  {"payload": "x"}\n', "")

@@ -108,7 +108,7 @@ def examples() -> Iterator[str]:
             yield text.replace("\\e", "\\")
 
 
-@pytest.mark.parametrize("text", examples())
+@pytest.mark.parametrize("text", list(examples()))
 def test_examples_of_manifests_load(tmp_path: Path, text: str) -> None:
     package = tmp_path / "cockpit" / "example"
     package.mkdir(parents=True)

@@ -17,7 +17,7 @@ from . import schedule
 from .daemon import Daemon, Usage
 from .faults import Herd, Manifests
 from .model import DONE, LEFT, OPEN, OVER, Life, Model, Rule, Violation
-from .schedule import Close, Edit, Kill, Say, Send, Traffic
+from .schedule import Close, Deaf, Edit, Kill, Say, Send, Traffic
 
 LIMITS: Final = {
     "helper_queue_bytes": 1 << 20,
@@ -57,6 +57,7 @@ class Soak:
         self._serving: dict[str, int] = {}  # rule -> the helper that was ready last
         self._pings: deque[Life | None] = deque()  # what each ping was sent after
         self._reopen: set[str] = set()
+        self._deaf_until = 0.0
         self._asleep: list[tuple[float, int, str]] = []  # when to wake which helper
         self.done: Counter[str] = Counter()
         self.usage: list[Usage] = []
@@ -81,7 +82,8 @@ class Soak:
         return (
             f"{sum(model.frames.values())} frames, {sum(model.bytes.values()) >> 20} MiB "
             f"(up {model.frames['up']}, down {model.frames['down']}); {model.lives} opens; "
-            f"{self.done['kill']} kills, {self.done['stop']} stops, {self.done['reload']} reloads; "
+            f"{self.done['kill']} kills, {self.done['stop']} stops, {self.done['deaf']} times deaf, "
+            f"{self.done['reload']} reloads; "
             f"closes: {closes}; memory after each round {memory} MiB, peak {self._daemon.peak >> 20} MiB; "
             f"descriptors {', '.join(str(usage.descriptors) for usage in used)}"
         )
@@ -110,12 +112,14 @@ class Soak:
                 decide_at = max(decide_at, now) + self._act(next(self._traffic), now)
                 now = time.monotonic()
             due = [fault_at, *(at for at, _, _ in self._asleep[:1])]
+            if deaf := now < self._deaf_until:
+                due.append(self._deaf_until)
             if self._wire.queued < _AHEAD_BYTES:
                 due.append(decide_at)
-            self._turn(max(0.0, min(due) - now))
+            self._turn(max(0.0, min(due) - now), read=not deaf)
 
-    def _turn(self, seconds: float) -> None:
-        for frame in self._wire.turn(seconds):
+    def _turn(self, seconds: float, *, read: bool = True) -> None:
+        for frame in self._wire.turn(seconds, read=read):
             if not frame.channel and frame.message.get("command") == "pong":
                 self._ponged()
                 continue
@@ -187,6 +191,10 @@ class Soak:
     # Harm
 
     def _harm(self, fault: schedule.Fault, now: float) -> None:
+        if isinstance(fault, Deaf):
+            self._deaf_until = now + fault.seconds
+            self.done["deaf"] += 1
+            return
         rule = self._rules[fault.helper]
         if isinstance(fault, Edit):
             self._manifests.edit(fault.kind, fault.helper, now)

@@ -11,6 +11,7 @@ CHANNELS: Final = 200
 HELPERS: Final = 20
 PACKAGES: Final = 5
 PER_PACKAGE: Final = HELPERS // PACKAGES
+LONGEST_DEAF: Final = 3.0  # seconds
 
 _SIZES: Final = ((30, 0, 16), (40, 17, 2_000), (18, 2_001, 70_000), (10, 70_001, 300_000), (2, 300_001, 1 << 20))
 _LARGE: Final = 6 << 20  # once in a while
@@ -55,6 +56,12 @@ class Stop(NamedTuple):
     seconds: float
 
 
+class Deaf(NamedTuple):
+    """The front end reads nothing, and goes on sending."""
+
+    seconds: float
+
+
 class Edit(NamedTuple):
     """A change of manifests, then a reload.
 
@@ -66,7 +73,7 @@ class Edit(NamedTuple):
     helper: int
 
 
-Fault: TypeAlias = Kill | Stop | Edit
+Fault: TypeAlias = Kill | Stop | Deaf | Edit
 
 
 def traffic(seed: int) -> Iterator[Traffic]:
@@ -110,5 +117,7 @@ def faults(seed: int) -> Iterator[tuple[float, Fault]]:
             yield wait, Kill(helper, within_a_frame=chance.random() < 0.4)
         elif kind < 0.65:
             yield wait, Stop(helper, chance.uniform(6, 8) if chance.random() < 0.08 else chance.expovariate(4))
+        elif kind < 0.7:
+            yield wait, Deaf(min(chance.expovariate(1), LONGEST_DEAF))
         else:
             yield wait, Edit(chance.choices(["shuffle", "renew", "remove", "break"], [4, 3, 2, 1])[0], helper)

@@ -28,10 +28,11 @@ class Wire:
         self._queue.append(memoryview(frame))
         self.queued += len(frame)
 
-    def turn(self, seconds: float) -> list[Frame]:
+    def turn(self, seconds: float, *, read: bool = True) -> list[Frame]:
         """Write what goes, and read what is there, waiting up to so many seconds for either; the whole frames."""
         poll = select.poll()
-        poll.register(self._from, select.POLLIN)
+        if read:
+            poll.register(self._from, select.POLLIN)
         if self._queue:
             poll.register(self._to, select.POLLOUT)
         frames: list[Frame] = []

@@ -1,0 +1,1 @@
+"""Tests of the pytest plugin, as somebody uses it who has installed spanbridge."""
