@@ -100,8 +100,10 @@ class Congestion:
         self._timer = None
         if self._link is None:
             return
-        left = self._link.taken_at + self._limits.stuck_seconds - self._loop.time()
-        if left <= 0:
+        seconds, now = self._limits.stuck_seconds, self._loop.time()
+        # One that waits for us to read what it says cannot be blamed for taking nothing meanwhile.
+        since = now if self._link.paused else max(self._link.taken_at, self._link.resumed_at)
+        if since + seconds <= now:
             self._on_stuck()
         else:
-            self._timer = self._loop.call_later(left, self._check)
+            self._timer = self._loop.call_later(since + seconds - now, self._check)

@@ -134,6 +134,7 @@ class Link:
         "out_fd",
         "paused",
         "queued",
+        "resumed_at",
         "taken_at",
         "written",
     )
@@ -172,6 +173,7 @@ class Link:
         self.on_empty: Callable[[], None] = _nothing
         self.queued = 0  # bytes in the outbox
         self.written = 0  # bytes that out_fd has taken
+        self.resumed_at = 0.0  # loop time when reading went on last
         self.taken_at = 0.0  # loop time when something that had to wait was taken last
         self.full = False
         self.broken = False
@@ -197,6 +199,7 @@ class Link:
         """Read on. Harmless where the link is reading already or has ended."""
         if self.paused and self.in_fd >= 0:
             self.paused = False
+            self.resumed_at = self._loop.time()
             if not self._reading:
                 self._reading = True
                 self._watch()

@@ -17,7 +17,7 @@ class Stderr:
     `line_bytes` is how much of a line is logged; a longer one is cut.
     """
 
-    __slots__ = ("_fd", "_line_bytes", "_log", "_loop", "_name", "_pid", "_rest", "_room", "collected", "last")
+    __slots__ = ("_fd", "_line_bytes", "_log", "_loop", "_name", "_pid", "_rest", "_room", "_told", "collected", "last")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, log: Log, name: str, pid: int, line_bytes: int
@@ -29,6 +29,7 @@ class Stderr:
         self._pid = pid
         self._line_bytes = line_bytes
         self._rest = b""
+        self._told = False  # whether the line that goes on was told as far as it is shown
         self.last = ""  # the last line that was not empty
         self.collected: list[str] | None = None  # where lines go instead of the log
         self._room = _COLLECT_BYTES
@@ -48,10 +49,16 @@ class Stderr:
             self.close()
             return False
         *lines, rest = (self._rest + data).split(b"\n")
+        if self._told and lines:  # the end of a line whose beginning was told
+            self._told = False
+            del lines[0]
         for line in lines:
             self._tell(line)
-        if len(rest) > self._line_bytes:
+        if self._told:
+            rest = b""
+        elif len(rest) > self._line_bytes:
             self._tell(rest)
+            self._told = True
             rest = b""
         self._rest = rest
         return True

@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
         limits = read_limits([], environ)
         checking = Checking(environ, limits, portable=options.portable)
         findings = checking.named(options.targets) if options.targets else checking.installed()
-    except (SettingError, TargetError) as error:
+    except (SettingError, TargetError, OSError) as error:  # an OSError: our own directory is gone
         print(f"spanbridge check: {printable(str(error))}", file=sys.stderr)
         return COULD_NOT_RUN
     findings = [each for each in findings if each.kind not in options.ignore]

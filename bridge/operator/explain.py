@@ -57,8 +57,9 @@ def main(arguments: list[str]) -> int:
     except (ArgumentError, SettingError, _Unreadable) as error:
         print(f"spanbridge explain: {error}\nTry 'spanbridge explain --help'.", file=sys.stderr)
         return 2
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the terminal can show
+    if isinstance(sys.stdout, TextIOWrapper):  # text as far as it can be shown; JSON is UTF-8 everywhere
+        encoding = "utf-8" if options.json else sys.stdout.encoding
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     explainer = Explainer(bridge)
     told = [explainer.explain(message) for message in opens]
     shared = [

@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         found = listing(environ, read_limits([], environ))
         if options.packages:
             found = only(found, options.packages)
-    except (SettingError, UnknownPackageError) as error:
+    except (SettingError, UnknownPackageError, OSError) as error:  # an OSError: our own directory is gone
         print(f"spanbridge list: {error}", file=sys.stderr)
         return 2
     if options.json:

@@ -15,6 +15,8 @@ from .finding import Finding, Source
 from .startable import look_up
 
 _ASKPASS: Final = "SUDO_ASKPASS"
+_ROOT: Final = "/"
+"""Stands for the bridge's working directory, of which nothing is known. Nothing is looked for there."""
 _WITH_VALUE: Final = frozenset("CcDghpRrtTuU")
 """Short options of sudo that take a value (sudo(8))."""
 
@@ -62,12 +64,15 @@ def same_ids(rules: Iterable[tuple[Source, Rule]]) -> Iterator[Finding]:
 
 
 def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -> Iterator[Finding]:
-    fixed = _is_fixed(rule.directory or "")
-    directory = _plain(rule.directory) if rule.directory and fixed else None
-    if directory is not None and (why := _no_directory(directory)):
-        yield source.finding("directory", (*here, "directory"), why)
-        directory = None
-    if not _is_fixed(rule.spawn[0]) or not (fixed or rule.spawn[0].startswith("/")):
+    directory = None
+    if rule.directory and rule.directory.startswith("/") and _is_fixed(rule.directory):
+        directory = _plain(rule.directory)
+        if why := _no_directory(directory):
+            yield source.finding("directory", (*here, "directory"), why)
+            directory = None
+    program = rule.spawn[0]
+    from_elsewhere = "/" in program and not program.startswith("/") and directory is None
+    if from_elsewhere or not _is_fixed(program):
         return
     environ = dict(own)
     for text in rule.environ:
@@ -76,12 +81,12 @@ def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -
             continue
         name = _plain(text.partition("=")[0])
         if name == "PATH" and variables(pair[1]):  # the open decides where it is looked for
-            if "/" not in rule.spawn[0]:
+            if "/" not in program:
                 return
         else:
             environ[name] = "".join(part for part in pair[1] if isinstance(part, str))
-    spawn = (_plain(rule.spawn[0]), *rule.spawn[1:])
-    found = look_up(spawn, environ, directory, os.getcwd())
+    spawn = (_plain(program), *rule.spawn[1:])
+    found = look_up(spawn, environ, directory, _ROOT)
     if found.why:
         message = f"{found.why} ({found.detail})" if found.detail else found.why
         yield source.finding("command", (*here, "spawn", 0), message, _split(spawn, environ))
@@ -101,7 +106,7 @@ def _split(spawn: Sequence[str], environ: Mapping[str, str]) -> str:
         words = shlex.split(spawn[0])
     except ValueError:
         return ""
-    if words and not look_up(words, environ, None, os.getcwd()).why:
+    if words and not look_up(words, environ, None, _ROOT).why:
         return f'"spawn": [{", ".join(map(quote, (*words, *spawn[1:])))}]'
     return ""
 
@@ -115,7 +120,7 @@ def _askpass(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -> 
         if name == _ASKPASS:
             index, asker = position, _plain(value)
     asks = "A" in _short_options(rule.spawn[1:]) or "--askpass" in rule.spawn[1:]
-    if index >= 0 and (why := look_up((asker or "",), {}, None, os.getcwd()).why if asker else "found nothing"):
+    if index >= 0 and (why := look_up((asker or "",), {}, None, _ROOT).why if asker else "found nothing"):
         message = f"askpass program {why}; expected ${{libexecdir}}/cockpit-askpass, or another that is there"
         yield source.finding("askpass", (*here, "environ", index), message)
     elif asks and not asker and not _in_sudo_conf():

@@ -19,8 +19,8 @@ from .home import Home
 from .script import Rule
 from .tail import Tail
 
-SPANBRIDGE: Final = Path(os.environ.get("SPANBRIDGE_TEST_COMMAND") or Path(sys.executable).with_name("spanbridge"))
-"""The program under test: the one beside the interpreter that runs the tests, unless the environment names another."""
+SPANBRIDGE: Final = Path(sys.executable).with_name("spanbridge")
+"""The program beside the interpreter that runs the tests."""
 MARK: Final = "BRIDGE_KIT_RUN"
 """Environment variable that a bridge and all that it starts carry; the value tells runs apart."""
 JOURNAL: Final = "BRIDGE_KIT_JOURNAL"

@@ -102,7 +102,10 @@ def spanbridge_command(pytestconfig: pytest.Config) -> list[str]:
     """The command under test."""
     from .start import command_of
 
-    return command_of(pytestconfig.getoption("spanbridge_command"))
+    try:
+        return command_of(pytestconfig.getoption("spanbridge_command"))
+    except ValueError as error:
+        raise pytest.UsageError(f"the bridge under test: {error}") from None
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
 """Starting bridges for one test, or for several."""
 
+import os
 import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from .bridge import SPANBRIDGE, Bridge
 from .gate import Gate
 from .home import Home
 from .script import Rule
 
-HOST = "localhost"
+HOST: Final = "localhost"
+VARIABLE: Final = "SPANBRIDGE_TEST_COMMAND"
 
 
 class Start(Protocol):
@@ -70,5 +73,12 @@ def gates(directory: Path) -> Iterator[Callable[[], Gate]]:
 
 
 def command_of(text: str | None) -> list[str]:
-    """The command under test, from the words of a shell; the one beside the interpreter where there is no text."""
-    return shlex.split(text or "") or [str(SPANBRIDGE)]
+    """The command under test, from the words of a shell: `text`, or what the environment says, or our own spanbridge.
+
+    Raises ValueError, which says what is wrong with it.
+    """
+    words = shlex.split(text or os.environ.get(VARIABLE, "")) or [str(SPANBRIDGE)]
+    program = shutil.which(words[0])
+    if program is None:
+        raise ValueError(f"{words[0]}: no such command")
+    return [os.path.abspath(program), *words[1:]]

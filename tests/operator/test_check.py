@@ -156,6 +156,12 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bridges[0].environ[0]",
         "SPANBRIDGE_DEPTH",
     ),
+    "a relative program": (
+        {"bridges": [{**GOOD, "spawn": ["./no-such"]}]},
+        "relative",
+        "bridges[0].spawn[0]",
+        "where the bridge was started",
+    ),
     "a relative directory": ({"bridges": [{**GOOD, "directory": "."}]}, "relative", "bridges[0].directory", "from /"),
     "a menu of text": ({"menu": {"index": "Page"}}, "front-end", "menu.index", "an object"),
     "a label of the wrong type": ({"menu": {"index": {"label": 5}}}, "front-end", "menu.index.label", "a string"),
@@ -815,6 +821,39 @@ def test_all_that_the_loader_finds_is_found(tmp_path_factory: pytest.TempPathFac
     assert {(each.line, each.column, each.member) for each in catalog.defects} <= places
     if not [each for each in found if each.kind == "invalid"]:
         assert not [each for each in catalog.hidden if each.reason.startswith("unusable")]
+
+
+@properties
+@given(manifest=MANIFEST, patch=MANIFEST, other=MANIFEST)
+def test_whatever_the_files_say(
+    tmp_path_factory: pytest.TempPathFactory, manifest: dict[str, Any], patch: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """An answer, and the same one each time."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    home.write_manifest("test", json.dumps(manifest))
+    home.write_manifest("other", json.dumps(other))
+    override(home, "test.override.json", patch)
+    (home.data_home / "cockpit/other/override.json").write_text(json.dumps(patch))
+    assert check(home) == check(home)
+    assert check(home, "data-home").status in (0, 1)
+
+
+def test_a_directory_that_is_gone(home: Home, tmp_path: Path) -> None:
+    """The one that it is run in."""
+    home.package("test", GOOD)
+    for arguments, status in (("check", 0), ("check .", 2), ("list", 0)):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'rmdir "$PWD"; exec "$0" {arguments}', SPANBRIDGE],
+            cwd=gone,
+            env=home.environ,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -257,7 +256,6 @@ OPENS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="the table takes it that there are no privileges to gain")
 def test_a_bridge_does_what_explain_says(start: Start, home: Home) -> None:
     bridge = start(*table(home.root), limits={"start_failures": 1000})
     opens = [{"channel": f"c{at}", **message} for at, message in enumerate(OPENS)]

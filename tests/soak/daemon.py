@@ -31,7 +31,7 @@ class Usage(NamedTuple):
 class Daemon:
     """Started when made; gone, with all that it started, when it is left as a context manager."""
 
-    def __init__(self, home: Home, limits: Mapping[str, float]) -> None:
+    def __init__(self, home: Home, limits: Mapping[str, float | str]) -> None:
         self.log = Tail(home.root / "bridge.log")
         self._mark = uuid.uuid4().hex
         given = {f"SPANBRIDGE_{name.upper()}": str(value) for name, value in limits.items()}

@@ -4,7 +4,7 @@ import heapq
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from .faults import Herd, Manifests
 from .model import DONE, LEFT, OPEN, OVER, Life, Model, Rule, Violation
 from .schedule import Close, Deaf, Edit, Kill, Say, Send, Traffic
 
-LIMITS: Final = {
+LIMITS: Final[Mapping[str, float | str]] = {
     "helper_queue_bytes": 1 << 20,
     "stuck_seconds": 4,
     "exit_seconds": 1,
@@ -41,7 +41,15 @@ _IDLE_TURNS: Final = 20_000
 class Soak:
     """One bridge from start to end. `run` raises Violation for whatever is wrong."""
 
-    def __init__(self, root: Path, seed: int, seconds: float, rounds: int = ROUNDS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        seed: int,
+        seconds: float,
+        *,
+        rounds: int = ROUNDS,
+        limits: Mapping[str, float | str] | None = None,
+    ) -> None:
         self._seconds = seconds
         self._rounds = rounds
         self._traffic = schedule.traffic(seed)
@@ -51,7 +59,7 @@ class Soak:
         home = Home(root)
         self._manifests = Manifests(home, self._rules)
         self._manifests.write_all()
-        self._daemon = Daemon(home, LIMITS)
+        self._daemon = Daemon(home, {**LIMITS, **(limits or {})})
         self._wire = self._daemon.wire
         self._herd = Herd(self._daemon.pid)
         self._serving: dict[str, int] = {}  # rule -> the helper that was ready last

@@ -49,9 +49,7 @@ def test_arguments_and_members_of_the_rule(fake_helper: FakeHelpers, front_end: 
     front_end.expect("close", "c", problem="access-denied")
 
 
-def test_delays_and_deaths(
-    fake_helper: FakeHelpers, front_end: FrontEnd, spanbridge_gate: Callable[[], Gate]
-) -> None:
+def test_delays_and_deaths(fake_helper: FakeHelpers, front_end: FrontEnd, spanbridge_gate: Callable[[], Gate]) -> None:
     gate = spanbridge_gate()
     fake_helper("test", [init(), read("open"), wait(gate), delay(0.001), ready(), read("data"), die(signal.SIGSEGV)])
     front_end.open("a")
