@@ -11,9 +11,6 @@ What leads from one to the next is `TRANSITIONS`, and nothing else.
 
 import asyncio
 import math
-import os
-import signal
-import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,7 +18,7 @@ import anyio
 from anyio import CancelScope
 
 from manifests.model import Rule
-from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, VERSION, control, frame_of, read_head, read_object
+from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, control, frame_of, read_head, read_object
 from protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
@@ -29,12 +26,13 @@ from .board import DISMISSED, FAILED, SERVED, Attendant, Board, End, Forgery, Ke
 from .congestion import Congestion
 from .context import Context
 from .front import Front
+from .handshake import check_first, read_refusal
 from .link import REST_BYTES, Link
 from .opening import Opening
 from .process import Process, SpawnError
 from .roster import FORWARD, Roster
 from .stall import Stall
-from .stderr import Stderr
+from .stderr import Stderr, give_stderr
 
 QUEUED: Final = "queued"
 STARTING: Final = "starting"
@@ -50,10 +48,6 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (READY, "end"): ENDING,
     (ENDING, "reaped"): GONE,
 }
-
-_OF_INIT: Final = frozenset({"command", "version", "problem", "message", "channel"})
-_CODE_CHARACTERS: Final = 100  # kept of a refusal that is too long
-_TEXT_CHARACTERS: Final = 1_000
 
 
 class Helper:
@@ -238,14 +232,9 @@ class Helper:
             with anyio.move_on_after(limits.exit_seconds):
                 await process.exited.wait()
             self.link.close_out()
-        process.signal_group(signal.SIGTERM)
-        with anyio.move_on_after(limits.term_seconds):
-            await process.exited.wait()
-        if not process.exited.is_set():
+        if not await process.stop(limits.term_seconds):
             self._log.limit("term_seconds", limits.term_seconds, helper=self.name)
-            process.signal_group(signal.SIGKILL)
-            with anyio.move_on_after(limits.term_seconds):
-                await process.exited.wait()
+            await process.kill(limits.term_seconds)
         self.link.close()
         if not process.exited.is_set():  # it runs as somebody whom we may not signal
             self._log.error("helper-left-behind", helper=self.name, pid=self.pid)
@@ -467,11 +456,10 @@ class Helper:
             raise Problem(PROTOCOL_ERROR, "expected init, found 'send-stderr' for the second time")
         self._gave_stderr = True
         if self.link is not None and not self.link.broken:
-            with socket.socket(fileno=os.dup(self.link.out_fd)) as sock:
-                try:
-                    socket.send_fds(sock, [b"\0"], [2])
-                except OSError as error:  # it does not listen any more, or we have no stderr
-                    self._log.debug("helper", "stderr-not-given", helper=self.name, why=error.strerror)
+            try:
+                give_stderr(self.link.out_fd)
+            except OSError as error:  # it does not listen any more, or we have no stderr
+                self._log.debug("helper", "stderr-not-given", helper=self.name, why=error.strerror)
 
     def take_stderr(self) -> str:
         """What a privileged helper has said on stderr before `init`, since the last time it was taken."""
@@ -481,13 +469,7 @@ class Helper:
         return self._stderr.take_collected()
 
     def _handshake(self, command: str, payload: bytes) -> None:
-        if command != "init":
-            raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command!r}")
-        message = read_object(payload)
-        if message.get("problem") is not None:
-            raise _refusal(message, len(payload) <= self._limits.refusal_bytes)
-        if type(message.get("version")) is not int or message["version"] != VERSION:
-            raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {message.get('version')!r}")
+        check_first(command, payload, self._limits.refusal_bytes)
         self._move("init")
         self._ready.set()
         if self._stderr is not None:
@@ -499,9 +481,8 @@ class Helper:
             self.finish_input()
 
     def _late_init(self, payload: bytes) -> None:
-        message = read_object(payload)
-        if message.get("problem") is not None:
-            said = _refusal(message, len(payload) <= self._limits.refusal_bytes)
+        said = read_refusal(payload, self._limits.refusal_bytes)
+        if said is not None:
             self.end(self._last_words(f"said that it ends: {said.code}: {said.message}"))
 
     def _channel_control(self, ident: bytes, command: str, frame: bytes) -> None:
@@ -518,19 +499,6 @@ class Helper:
             self.roster.closed(ident)
         elif self.roster.answered(ident):
             self._board.close_answered(self, ident, frame)
-
-
-def _refusal(message: dict[str, Any], short: bool) -> Refusal:
-    """The problem of an `init` that tells of one; unless it is `short`, no more than the beginning of it.
-
-    Every open that waits is closed with it: what is long would be so many times.
-    """
-    code, text = str(message["problem"]), message.get("message")
-    text = text if isinstance(text, str) else ""
-    if not short:
-        return Refusal(code[:_CODE_CHARACTERS], text[:_TEXT_CHARACTERS])
-    members = {key: value for key, value in message.items() if key not in _OF_INIT}
-    return Refusal(code, text, **members)
 
 
 def _shown(ident: Any) -> str:

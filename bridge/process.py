@@ -111,6 +111,20 @@ class Process:
             return True
         return True
 
+    async def stop(self, seconds: float) -> bool:
+        """SIGTERM for the group, and so many seconds for the process to end; whether it has."""
+        return await self._end_by(signal.SIGTERM, seconds)
+
+    async def kill(self, seconds: float) -> bool:
+        """The same with SIGKILL."""
+        return await self._end_by(signal.SIGKILL, seconds)
+
+    async def _end_by(self, number: int, seconds: float) -> bool:
+        self.signal_group(number)
+        with anyio.move_on_after(seconds):
+            await self.exited.wait()
+        return self.exited.is_set()
+
     async def end_group(self, seconds: float) -> None:
         """End those that the process, itself gone, left behind in its group: SIGTERM, `seconds`, SIGKILL.
 

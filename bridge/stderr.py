@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from typing import Final
 
 from .log import Log
@@ -102,3 +103,9 @@ class Stderr:
                     self._room -= len(text)
                 return
             self._log.info("helper-stderr", helper=self._name, pid=self._pid, line=text)
+
+
+def give_stderr(fd: int) -> None:
+    """Send our own stderr over the socket `fd`. Raises OSError."""
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        socket.send_fds(sock, [b"\0"], [2])

@@ -62,8 +62,9 @@ class DBus:
         try:
             self._pace.put(command, data)
         except pace.Full:
-            self._log.limit("bus_backlog_bytes", self._limits.bus_backlog_bytes)
-            message = f"{self._limits.bus_backlog_bytes} bytes of messages wait for the front end to take earlier answers"
+            most = self._limits.bus_backlog_bytes
+            self._log.limit("bus_backlog_bytes", most)
+            message = f"{most} bytes of messages wait for the front end to take earlier answers"
             self._port.close(Problem(INTERNAL_ERROR, message))
 
     def _input(self, command: str | None, data: bytes) -> None:

@@ -139,11 +139,12 @@ def lines(
 ) -> list[str]:
     """One bridge as text. `earlier`: what it told so many `seconds` before, for rates."""
     channels, front = status["channels"], status["front-end"]
+    moved = _moved(front, earlier["front-end"] if earlier else None, seconds)
     told = [
         paint("bold", f"bridge {status['pid']}") + f", up {_age(status['seconds'])}, host {status['host']}",
         f"  channels: {channels['open']} open, {channels['waiting']} waiting for a helper"
         + "".join(f", {count} {name}" for name, count in sorted(channels["internal"].items())),
-        f"  front end: {_moved(front, earlier['front-end'] if earlier else None, seconds)}, {_size(front['queued'])} wait"
+        f"  front end: {moved}, {_size(front['queued'])} wait"
         + ("" if front["read"] else paint("yellow", ", not read: a queue is full"))
         + ("" if front["takes"] else paint("yellow", ", does not read")),
     ]

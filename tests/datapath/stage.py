@@ -155,9 +155,10 @@ class FakeProcess(End):
 
     # What the bridge calls
 
-    def signal_group(self, number: int) -> bool:
+    async def stop(self, seconds: float) -> bool:
         self.exit()
-        return False
+        await self.exited.wait()
+        return True
 
     async def end_group(self, seconds: float) -> None:
         """There is no group."""

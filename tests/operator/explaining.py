@@ -24,7 +24,7 @@ def explain(
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done
 
 

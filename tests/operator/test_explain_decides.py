@@ -258,7 +258,11 @@ OPENS: list[dict[str, Any]] = [
 
 def test_a_bridge_does_what_explain_says(start: Start, home: Home) -> None:
     bridge = start(*table(home.root), limits={"start_failures": 1000})
-    opens = [{"channel": f"c{at}", **message} for at, message in enumerate(OPENS)]
+    opens = []
+    for at, message in enumerate(OPENS):
+        opens.append({"channel": f"c{at}", **message})
+        if "channel" not in message:  # the bridge has a short way for an open like the last one
+            opens.append({"channel": f"d{at}", **message})
     report = explained(home, *opens, environ=bridge.environ)
     pids: list[int] = []
     for message, told in zip(opens, report["opens"], strict=True):

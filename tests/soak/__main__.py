@@ -27,7 +27,6 @@ def main() -> int:
             log = (Path(root) / "home/bridge.log").read_text()[-4_000:]
             print(f"{log}\nsoak: seed {seed}: {error}\n{soak.report()}", flush=True)
             return 1
-        limits = dict(setting.split("=", 1) for setting in given.set)
     print(f"soak: seed {seed}: {soak.report()}", flush=True)
     return 0
 

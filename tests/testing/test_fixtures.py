@@ -97,3 +97,5 @@ def test_words_of_a_command() -> None:
     assert command_of("sh -c 'exec it'")[1:] == ["-c", "exec it"]
     with pytest.raises(ValueError, match="quotation"):
         command_of("'")
+    with pytest.raises(ValueError, match="no-such-bridge: no such command"):
+        command_of("no-such-bridge --option")
