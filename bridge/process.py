@@ -7,7 +7,6 @@ watchdog.
 """
 
 import asyncio
-import ctypes
 import errno
 import os
 import signal
@@ -21,7 +20,6 @@ import anyio
 from .watchdog import Watchdog
 
 _PR_SET_PDEATHSIG: Final = 1
-_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class SpawnError(Exception):
@@ -201,13 +199,16 @@ async def _gone(pid: int) -> None:
 class _Deathbound:
     """Runs in the child between fork and exec. Written to do next to nothing there."""
 
-    __slots__ = ("_parent",)
+    __slots__ = ("_parent", "_prctl")
 
     def __init__(self, parent: int) -> None:
+        import ctypes  # a bridge that never starts a helper is the smaller for it
+
         self._parent = parent
+        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def __call__(self) -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != self._parent:  # it died before the kernel was told
             os._exit(127)
 

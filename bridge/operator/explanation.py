@@ -151,7 +151,7 @@ class Privileged(msgspec.Struct, frozen=True):
     """Ids of the privileged rules that can be started."""
     left_out: dict[str, str]
     """Names of those that cannot, and why."""
-    any: list[str]
+    in_turn: list[str]
     """What "any" would try, in order."""
 
 

@@ -1,12 +1,13 @@
 """A whole helper, from its handler: `sys.exit(run(handler))`."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
 
-from protocol.control import control
+from protocol.control import VERSION, control
 
 from .errors import ProtocolError
 from .helper import Handler, open_helper
@@ -54,5 +55,6 @@ def refuse(problem: str, message: str, **members: object) -> int:
 
     The channels that wait for it are closed with these.
     """
-    os.write(1, control("init", version=1, problem=problem, message=message, **members))
+    with contextlib.suppress(OSError):  # nobody is there to be told
+        os.write(1, control("init", version=VERSION, problem=problem, message=message, **members))
     return 1

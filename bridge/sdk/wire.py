@@ -60,23 +60,22 @@ async def _wait_readable(fd: int) -> None:
 
 @contextlib.contextmanager
 def taken_stdio() -> Iterator[Descriptors]:
-    """Our stdin and stdout as a wire, out of the way of everything else in this process until it is left.
+    """Our stdin and stdout as a wire, out of the way of everything else in this process. Leaving it closes them.
 
-    Meanwhile fd 1 leads to stderr: what is printed, here or by a child or a C library, goes to the bridge's log and not
-    between the frames. fd 0 is /dev/null: no child reads our frames. Raises ProtocolError where there are no such two.
+    From then on, for good, fd 1 leads to stderr: what is printed, here or by a child or a C library or at exit, goes to
+    the bridge's log and not between the frames. fd 0 is /dev/null: no child reads our frames. Raises ProtocolError
+    where there are no such two.
     """
     # Where one was closed its number may be somebody else's by now, the event loop's for instance.
     if sys.__stdin__ is None or sys.__stdout__ is None:
         raise ProtocolError(f"{_EXPECTED}: found none")
-    sys.stdout.flush()
     with contextlib.ExitStack() as stack:
         try:
             source, sink = (stack.enter_context(_unblocked(fd)) for fd in (0, 1))
-            stack.enter_context(_replaced(0, os.devnull, os.O_RDONLY))
-            stack.enter_context(_replaced(1, 2, os.O_WRONLY))
+            _lead(0, os.devnull, os.O_RDONLY)
+            _lead(1, 2, os.O_WRONLY)
         except OSError as error:
             raise ProtocolError(f"{_EXPECTED}: {error.strerror}") from None
-        stack.callback(sys.stdout.flush)
         yield Descriptors(source, sink)
 
 
@@ -103,19 +102,8 @@ def _unblocked(fd: int) -> Iterator[int]:
         os.close(own)
 
 
-@contextlib.contextmanager
-def _replaced(fd: int, by: int | str, flags: int) -> Iterator[None]:
-    """`fd` leads elsewhere: to where another descriptor, or a path, does."""
-    kept = os.dup(fd)
-    try:
-        _lead(fd, by, flags)
-        yield
-    finally:
-        os.dup2(kept, fd)
-        os.close(kept)
-
-
 def _lead(fd: int, to: int | str, flags: int) -> None:
+    """Have `fd` lead to where another descriptor, or a path, does."""
     if isinstance(to, int):
         try:
             os.dup2(to, fd)

@@ -1,5 +1,6 @@
 """Helpers of one kind each: `programs.py KIND`. Tests start them as processes."""
 
+import atexit
 import os
 import sys
 
@@ -16,7 +17,8 @@ async def echo(channel: Channel) -> None:
 
 
 async def noisy(channel: Channel) -> None:
-    """Prints, in all ways, while it echoes."""
+    """Prints, in all ways, while it echoes, and at exit."""
+    atexit.register(print, "at exit")
     await channel.ready()
     async for payload in channel:
         print("printed", payload)

@@ -6,7 +6,7 @@ import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.sdk import Channel, HelperLimits, open_helper
+from bridge.sdk import Channel, HelperLimits, ProtocolError, open_helper
 from bridge.testing.frames import encode, encode_control
 
 from .peer import MemoryWire
@@ -53,3 +53,32 @@ def test_any_split(sent: list[tuple[str, bytes]], cuts: list[int], limits: dict[
     for channel in CHANNELS:
         expected = [payload for name, payload in sent if name == channel]
         assert found[channel] == ["ready", *expected, "done", "close"]
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+commands = st.sampled_from(["init", "open", "close", "done", "ping", "pong", "options", "kill", "made-up"]) | json
+messages = st.builds(
+    lambda command, channel, members: {**members, "command": command, **channel},
+    commands,
+    st.just({}) | st.sampled_from(CHANNELS).map(lambda channel: {"channel": channel}) | st.builds(dict, channel=json),
+    st.dictionaries(st.sampled_from(["flow-control", "send-acks", "sequence", "version", "x"]), json, max_size=3),
+)
+anything = st.one_of(
+    messages.map(encode_control),
+    st.builds(encode, st.sampled_from(CHANNELS), st.binary(max_size=20)),
+    st.binary(max_size=20),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.booleans(), st.lists(anything, max_size=12))
+def test_whatever_comes_it_is_served_or_a_protocol_error(greeted: bool, sent: list[bytes]) -> None:
+    chunks = [encode_control({"command": "init", "version": 1, "host": "h"})] * greeted + sent
+    try:
+        anyio.run(lambda: converse(chunks, end_seconds=5.0))
+    except ProtocolError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - not being raised is as good

@@ -99,7 +99,7 @@ def test_what_is_printed_goes_to_stderr() -> None:
     assert told(frames) == ["init", "ready", b"1", b"2", "done", "close"]
     for line in ("printed b'1'", "written to fd 1", "from a child", "not flushedprinted b'2'"):
         assert line in errors.splitlines()
-    assert errors.endswith("not flushed")
+    assert errors.endswith("not flushedat exit\n")
 
 
 def test_files_in_place_of_pipes(tmp_path: Path) -> None:
