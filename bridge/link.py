@@ -286,7 +286,9 @@ class Link:
 
     def holds(self, count: int) -> bool:
         """Whether so many bytes are there to be read, in a pipe."""
-        if self._there < count and self._in_pipe and self.in_fd >= 0:
+        if self.in_fd < 0:
+            return False
+        if self._there < count and self._in_pipe:
             self._there = int.from_bytes(fcntl.ioctl(self.in_fd, termios.FIONREAD, bytes(4)), sys.byteorder)
         return self._there >= count
 

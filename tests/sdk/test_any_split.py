@@ -37,7 +37,7 @@ async def converse(chunks: list[bytes], **limits: Any) -> dict[str, list[bytes |
         if frame.channel:
             found.setdefault(frame.channel, []).append(frame.payload)
         else:
-            found.setdefault(frame.message["channel"], []).append(frame.message["command"])
+            found.setdefault(frame.message.get("channel", ""), []).append(frame.message["command"])
     return found
 
 
