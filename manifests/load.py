@@ -46,7 +46,8 @@ def load(
 
     generation: dotted numbers, what `requires` is held against. askpass: path of our askpass program.
     max_bytes: of one file. max_depth: of lists and objects in one another, at most 200. max_defects: of the bridges of
-    one manifest, the rest is counted. libexec: asked once for what `${libexecdir}` is, if a manifest needs it.
+    one manifest, and of its unknown conditions; the rest is counted. libexec: asked once for what `${libexecdir}` is,
+    if a manifest needs it.
 
     Bad files never raise, they become defects. Raises ValueError for a bad argument.
     """
@@ -223,12 +224,8 @@ class _Loading:
         unmet = None
         if "conditions" in manifest:
             verdict = judge(manifest["conditions"])
-            for path in verdict.unknown:
-                message = (
-                    f"found the unknown condition {quote(str(path[-1]))}, which counts as met; "
-                    "expected path-exists, path-not-exists or any"
-                )
-                self._defects.append(_blame(documents, path, message))
+            if verdict.unknown:
+                self._tell_unknown(verdict.unknown, documents)
             if verdict.unmet:
                 unmet = f"condition not met: {verdict.unmet}"
         for member in ("requires", "require"):
@@ -237,6 +234,28 @@ class _Loading:
                 unmet = unmet or missing
         if unmet:
             raise _Unusable(unmet)
+
+    def _tell_unknown(self, unknown: tuple[Path, ...], documents: list[Document]) -> None:
+        """A warning for each, found by one scan of the file for all of them."""
+        from .locate import line_and_column, outline
+        from .member import spell
+
+        # As with bridges: the list stands whole in the last file that has one.
+        document = next(document for document in reversed(documents) if "conditions" in document.value)
+        places = outline(document.data).places
+        list_place = places["conditions",]
+        for path in unknown[: self._max_defects]:
+            place = line_and_column(document.data, places.get(path, list_place))
+            message = (
+                f"found the unknown condition {quote(str(path[-1]))}, which counts as met; "
+                "expected path-exists, path-not-exists or any"
+            )
+            self._defects.append(Defect(document.file, *place, spell(path), message))
+        if len(unknown) > self._max_defects:
+            message = f"{len(unknown) - self._max_defects} more conditions are unknown, and count as met like these"
+            self._defects.append(
+                Defect(document.file, *line_and_column(document.data, list_place), "conditions", message)
+            )
 
     def _winner(self, rivals: list[_Candidate]) -> _Candidate:
         # max() keeps the first of equals, and rivals come in the order they were found.

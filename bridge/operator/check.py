@@ -109,9 +109,8 @@ class Checking:
         """All that a bridge would find."""
         catalog = load(self._environ, GENERATION, self._limits.manifest_bytes)
         layouts = installed(self._environ)
-        for layout in layouts:
-            for file in layout.files:
-                self._reader.read(file)
+        for file in (*[file for layout in layouts for file in layout.files], *override_files(self._environ)):
+            self._reader.read(file)
         # One that is broken will be used once it is mended: all that is wrong with it is told of at once.
         in_use = {package.path for package in catalog.packages}
         in_use |= {hidden.path for hidden in catalog.hidden if hidden.reason.startswith(_BROKEN)}
@@ -162,7 +161,6 @@ class Checking:
     def _unused_overrides(self, layouts: list[Layout]) -> Iterator[Finding]:
         directories = {layout.directory for layout in layouts}
         for file in override_files(self._environ):
-            self._reader.read(file)
             name = directory_of(file)
             if name not in directories:
                 yield of_file("unused-override", file, *_why_unused(name, layouts, self._reader))

@@ -13,7 +13,7 @@ from .signals import Woken
 from .stream import CHUNK_BYTES, Stream
 from .wire import Wire
 
-EXIT_SECONDS: Final = 10.0  # a bridge gives its own helpers 2 seconds twice
+EXIT_SECONDS: Final = 6.0  # a bridge gives its own helpers 2 seconds twice
 TERM_SECONDS: Final = 5.0
 
 

@@ -22,7 +22,9 @@ _ENDS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 def main(arguments: list[str]) -> int:
     """0: the channel was closed without a problem. 1: with one. 2: it could not be tried. 128 and more: a signal."""
     parser = _parser()
-    options = parser.parse_intermixed_args(arguments)
+    # Without this the PAYLOAD behind it would be taken for the ID.
+    given = ["--superuser=any" if argument == "--superuser" else argument for argument in arguments]
+    options = parser.parse_intermixed_args(given)
     try:
         opening = _open(options)
         command = _command(options.bridge)

@@ -50,6 +50,7 @@ class Player:
         self._cookies = [cookie for step in script if step.what == "expect" and (cookie := _question(step.record))]
         self._cookies_now: list[str] = []
         self._at = 0  # in the script
+        self._last = max((at for at, step in enumerate(script) if step.what == "send"), default=-1)
         self._passed: Counter[Kind] = Counter()  # frames that were waited for
         self._ended = False  # the other has closed its side
         self._began = 0.0
@@ -75,9 +76,10 @@ class Player:
             events = dict(poll.poll(max(0.0, (due or deadline) - time.monotonic()) * 1000 + 1))
             if woken.fd in events and (numbers := woken.take()):
                 return numbers[0]
-            if self._read(wire, events):
+            self._read(wire, events)
+            if events:
                 deadline = time.monotonic() + self._timeout
-            elif not events and not due:
+            elif not due:
                 self.comparison.note(f"nothing came for {self._timeout:g} s while it waited for {self._awaited()}")
                 return 0
 
@@ -94,7 +96,7 @@ class Player:
                     return
                 self._passed[counted] += 1
             elif step.what == "expect end":
-                if not self._ended:
+                if not self._ended and self._at > self._last:
                     return
             elif step.what == "hang up":
                 wire.hang_up()
@@ -133,22 +135,19 @@ class Player:
             message["cookie"] = self._cookies_now[asked] if asked < len(self._cookies_now) else message["cookie"]
         return Record(step.record.t, step.record.dir, message=message)
 
-    def _read(self, wire: Wire, events: dict[int, int]) -> bool:
-        """Compare what has come; whether anything has."""
+    def _read(self, wire: Wire, events: dict[int, int]) -> None:
+        """Compare what has come."""
         found = wire.step(events)
         if found is None:
             self._ended = True
             if wire.unfinished:
                 self.comparison.note(f"it ended {wire.unfinished} bytes into a frame")
-            return True
-        came = False
+            return
         for each in found:
-            came = True
             got = self._describer.describe(self._side.receives, each, time.monotonic() - self._began)
             if cookie := _question(got):
                 self._cookies_now.append(cookie)
             self._tell(got, self.comparison.take(got))
-        return came
 
     def _awaited(self) -> str:
         if self._at >= len(self._script) or self._script[self._at].what != "expect":

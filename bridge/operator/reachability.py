@@ -1,12 +1,18 @@
 """Rules that no open gets to, because an earlier one takes all that they would take."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias
 
 from manifests.match import HOST
 from manifests.model import Rule
 from manifests.value import equal
 from manifests.wildcard import is_wildcard
+
+_Key: TypeAlias = tuple[str, str, Hashable]
+"""Kind, member, and the text or value."""
+_TEXT, _VALUE = "text", "value"
 
 STATES = 20_000
 """Steps of one comparison of two wildcards; beyond, they count as different."""
@@ -21,53 +27,58 @@ class Shadowed(NamedTuple):
 def shadowed(rules: Iterable[Rule]) -> Iterator[Shadowed]:
     """The rules, in the order in which they are tried, that come after one that covers them.
 
-    Rules that ask for single values are found by value. Only those with wildcards, null, lists or objects are compared
-    one by one.
+    A rule is filed under the rarest thing that it asks for: whoever it covers asks for that too. So each is compared
+    with few others, however many there are.
     """
-    exact: dict[frozenset[str], dict[tuple[Any, ...], Rule]] = {}
-    loose: dict[frozenset[str], list[Rule]] = {}
-    numbers: dict[int, int] = {}
-    for number, rule in enumerate(rules):
-        match = rule.match
-        if match is None:
-            continue
-        earlier: list[Rule] = []
-        for names, by_value in exact.items():
-            if names <= match.keys():
-                key = _key(match, names)
-                if key is not None and key in by_value:
-                    earlier.append(by_value[key])
-        for names, others in loose.items():
-            if names <= match.keys():
-                first = next((other for other in others if covers(other.match or {}, match)), None)
-                if first is not None:
-                    earlier.append(first)
-        earlier = [other for other in earlier if (HOST in (other.match or {})) == (HOST in match)]
-        if earlier:
-            yield Shadowed(rule, min(earlier, key=lambda other: numbers[id(other)]))
-        numbers[id(rule)] = number
-        names = frozenset(match)
-        own = _key(match, names)
-        if own is None:
-            loose.setdefault(names, []).append(rule)
-        else:
-            exact.setdefault(names, {}).setdefault(own, rule)
+    matches = [(rule, rule.match) for rule in rules if rule.match is not None]
+    keys = [[_key(name, wanted) for name, wanted in match.items() if wanted is not None] for _, match in matches]
+    shared = Counter(key for each in keys for key in each if key is not None)
+    lengths: dict[str, set[int]] = {}
+    for _, name, text in shared:
+        if isinstance(text, str):
+            lengths.setdefault(name, set()).add(len(text))
+    filed: dict[_Key | None, list[int]] = {}
+    for number, (rule, match) in enumerate(matches):
+        near = [filed[None]] if None in filed else []
+        near += [filed[key] for key in _asked_for(match, lengths) if key in filed]
+        for earlier in sorted(chain.from_iterable(near)):
+            other, wide = matches[earlier]
+            if (HOST in wide) == (HOST in match) and covers(wide, match):
+                yield Shadowed(rule, other)
+                break
+        own = min((key for key in keys[number] if key is not None), key=shared.__getitem__, default=None)
+        filed.setdefault(own, []).append(number)
+
+
+def _key(name: str, wanted: Any) -> _Key | None:
+    """What a rule with this member can be filed under; None for nothing in particular."""
+    if isinstance(wanted, str):
+        longest = max(_runs(wanted), key=len)
+        return (_TEXT, name, longest) if longest else None
+    return (_VALUE, name, (isinstance(wanted, bool), wanted)) if isinstance(wanted, (int, float)) else None
+
+
+def _asked_for(match: Mapping[str, Any], lengths: Mapping[str, Iterable[int]]) -> set[_Key]:
+    """All that a rule can be filed under that covers this one: text in it must be in this one too."""
+    found: set[_Key] = set()
+    for name, wanted in match.items():
+        if isinstance(wanted, str):
+            for run in _runs(wanted):
+                for length in lengths.get(name, ()):
+                    found.update((_TEXT, name, run[at : at + length]) for at in range(len(run) - length + 1))
+        elif isinstance(wanted, (int, float)):
+            found.add((_VALUE, name, (isinstance(wanted, bool), wanted)))
+    return found
+
+
+def _runs(pattern: str) -> list[str]:
+    """The text between wildcards."""
+    return pattern.replace("?", "*").split("*")
 
 
 def covers(wide: Mapping[str, Any], narrow: Mapping[str, Any]) -> bool:
     """Whether an open that satisfies the match `narrow` satisfies `wide` too, `host` aside."""
     return all(name in narrow and _value_covers(wanted, narrow[name]) for name, wanted in wide.items())
-
-
-def _key(match: Mapping[str, Any], names: frozenset[str]) -> tuple[Any, ...] | None:
-    """What stands for the values of these members; None if one of them is not a single value."""
-    key: list[Any] = []
-    for name in sorted(names):
-        value = match[name]
-        if not isinstance(value, (str, int, float)) or (isinstance(value, str) and is_wildcard(value)):
-            return None
-        key += (isinstance(value, bool), value)
-    return tuple(key)
 
 
 def _value_covers(wide: Any, narrow: Any) -> bool:

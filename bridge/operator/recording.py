@@ -57,7 +57,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     def data(self) -> bytes:
         """As much of the payload as was kept."""
         if self.base64 is not None:
-            return base64.b64decode(self.base64)
+            return base64.b64decode(self.base64, validate=True)
         return (self.payload or "").encode()
 
 

@@ -25,7 +25,10 @@ class Step(NamedTuple):
 
 
 def steps(records: Iterable[tuple[int, Record]], mine: Direction) -> tuple[list[Step], int | None]:
-    """The steps of the side that sent `mine`, and the recorded exit status. Raises RecordingError."""
+    """The steps of the side that sent `mine`, and the recorded exit status. Raises RecordingError.
+
+    Whoever is started speaks first: its `init` waits for nothing, though the other may have been recorded earlier.
+    """
     found: list[Step] = []
     number = size = 0
     status = None
@@ -45,7 +48,11 @@ def steps(records: Iterable[tuple[int, Record]], mine: Direction) -> tuple[list[
             )
         if own:
             _check_playable(number, line, record)
-        found.append(Step("send" if own else "expect", number, line, record))
+        step = Step("send" if own else "expect", number, line, record)
+        if own and mine == "out" and kind(record)[0] == "init" and not any(each.what == "send" for each in found):
+            found.insert(0, step)
+        else:
+            found.append(step)
     return found, status
 
 

@@ -104,7 +104,7 @@ class _Talk:
         self._problem = ""
         self._signal = 0
         self._questions: list[dict[str, Any]] = []
-        self.hurry = False  # a second signal: no more patience
+        self.hurry = False  # the bridge is to be ended without waiting for it to do so by itself
 
     # The whole of it
 
@@ -145,7 +145,7 @@ class _Talk:
 
     def _step(self, events: dict[int, int]) -> None:
         if not events:
-            self._end(f"timed out waiting for {self._awaited}")
+            self._give_up(f"timed out waiting for {self._awaited}")
         steps: list[tuple[int, Callable[[], None]]] = [
             (self._woken.fd, self._heed_signals),
             (self._bridge.stderr, self._pass_log),
@@ -165,11 +165,20 @@ class _Talk:
         self._awaited = None
         self._problem = self._problem or problem
 
+    def _give_up(self, problem: str) -> None:
+        """The bridge does not do what a bridge does: nothing is to be hoped for from a polite end."""
+        self.hurry = True
+        self._end(problem)
+
     def _await(self, what: str | None) -> None:
         """Wait for something, if it may not take for ever."""
         self._awaited = None if self._timeout is None else what
-        if self._timeout is not None:
-            self._deadline = time.monotonic() + self._timeout
+        self._move_deadline()
+
+    def _move_deadline(self) -> None:
+        """Something goes on: the time begins anew."""
+        if self._awaited is not None:
+            self._deadline = time.monotonic() + (self._timeout or INIT_SECONDS)
 
     def _heed_signals(self) -> None:
         for number in self._woken.take():
@@ -193,18 +202,19 @@ class _Talk:
                 self._end("the bridge has ended before the channel was closed: it {ended}")
             return
         for each in found:
+            self._move_deadline()
             if not self._over:
                 self._heed(each)
         self._write()
 
     def _heed(self, found: Seen | Garbage) -> None:
         if isinstance(found, Garbage):
-            self._end(f"the bridge sent something else than frames: {found.reason}")
+            self._give_up(f"the bridge sent something else than frames: {found.reason}")
         elif not found.channel:
             try:
                 command, channel, message = read_message(found.payload)
             except Problem as problem:
-                self._end(f"the bridge broke the protocol: {problem.message}")
+                self._give_up(f"the bridge broke the protocol: {problem.message}")
                 return
             self._control(command, channel, message)
         elif found.channel == self._ident:
@@ -221,7 +231,7 @@ class _Talk:
         if message.get("problem"):
             self._end(f"the bridge gave up: {_why(message)}")
         elif message.get("version") != 1:
-            self._end(f"the bridge speaks version {message.get('version')!r} of the protocol, expected 1")
+            self._give_up(f"the bridge speaks version {message.get('version')!r} of the protocol, expected 1")
         elif not self._ready:
             self._await("an answer to the open")
 
@@ -256,8 +266,7 @@ class _Talk:
                 self._tell(self._paint("yellow", f"no answer given: {printable(_prompt(question)).strip()}"))
             answer = {"command": "authorize", "cookie": question.get("cookie"), "response": response or ""}
             self._send(answer)
-            if self._timeout is not None:
-                self._deadline = time.monotonic() + self._timeout
+            self._move_deadline()
 
     def _payload(self, payload: bytes) -> None:
         if not self._on_terminal:
@@ -278,6 +287,7 @@ class _Talk:
                 if not done:
                     return
                 self._waiting = self._waiting[done:]
+                self._move_deadline()
         except OSError as error:
             self._waiting = memoryview(b"")
             if not self._over:

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar, overload
 import anyio
 import msgspec
 
+from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, frame_of
 from protocol.control import close as close_frame
-from protocol.control import frame_of
 from protocol.frames import encode
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
@@ -17,11 +17,13 @@ from .errors import BridgeGone, ChannelClosed
 from .inbox import Inbox, Item, Message
 from .intake import Intake
 from .limits import HelperLimits
-from .log import log, log_error
+from .log import log, log_error, shortened
 from .outbox import Outbox
 from .window import Window
 
 T = TypeVar("T")
+
+_NOT_HERE: Final = FRONT_END_ONLY | FOR_THE_TRANSPORT | {"close", "done"}
 
 ACK_BYTES: Final = 16 << 10
 """With `send-acks`: taken data is told in steps of so many bytes, and whenever all of it has been taken."""
@@ -194,10 +196,15 @@ class Channel:
         self._check_open()
         if not self._done:
             self._done = True
-            await self.control("done")
+            await self._put(frame_of({"command": "done", "channel": self.id}))
 
     async def control(self, command: str, /, **members: object) -> None:
-        """A control message of this channel. `_` in a member's name stands for `-`."""
+        """A control message of this channel. `_` in a member's name stands for `-`.
+
+        Raises ValueError for a command that is not a helper's to send, or has a method of its own.
+        """
+        if command in _NOT_HERE:
+            raise ValueError(f"{command}: not sent with control()")
         told = {name.replace("_", "-"): value for name, value in members.items()}
         await self._put(frame_of({**told, "command": command, "channel": self.id}))
 
@@ -239,7 +246,7 @@ class Channel:
             self._inbox.end()
         elif command == "pong" and self._window is not None:
             self._window.pong(message.get("sequence"))
-        elif not self._discarding and not self._inbox.ended:
+        elif not self._discarding and (not self._inbox.ended or (command == "ping" and len(self._inbox))):
             self._inbox.put(message, nbytes)
         elif command == "ping":
             self._pong(message)
@@ -297,7 +304,7 @@ class Channel:
         if isinstance(found, Problem):
             self.close_now(found.code, found.message, **found.members)
         elif not (isinstance(found, ChannelClosed) and (self._over or self._outbox.broken)):
-            what = f"{type(found).__name__}: {found}"
+            what = shortened(f"{type(found).__name__}: {found}")
             log(f"channel {self.id}: {what}")
             log_error(error)
             self.close_now(INTERNAL_ERROR, what)

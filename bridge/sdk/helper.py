@@ -142,7 +142,7 @@ class Helper:
 
     def _handshake(self, command: str, message: Message) -> None:
         if command != "init":
-            raise ProtocolError(f"expected init, found {command}")
+            raise ProtocolError(f"expected init, found {command!r}")
         if message.get("version") != VERSION:
             raise ProtocolError(f"expected version {VERSION}, found {message.get('version')!r}")
         self.init = message

@@ -77,7 +77,8 @@ def command_of(text: str | None) -> list[str]:
 
     Raises ValueError, which says what is wrong with it.
     """
-    words = shlex.split(text or os.environ.get(VARIABLE, "")) or [str(SPANBRIDGE)]
+    ours = str(SPANBRIDGE) if SPANBRIDGE.exists() else SPANBRIDGE.name
+    words = shlex.split(text or os.environ.get(VARIABLE, "")) or [ours]
     program = shutil.which(words[0])
     if program is None:
         raise ValueError(f"{words[0]}: no such command")

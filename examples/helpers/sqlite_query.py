@@ -38,6 +38,8 @@ FRAME_BYTES = 32 << 10  # about what one frame holds
 BATCH_ROWS = 200
 STEPS = 1_000  # of SQLite's machine, between two looks at whether the channel is closed
 BUSY_SECONDS = 2.0
+READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+PRAGMAS = ("table_info", "table_list", "table_xinfo", "index_info", "index_list", "foreign_key_list")
 ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError)  # a query that is wrong, or cannot be answered
 
 T = TypeVar("T")
@@ -51,12 +53,18 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
     limit: int = MOST_ROWS
 
 
+def only_reading(action: int, what: str | None, value: str | None, database: str | None, trigger: str | None) -> int:
+    """Not even temporary tables, which are files too, nor a transaction that is left open."""
+    allowed = action in READING or (action == sqlite3.SQLITE_PRAGMA and what in PRAGMAS)
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
 class Database:
     """One connection. What it does takes a thread, and ends soon after its task is cancelled."""
 
     def __init__(self, path: str, writable: bool) -> None:
         mode = "rw" if writable else "ro"
-        uri = f"file:{quote(path)}?mode={mode}"
+        uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
         self._connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
         )
@@ -64,6 +72,8 @@ class Database:
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         self._connection.set_progress_handler(lambda: self._cancelled, STEPS)
+        if not writable:
+            self._connection.set_authorizer(only_reading)
 
     def close(self) -> None:
         self._connection.close()

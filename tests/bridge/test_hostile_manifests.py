@@ -277,11 +277,12 @@ def test_a_hundred_megabytes(home: Home, start: Start, name: str, sparse: bool) 
 
 
 def test_a_manifest_as_large_as_it_may_be(home: Home, start: Start) -> None:
-    """And as full: of bridges, all of them wrong, and of members that nobody knows."""
+    """And full: of bridges, all of them wrong, of conditions and of members that nobody knows."""
     home.package("good", helper_rule({"payload": "good"}, GOOD))
-    home.write_manifest("wrong", '{"bridges": [' + "5," * 500_000 + "5]}")
+    home.write_manifest("wrong", '{"bridges": [' + "5," * 100_000 + "5]}")
     home.write_manifest("wide", "{" + ",".join(f'"{number:x}":0' for number in range(100_000)) + "}")
+    home.write_manifest("odd", '{"conditions": [' + '{"x":1},' * 100_000 + '{"x":1}]}')
     bridge = start()
     check_good(bridge, "good")
-    assert len(warned(bridge)) == 101
+    assert len(warned(bridge)) == 2 * 101
     assert processes.peak_bytes(bridge.pid) < 256 * MIB

@@ -70,6 +70,7 @@ def test_rows_come_as_lines_of_json(client: Client) -> None:
         {"id": "x", "rows": 3, "more": False},
     ]
     assert client.ask("select :n", parameters={"n": 2.5})[1] == [2.5]
+    assert [row[1] for row in client.ask("pragma table_info(files)")[1:-1]] == ["name", "size", "content"]
     assert client.ask("select 1 where 0") == [{"id": None, "columns": ["1"]}, {"id": None, "rows": 0, "more": False}]
 
 
@@ -102,8 +103,11 @@ def test_what_cannot_be_answered_is_told_and_the_channel_goes_on(client: Client)
         ("select * from nowhere", "no such table: nowhere"),
         ("select 1; select 2", "one statement at a time"),
         ("select ?", "binding"),
-        ("insert into files values ('d', 4, null)", "readonly"),
-        ("attach '/tmp/other.db' as other", "attached"),
+        ("insert into files values ('d', 4, null)", "not authorized"),
+        ("create temp table more as select * from files", "not authorized"),
+        ("attach '/tmp/other.db' as other", "not authorized"),
+        ("begin", "not authorized"),
+        ("pragma query_only = off", "not authorized"),
         ("select load_extension('x')", "not authorized"),
         ("select hex(zeroblob(3000000))", "too big"),
     ):
@@ -146,6 +150,7 @@ def test_a_writable_one(bridge: Bridge, front_end: FrontEnd, database: Path) -> 
     bridge.package("writable", rule, priority=10)
     client = Client(front_end, database)
     client.ask("insert into files values ('d', 4, null)")
+    assert "too many attached" in client.ask("attach '/tmp/other.db' as other")[-1]["error"]
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("select count(*) from files").fetchone() == (4,)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from manifests.conditions import judge, version
+from manifests.load import MAX_DEFECTS
 from manifests.member import MemberError
 
 from .manifest_tree import Tree, names
@@ -85,6 +86,18 @@ def test_an_unknown_one_is_a_warning_and_holds(tree: Tree) -> None:
     assert names(catalog) == ["p"]
     (defect,) = catalog.defects
     assert str(defect).startswith(f"{file}:2:13: conditions[0].any[0].path-not-exist: found the unknown condition")
+
+
+def test_of_very_many_unknown_ones_the_first_are_told_and_the_rest_are_counted(tree: Tree) -> None:
+    """A manifest may be full of them: its size is scanned once, not once for each."""
+    file = tree.package("p", '{"conditions": [\n' + '{"x": 1},\n' * 100_000 + '{"y": 1}]}')
+    catalog = tree.load()
+    assert names(catalog) == ["p"]
+    assert len(catalog.defects) == MAX_DEFECTS + 1
+    assert str(catalog.defects[99]).startswith(f"{file}:101:2: conditions[99].x: found the unknown condition")
+    assert str(catalog.defects[100]) == (
+        f"{file}:1:2: conditions: {100_001 - MAX_DEFECTS} more conditions are unknown, and count as met like these"
+    )
 
 
 def test_why_a_package_is_hidden(tree: Tree) -> None:

@@ -454,9 +454,11 @@ def test_askpass_that_is_named(home: Home) -> None:
 
 def test_an_override_of_nothing(home: Home) -> None:
     home.package("storage")
-    path = override(home, "storag.override.json", {})
-    finding = check(home).one("unused-override")
+    path = override(home, "storag.override.json", {"priorty": 5})
+    found = check(home)
+    finding = found.one("unused-override")
     assert (finding["file"], finding["suggestion"]) == (str(path), "storage.override.json")
+    assert found.one("unknown-member")["file"] == str(path)
 
 
 def test_an_override_by_the_name_of_the_package(home: Home) -> None:

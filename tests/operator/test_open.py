@@ -140,6 +140,24 @@ def test_memory_is_bounded_whoever_is_slow(home: Home) -> None:
     assert 0 < peak < 60_000_000
 
 
+@pytest.mark.parametrize(
+    ("options", "superuser", "asked"),
+    [
+        ([], "false", False),
+        (["--superuser"], '{"id":"any"}', True),
+        (["--superuser=sudo"], '{"id":"sudo"}', True),
+    ],
+)
+def test_privileges(home: Home, options: list[str], superuser: str, asked: bool) -> None:
+    steps = [init(), read("open"), send("ready", channel="1"), send("close", channel="1")]
+    done = run(home, "open", "-v", *options, "x", "--host", "away", "--bridge", helper(steps))
+    assert done.returncode == 0
+    told = done.stderr.decode()
+    assert f'> init {{"version":1,"host":"away","superuser":{superuser}}}\n' in told
+    assert ('"superuser":"require"' in told) == asked
+    assert '"superuser":"try"' in run(home, "open", "-v", *options, "x", "superuser=try").stderr.decode()
+
+
 # The end
 
 

@@ -119,7 +119,7 @@ def test_a_conversation_as_json(home: Home) -> None:
     assert all(each.pop("t") >= 0 for each in told)
     assert told[:5] == [
         {"dir": "in", "size": 54, "message": {"command": "init", "version": 1, "host": "localhost"}},
-        {"dir": "in", "size": 52, "message": {"command": "open", "channel": "1", "payload": "echo"}},
+        {"dir": "in", "size": 54, "message": {"command": "open", "channel": "1", "payload": "echo"}},
         {"dir": "in", "channel": "1", "size": 5, "payload": "hello"},
         {"dir": "in", "channel": "1", "size": 1, "base64": "/w=="},
         {"dir": "in", "size": 35, "message": {"command": "done", "channel": "1"}},
@@ -364,7 +364,7 @@ def _write_on_and_on(fd: int) -> None:
 
 
 def test_the_command_reads_no_more(home: Home, journal: Tail) -> None:
-    steps = [["close", 0], note("closed"), on_signal(signal.SIGTERM, [["exit", 0]]), forever()]
+    steps = [on_signal(signal.SIGTERM, [["exit", 0]]), ["close", 0], note("closed"), forever()]
     with start(home, "--", *command(steps), stdin=subprocess.PIPE) as process:
         journal.wait('"closed"')
         assert process.stdin is not None

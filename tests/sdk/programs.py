@@ -56,6 +56,21 @@ async def flood(channel: Channel) -> None:
     await channel.done()
 
 
+async def gated(channel: Channel) -> None:
+    """An echo that begins when the gate of its open is released, if it has one."""
+    await channel.ready()
+    if "gate" in channel.options:
+        await anyio.to_thread.run_sync(wait_at, channel.options["gate"])
+    async for payload in channel:
+        await channel.send(payload)
+
+
+def wait_at(gate: str) -> None:
+    fd = os.open(gate, os.O_RDONLY)
+    os.read(fd, 1)
+    os.close(fd)
+
+
 async def one_by_one() -> None:
     """Without `run`, and without a task for each channel."""
     async with open_helper(limits=HelperLimits(channels=10)) as helper:
@@ -70,6 +85,7 @@ HANDLERS = {
     "failing": failing,
     "last-words": last_words,
     "flood": flood,
+    "gated": gated,
 }
 
 

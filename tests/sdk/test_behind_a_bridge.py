@@ -1,7 +1,7 @@
 """Helpers of the SDK where they belong: behind a bridge."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 from bridge.testing import processes
 from bridge.testing.bridge import Bridge
 from bridge.testing.front_end import FrontEnd
+from bridge.testing.gate import Gate
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("echo", "noisy", "failing", "last-words", "flood", "refusing")
+KINDS = ("echo", "noisy", "failing", "last-words", "flood", "gated", "refusing")
 
 
 @pytest.fixture
@@ -98,6 +99,30 @@ def test_a_front_end_that_does_not_read_costs_no_memory(front_end: FrontEnd, bri
     front_end.reading = True
     front_end.data("a", 19_000_000)
     front_end.expect("done", "a")
+
+
+def test_a_slow_channel_holds_up_its_process_and_nothing_is_lost(
+    bridge: Bridge, front_end: FrontEnd, spanbridge_gate: Callable[[], Gate]
+) -> None:
+    gate = spanbridge_gate()
+    front_end.open("slow", "gated", gate=str(gate.path))
+    front_end.open("quick", "gated")
+    for channel in ("slow", "quick"):
+        front_end.expect("ready", channel)
+    (pid,) = processes.children(bridge.pid)
+    before = processes.resident_bytes(pid)
+    payload = bytes(range(256)) * 400
+    for _ in range(100):
+        front_end.send("slow", payload)
+    front_end.send("quick", b"behind it")
+    front_end.open("other", "echo")  # a process of its own
+    front_end.expect("ready", "other")
+    front_end.round_trip("other")
+    assert front_end.data_so_far("quick") == b""
+    assert processes.resident_bytes(pid) - before < 6 << 20
+    gate.release()
+    assert front_end.data("slow", 100 * len(payload)) == payload * 100
+    assert front_end.data("quick", 9) == b"behind it"
 
 
 def test_the_end_of_the_session_is_the_end_of_all(bridge: Bridge, front_end: FrontEnd) -> None:

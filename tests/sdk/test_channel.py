@@ -138,6 +138,8 @@ async def test_a_handler_that_raises_takes_nothing_down_but_its_channel(
                 raise SystemExit(3)
             elif payload == b"raise":
                 raise ValueError("no\nsuch thing")
+            elif payload == b"long":
+                raise ValueError("x" * 1_000_000)
             await channel.send(payload)
 
     async with helping(handler) as peer:
@@ -154,10 +156,15 @@ async def test_a_handler_that_raises_takes_nothing_down_but_its_channel(
             await peer.expect("close", "bad", problem="internal-error", message=told)
         peer.send("good", b"still here")
         assert await peer.data("good") == b"still here"
+        peer.open("long")
+        await peer.expect("ready", "long")
+        peer.send("long", b"long")
+        assert len((await peer.expect("close", "long"))["message"]) < 3_000
         assert capsys.readouterr().err.splitlines() == [
             "channel bad: ValueError: no\\nsuch thing",
             "channel bad: SystemExit: 3",
             "channel bad: KeyError: 'grouped'",
+            f"channel long: ValueError: {'x' * (2_000 - 26)}...",
         ]
         monkeypatch.setenv("SPANBRIDGE_DEBUG", "helper")
         peer.open("bad")
@@ -256,11 +263,16 @@ async def test_a_ping_is_answered_when_all_before_it_is_seen_to() -> None:
         gate.set()
         assert await peer.data("a") == b"one"
         await peer.expect("pong", "a", cookie=2)
+        peer.send("a", b"two")
         peer.control("done", "a")
         peer.control("ping", "a", cookie=3)
+        assert await peer.data("a") == b"two"
         await peer.expect("pong", "a", cookie=3)
-        peer.control("ping", cookie=4)
-        await peer.expect("pong", cookie=4)
+        peer.control("ping", "a", cookie=4)
+        await peer.expect("pong", "a", cookie=4)
+        peer.control("ping", cookie=5)
+        await peer.expect("pong", cookie=5)
+        peer.control("close", "a")
 
 
 async def test_who_reads_nothing_can_say_so() -> None:
@@ -282,6 +294,7 @@ async def test_who_reads_nothing_can_say_so() -> None:
             peer.send("a", b"x" * 1_000)
         peer.control("ping", "a", n=2)
         await peer.wire.wait(lambda: peer.wire.frames[-1].message.get("n") == 2)
+        peer.control("close", "a")
 
 
 async def test_texts() -> None:
@@ -336,7 +349,7 @@ async def test_messages() -> None:
         await peer.expect("close", "b", problem="protocol-error")
 
 
-@pytest.mark.parametrize("wrong", ["after done", "too large", "no JSON"])
+@pytest.mark.parametrize("wrong", ["after done", "too large", "no JSON", "not a helper's"])
 async def test_what_cannot_be_sent(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     async def handler(channel: Channel) -> None:
         if wrong == "after done":
@@ -345,6 +358,11 @@ async def test_what_cannot_be_sent(wrong: str, capsys: pytest.CaptureFixture[str
             await channel.send(b"x")
         elif wrong == "too large":
             await channel.send(b"x" * 996)
+        elif wrong == "not a helper's":
+            for command in ("open", "kill", "init", "options", "done"):
+                with pytest.raises(ValueError, match=f"{command}: not sent"):
+                    await channel.control(command)
+            await channel.control("close")
         else:
             await channel.send_json(object())
 
@@ -354,6 +372,7 @@ async def test_what_cannot_be_sent(wrong: str, capsys: pytest.CaptureFixture[str
             await peer.expect("done", "a")
         await peer.expect("close", "a", problem="internal-error")
     told = {"after done": "data after done()", "too large": "expected at most 995", "no JSON": "object"}
+    told["not a helper's"] = "close: not sent with control()"
     assert told[wrong] in capsys.readouterr().err
 
 

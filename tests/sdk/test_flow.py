@@ -6,9 +6,11 @@ import anyio
 import pytest
 
 from bridge.sdk import Channel
+from bridge.sdk.outbox import Outbox
 from bridge.sdk.window import BLOCK_BYTES
+from bridge.testing.deadline import SECONDS
 
-from .peer import Peer, helping, settled
+from .peer import MemoryWire, Peer, helping, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +159,33 @@ async def test_those_who_wait_have_their_turns() -> None:
         half = Counter(frame.channel for frame in found[:400])
         assert min(half[channel] for channel in "abcdefgh") > 40
         assert {frame.message["command"] for frame in found if not frame.channel} == {"close"}
+
+
+async def test_nobody_overtakes_those_who_wait() -> None:
+    class Wire(MemoryWire):
+        """Tells the others of each write before the outbox can."""
+
+        async def write(self, data: bytes) -> None:
+            written.append(data)
+            wrote.set()
+
+    async def late() -> None:
+        await wrote.wait()
+        await outbox.put(b"late")
+
+    written: list[bytes] = []
+    wrote = anyio.Event()
+    outbox = Outbox(Wire(), 10)
+    outbox.put_now(b"0123456789")
+    with anyio.fail_after(SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(late)
+            tasks.start_soon(outbox.put, b"early")
+            await settled()
+            tasks.start_soon(outbox.run)
+            await settled()
+            tasks.cancel_scope.cancel()
+    assert b"".join(written) == b"0123456789earlylate"
 
 
 async def test_a_sender_that_is_cancelled_while_it_waits_holds_up_nobody() -> None:

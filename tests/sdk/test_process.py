@@ -150,7 +150,7 @@ def test_it_shares_no_flags_with_whoever_has_its_pipes() -> None:
         (INIT + b"007\n", "expected a frame length, a decimal number, found '007' (frame at byte 58 of the stream)"),
         (INIT + b"100\na\nhalf", "stdin ended within a frame"),
         (encode_control({"command": "init", "version": 2}), "expected version 1, found 2"),
-        (OPEN, "expected init, found open"),
+        (OPEN, "expected init, found 'open'"),
         (encode("a", b"x"), "expected init, found data"),
         (INIT + encode("", b"[]"), "expected a control message"),
         (INIT + encode("", b'{"command":1}'), '"command" of a control message: expected a string, found 1'),

@@ -11,7 +11,7 @@ CHANNELS: Final = 200
 HELPERS: Final = 20
 PACKAGES: Final = 5
 PER_PACKAGE: Final = HELPERS // PACKAGES
-LONGEST_DEAF: Final = 3.0  # seconds
+LONGEST_DEAF: Final = 6.0  # seconds
 
 _SIZES: Final = ((30, 0, 16), (40, 17, 2_000), (18, 2_001, 70_000), (10, 70_001, 300_000), (2, 300_001, 1 << 20))
 _LARGE: Final = 6 << 20  # once in a while
@@ -118,6 +118,6 @@ def faults(seed: int) -> Iterator[tuple[float, Fault]]:
         elif kind < 0.65:
             yield wait, Stop(helper, chance.uniform(6, 8) if chance.random() < 0.08 else chance.expovariate(4))
         elif kind < 0.7:
-            yield wait, Deaf(min(chance.expovariate(1), LONGEST_DEAF))
+            yield wait, Deaf(chance.uniform(4.5, LONGEST_DEAF) if chance.random() < 0.1 else chance.expovariate(2))
         else:
             yield wait, Edit(chance.choices(["shuffle", "renew", "remove", "break"], [4, 3, 2, 1])[0], helper)

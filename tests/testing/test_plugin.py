@@ -10,6 +10,7 @@ import pytest
 
 from bridge.testing import script
 
+from ..browser.parts import COCKPIT_BRIDGE, require
 from ..docs.pages import DOCS, ROOT, Block, blocks, tables, words
 
 pytest_plugins = ["pytester"]
@@ -54,7 +55,7 @@ def test_a_helper_of_ones_own(pytester: pytest.Pytester) -> None:
 
 def test_every_block_of_the_page_is_accounted_for() -> None:
     not_run = ("pip install", "pytest --spanbridge-command")
-    left = [block for block in blocks(PAGE) if block.tag not in ("test", "conftest", "manifest", "own")]
+    left = [block for block in blocks(PAGE) if block.tag not in ("test", "conftest", "manifest", "own", "other")]
     assert [block.name for block in left if not block.text.startswith(not_run)] == []
 
 
@@ -145,6 +146,13 @@ def test_a_command_that_is_none_is_told(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--spanbridge-command=/nowhere/bridge --option")
     result.assert_outcomes(errors=1)
     assert "the bridge under test: /nowhere/bridge: no such command" in result.stdout.str()
+
+
+@pytest.mark.cockpit
+def test_another_bridge(pytester: pytest.Pytester) -> None:
+    require(COCKPIT_BRIDGE)
+    (pytester.path / "test_other.py").write_text(one("other").text)
+    run(pytester, f"--spanbridge-command={COCKPIT_BRIDGE}").assert_outcomes(passed=1)
 
 
 # What fails
