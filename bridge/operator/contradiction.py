@@ -1,12 +1,16 @@
 """Conditions that can hold nowhere, whatever the machine."""
 
 import posixpath
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from manifests.member import Path, quote
 
-EXISTS = "path-exists"
-NOT_EXISTS = "path-not-exists"
+EXISTS: Final = "path-exists"
+NOT_EXISTS: Final = "path-not-exists"
+
+
+LONGEST: Final = 4096
+"""Characters of a path that is compared with others: a longer one does not exist (PATH_MAX)."""
 
 
 class Fact(NamedTuple):
@@ -21,20 +25,57 @@ class Contradiction(NamedTuple):
     message: str
 
 
+class _Facts:
+    """What must all hold together; asked without a look at each."""
+
+    def __init__(self) -> None:
+        self._needed: dict[
+            str, str
+        ] = {}  # what must be there for one that must be: itself, what it is in; and that one
+        self._absent: dict[str, str] = {}
+
+    def add(self, fact: Fact) -> None:
+        lines = _line(fact.file)
+        if fact.exists:
+            for each in lines:
+                self._needed.setdefault(each, fact.file)
+        elif lines:
+            self._absent.setdefault(lines[0], fact.file)
+
+    def against(self, fact: Fact) -> str:
+        """Why the fact cannot hold with these, or at all; empty: it can."""
+        if fact.exists and "\0" in fact.file:
+            return "no path has a NUL character in it, so the package is never used"
+        if fact.exists and not fact.file:
+            return "an empty path never exists, so the package is never used"
+        lines = _line(fact.file)
+        if not fact.exists and lines == ["/"]:
+            return "the root directory always exists, so the package is never used"
+        if fact.exists:
+            there, absent = fact.file, next((self._absent[each] for each in lines if each in self._absent), None)
+        else:
+            there, absent = self._needed.get(lines[0]) if lines else None, fact.file
+        if there is None or absent is None:
+            return ""
+        return (
+            f"{EXISTS} {quote(there)} and {NOT_EXISTS} {quote(absent)} never hold together,"
+            " so the package is never used"
+        )
+
+
 def contradictions(conditions: Any) -> list[Contradiction]:
     """What keeps well-formed conditions from ever holding together."""
     found: list[Contradiction] = []
-    facts: list[Fact] = []
+    facts = _Facts()
     if not isinstance(conditions, list):
         return found
     for index, condition in enumerate(conditions):
-        here: Path = ("conditions", index)
-        fact = _fact(condition, here)
+        fact = _fact(condition, ("conditions", index))
         if fact is not None:
-            why = _impossible(fact, facts)
+            why = facts.against(fact)
             if why:
                 found.append(Contradiction(fact.path, why))
-            facts.append(fact)
+            facts.add(fact)
     for index, condition in enumerate(conditions):
         if isinstance(condition, dict) and "any" in condition:
             why = _none_possible(condition["any"], ("conditions", index, "any"), facts)
@@ -51,7 +92,7 @@ def _fact(condition: Any, here: Path) -> Fact | None:
     return None
 
 
-def _none_possible(conditions: Any, here: Path, facts: list[Fact]) -> str:
+def _none_possible(conditions: Any, here: Path, facts: _Facts) -> str:
     """Why none of the alternatives can hold beside the facts; empty: one can, or they are malformed."""
     if not isinstance(conditions, list):
         return ""
@@ -63,31 +104,18 @@ def _none_possible(conditions: Any, here: Path, facts: list[Fact]) -> str:
                 return ""
             continue
         fact = _fact(condition, (*here, index))
-        if fact is None or not _impossible(fact, facts):
+        if fact is None or not facts.against(fact):
             return ""
     return "none of these can hold together with the other conditions, so the package is never used"
 
 
-def _impossible(fact: Fact, facts: list[Fact]) -> str:
-    if fact.exists and "\0" in fact.file:
-        return "no path has a NUL character in it, so the package is never used"
-    if fact.exists and not fact.file:
-        return "an empty path never exists, so the package is never used"
-    if not fact.exists and posixpath.normpath(fact.file or ".") == "/":
-        return "the root directory always exists, so the package is never used"
-    for other in facts:
-        there, absent = (fact, other) if fact.exists else (other, fact)
-        if there.exists and not absent.exists and _needs(there.file, absent.file):
-            return (
-                f"{EXISTS} {quote(there.file)} and {NOT_EXISTS} {quote(absent.file)} never hold together,"
-                " so the package is never used"
-            )
-    return ""
-
-
-def _needs(there: str, absent: str) -> bool:
-    """Whether a path can only exist if the other does. `..` may lead anywhere, so it says nothing."""
-    if ".." in there.split("/") or ".." in absent.split("/") or not there or not absent:
-        return False
-    there, absent = posixpath.normpath(there), posixpath.normpath(absent)
-    return there == absent or there.startswith(f"{absent}/")
+def _line(file: str) -> list[str]:
+    """The path and all that it is in, up to the root; nothing where `..` may lead through a link to anywhere."""
+    if not file.startswith("/") or len(file) > LONGEST or ".." in file.split("/"):
+        return []
+    path = posixpath.normpath(file).replace("//", "/")
+    found = [path]
+    while path != "/":
+        path = posixpath.dirname(path)
+        found.append(path)
+    return found

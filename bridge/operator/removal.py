@@ -1,12 +1,15 @@
 """Overrides that remove what is not there."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from manifests.member import Path
 
 from .finding import Finding, Source
 from .spelling import nearest
+
+NAMES: Final = 200
+"""Members that a name is compared with, at most."""
 
 
 def idle_removals(source: Source, below: dict[str, Any]) -> Iterator[Finding]:
@@ -20,6 +23,6 @@ def _idle(source: Source, patch: dict[str, Any], below: dict[str, Any], path: Pa
         inner = below.get(name)
         if value is None and name not in below:
             message = "removes nothing: there is no such member in what it overrides"
-            yield source.finding("unused-override", here, message, nearest(name, below))
+            yield source.finding("unused-override", here, message, nearest(name, list(below)[:NAMES]))
         elif isinstance(value, dict):
             yield from _idle(source, value, inner if isinstance(inner, dict) else {}, here)

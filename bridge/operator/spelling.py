@@ -14,11 +14,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return ""
     folded = _folded(name)
     best, best_ratio = "", 0.0
+    matcher = SequenceMatcher(None)
+    matcher.set_seq2(folded)
     for each in sorted(known):
         other = _folded(each)
-        ratio = SequenceMatcher(None, folded, other).ratio()
-        if ratio > best_ratio and (ratio >= _ALIKE or _one_apart(folded, other)):
-            best, best_ratio = each, ratio
+        matcher.set_seq1(other)
+        near = _one_apart(folded, other)
+        if near or (matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE):
+            ratio = matcher.ratio()
+            if ratio > best_ratio and (near or ratio >= _ALIKE):
+                best, best_ratio = each, ratio
     return best
 
 

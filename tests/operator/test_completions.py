@@ -16,6 +16,7 @@ from bridge.log import PARTS
 from bridge.testing.home import Home
 
 from ..docs.pages import ROOT
+from ..missing import missing
 from .shells import COMPLETIONS, bash, fish, zsh
 from .tools import NAMES, options_of
 
@@ -28,7 +29,7 @@ def complete(request: pytest.FixtureRequest) -> Complete:
     """A shell: what it offers for command lines."""
     shell: str = request.param
     if shutil.which(shell) is None:
-        pytest.skip(f"needs {shell}")
+        missing(shell)
     return SHELLS[shell]
 
 
@@ -167,7 +168,7 @@ def test_the_wheel_has_them() -> None:
 )
 def test_a_shell_can_read_it(shell: str, name: str, home: Home) -> None:
     if shutil.which(shell) is None:
-        pytest.skip(f"needs {shell}")
+        missing(shell)
     done = subprocess.run(
         [shell, "-n", COMPLETIONS / name], capture_output=True, text=True, check=False, env=home.environ
     )

@@ -29,6 +29,7 @@ from bridge.testing.script import command, forever, helper_rule, init, note, on_
 from bridge.testing.tail import Tail
 
 from .conversation import ECHO, conversation, record, records, run
+from .pseudo_terminal import PseudoTerminal
 
 SECRET = "the-horse-staple"  # noqa: S105
 
@@ -109,6 +110,22 @@ def test_a_large_frame_is_not_kept(home: Home) -> None:
         ("in", size, "x" * 256, True),
         ("out", size, "x" * 256, True),
     ]
+
+
+def test_memory_is_bounded_whoever_is_slow(home: Home) -> None:
+    frame, count = encode("a", b"x" * 65_000), 1_500
+    source = home.root / "source"
+    source.write_bytes(frame * count)
+    with source.open("rb") as file, start(home, "--", "cat", stdin=file, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        read = peak = 0
+        while chunk := os.read(process.stdout.fileno(), 8_192):
+            read += len(chunk)
+            if read > len(frame) * count // 2 and not peak:
+                peak = processes.peak_bytes(process.pid)
+        assert process.wait(SECONDS) == 0
+    assert read == len(frame) * count
+    assert 0 < peak < 60_000_000
 
 
 # What is written down
@@ -327,6 +344,19 @@ def test_signals_are_passed_on(home: Home, journal: Tail, number: signal.Signals
         process.send_signal(number)
         assert process.wait(SECONDS) == 5
     assert journal.matches('"signal"')
+
+
+def test_ctrl_c_is_not_told_twice(home: Home, journal: Tail) -> None:
+    steps = [on_signal(signal.SIGINT, [note("interrupt")]), note("ready"), forever()]
+    argv = [str(SPANBRIDGE), "tap", "--output", "x", "--", *command(steps)]
+    environ = {**home.environ, MARK: str(home.root), JOURNAL: str(journal.path)}
+    with PseudoTerminal(argv, environ, home.root) as terminal:
+        journal.wait('"ready"')
+        terminal.type(b"\x03")
+        journal.wait('"interrupt"')
+        terminal.process.terminate()
+        assert terminal.wait() == 128 + signal.SIGTERM
+    assert len(journal.matches('"interrupt"')) == 1
 
 
 def test_the_command_does_not_outlive_us(home: Home, journal: Tail) -> None:
