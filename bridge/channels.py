@@ -105,7 +105,7 @@ class Channels:
         self._about: dict[bytes, tuple[str | None, str | None]] = {}
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
         self._ports: dict[bytes, base.Port] = {}  # of internal channels
-        self._answers: dict[bytes, Helper] = {}  # closed by the front end, and not opened since: who is to answer
+        self._answers: dict[bytes, Helper] = {}  # closed by the front end, and nobody's since: who is to answer
         self._ending = False
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
@@ -126,7 +126,6 @@ class Channels:
             )
         if ident in self.routes:
             raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
-        self._answers.pop(ident, None)
         recent = self._recent.helper(message, self._router)
         if recent is not None and len(self.routes) < self._limits.channels:
             self.pool.use(recent)
@@ -210,7 +209,15 @@ class Channels:
         return False
 
     def _hand_over(self, opening: Opening, helper: Helper) -> None:
-        self.routes[opening.ident] = helper if helper.take(opening) else Waiting(opening, helper.roster)
+        if helper.take(opening):
+            self._take_over(opening.ident, helper)
+        else:
+            self.routes[opening.ident] = Waiting(opening, helper.roster)
+
+    def _take_over(self, ident: bytes, sink: Sink) -> None:
+        """A channel has its sink. What answers the close of an earlier one of the same id is not for this one."""
+        self.routes[ident] = sink
+        self._answers.pop(ident, None)
 
     def _serve(self, opening: Opening) -> None:
         """No rule will have it: the internal handlers by payload, or nobody."""
@@ -225,7 +232,7 @@ class Channels:
         except Problem as problem:
             self._refuse(opening, problem)
             return
-        self.routes[ident] = channel
+        self._take_over(ident, channel)
         for command, span in opening.later:
             if self.routes.get(ident) is not channel:
                 break
@@ -275,7 +282,7 @@ class Channels:
             sink = self.routes[ident]
             self._forget(ident)
             if isinstance(sink, Helper):
-                sink.roster.close(ident, told, tell=False)
+                sink.roster.close(ident, told)
             else:
                 sink.command(ident, "close", told)
                 self._end_internal(sink)
@@ -324,7 +331,7 @@ class Channels:
         self.pool.idle(helper)
 
     def adopted(self, opening: Opening, helper: Helper) -> None:
-        self.routes[opening.ident] = helper
+        self._take_over(opening.ident, helper)
 
     def idle(self, helper: Helper) -> None:
         self.pool.idle(helper)
@@ -336,7 +343,8 @@ class Channels:
     def close_answered(self, helper: "Helper", ident: bytes, frame: bytes) -> None:
         if self._answers.get(ident) is helper:
             del self._answers[ident]
-            self._front.put(frame)
+            if ident not in self.routes:
+                self._front.put(frame)
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
         self.pool.ended(helper, problem if end == FAILED else None)

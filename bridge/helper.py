@@ -352,7 +352,7 @@ class Helper:
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """A control message for one of its channels."""
         if command == "close":
-            self.roster.close(ident, frame, tell=True)
+            self.roster.close(ident, frame)
         else:
             self.put(frame)
 
@@ -497,8 +497,9 @@ class Helper:
         elif route is FORWARD:
             self._board.closed(ident, frame)
             self.roster.closed(ident)
-        elif self.roster.answered(ident):
+        else:
             self._board.close_answered(self, ident, frame)
+            self.roster.answered(ident)
 
 
 def _shown(ident: Any) -> str:

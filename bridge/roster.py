@@ -23,11 +23,10 @@ DROP: Final = Mark("DROP")
 class _Closed:
     """A channel that was closed towards the helper, which has not answered."""
 
-    __slots__ = ("at", "held", "tell", "timer")
+    __slots__ = ("at", "held", "timer")
 
-    def __init__(self, at: float, tell: bool) -> None:
+    def __init__(self, at: float) -> None:
         self.at = at  # loop time
-        self.tell = tell  # whether the answer goes to the front end
         self.held: Opening | None = None  # an open of the same id that waits for the answer
         self.timer: asyncio.TimerHandle | None = None
 
@@ -109,11 +108,11 @@ class Roster:
 
     # The end of a channel
 
-    def close(self, ident: bytes, frame: bytes, *, tell: bool) -> None:
-        """Close a channel towards the helper; `tell`: its answer goes to the front end."""
+    def close(self, ident: bytes, frame: bytes) -> None:
+        """Close a channel towards the helper."""
         self._put(frame)
         self.routes[ident] = DROP
-        self._closed[ident] = _Closed(self._loop.time(), tell)
+        self._closed[ident] = _Closed(self._loop.time())
         if len(self._closed) > self._limits.closed_ids:
             oldest = next(iter(self._closed))
             if self._closed[oldest].held is None:
@@ -128,13 +127,11 @@ class Roster:
         del self.routes[ident]
         self._lose()
 
-    def answered(self, ident: bytes) -> bool:
-        """The helper has answered a close; whether the front end is to be told."""
-        tell = self._closed[ident].tell
+    def answered(self, ident: bytes) -> None:
+        """The helper has answered a close."""
         self._release(ident)
         if not self.channels and not self._closed:
             self._idle()
-        return tell
 
     @property
     def answers_due(self) -> float:

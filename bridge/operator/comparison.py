@@ -49,7 +49,10 @@ class Comparison:
             left.clear()
             told = f"expected {_shown(step.record)}, got {_shown(got)}; what follows there is not compared"
             return self._differs(f"{_place(step)}: {told}")
-        why = self._why(step.record, got)
+        try:
+            why = self._why(step.record, got)
+        except RecursionError:
+            why = "nested too deeply to be compared"
         return self._differs(f"{_place(step)}: {why}") if why else ""
 
     def finish(self) -> None:

@@ -29,9 +29,8 @@ class _Facts:
     """What must all hold together; asked without a look at each."""
 
     def __init__(self) -> None:
-        self._needed: dict[
-            str, str
-        ] = {}  # what must be there for one that must be: itself, what it is in; and that one
+        self._needed: dict[str, str] = {}
+        """What must be there, and the path that needs it: itself, or one below."""
         self._absent: dict[str, str] = {}
 
     def add(self, fact: Fact) -> None:
@@ -51,6 +50,8 @@ class _Facts:
         lines = _line(fact.file)
         if not fact.exists and lines == ["/"]:
             return "the root directory always exists, so the package is never used"
+        there: str | None
+        absent: str | None
         if fact.exists:
             there, absent = fact.file, next((self._absent[each] for each in lines if each in self._absent), None)
         else:

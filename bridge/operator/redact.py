@@ -9,6 +9,7 @@ REDACTED: Final = "<redacted>"
 CHANNELS: Final = 100_000  # open D-Bus channels remembered; beyond that the payloads of all others are left out
 
 _AUTHORIZE_SHOWN: Final = frozenset({"command", "cookie", "channel", "host", "prompt", "challenge"})
+_HEAD: Final = frozenset({"command", "channel"})
 _SECRET: Final = frozenset(
     {
         "authorization",
@@ -38,7 +39,11 @@ def redact(message: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if message.get("command") == "authorize":
         shown = {name: _of_authorize(name, value, names) for name, value in message.items()}
     else:
-        shown = _members(message, _SECRET, names)
+        try:
+            shown = _members(message, _SECRET, names)
+        except RecursionError:  # nested too deeply to be looked through
+            names = [name for name in message if name not in _HEAD]
+            shown = {**message, **dict.fromkeys(names, REDACTED)}
     return (shown, names) if names else (message, names)
 
 

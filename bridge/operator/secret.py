@@ -3,13 +3,26 @@
 import os
 import select
 import termios
-from typing import Final
+from typing import Any, Final
 
 from .printable import printable
 from .signals import Woken
 
 TERMINAL: Final = "/dev/tty"
+_PLAIN: Final = "plain1:"
 LONGEST: Final = 4_096  # bytes; what a terminal takes as one line (termios(3))
+
+
+def prompt_of(question: dict[str, Any]) -> str:
+    """What to ask, for an `authorize` message with a challenge (docs/superuser.md, "At the beginning")."""
+    if question.get("prompt"):
+        return str(question["prompt"])
+    challenge = str(question["challenge"])
+    user = challenge.removeprefix(_PLAIN) if challenge.startswith(_PLAIN) else ""
+    try:
+        return f"Password for {bytes.fromhex(user).decode()}: " if user else "Password: "
+    except ValueError:
+        return "Password: "
 
 
 def ask(prompt: str, woken: Woken) -> str | None:

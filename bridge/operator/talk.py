@@ -18,21 +18,19 @@ from protocol.frames import encode
 from protocol.problems import Problem
 
 from .connection import Connection
+from .cutting import Cutter
 from .follower import Garbage, Seen
 from .line_editor import LineEditor, Typed, on_terminal
 from .printable import message_line, printable
 from .redact import redact
-from .secret import ask
+from .secret import ask, prompt_of
 from .signals import Woken
 from .stream import Stream
 from .terminal import Paint
 
 INIT_SECONDS: Final = 30.0
-LINE_BYTES: Final = 16 << 20
-"""A line that is longer goes out in parts."""
 
 _AFTER_THE_END: Final = "the channel to be closed after the end of stdin"
-_PLAIN: Final = "plain1:"
 _QUIET: Final = frozenset({"init", "pong"})  # told only if asked for
 
 
@@ -84,7 +82,6 @@ class _Talk:
         self._opening = opening
         self._channel: str = opening["channel"]
         self._ident = self._channel.encode()
-        self._binary = opening.get("binary") == "raw"
         self._timeout = timeout
         self._manner = manner
         self._woken = woken
@@ -93,9 +90,10 @@ class _Talk:
         self._stdin = Stream(0)
         self._stdout = Stream(1, writes=True)
         self._on_terminal = os.isatty(1) and not manner.raw
-        self._by_line = manner.lines or os.isatty(0)
+        self._cutter = Cutter(
+            by_line=manner.lines or os.isatty(0), line_end=manner.line_end, text=opening.get("binary") != "raw"
+        )
         self._waiting = memoryview(b"")  # for stdout
-        self._unsent = b""  # the beginning of a line, or of a character
         self._reading = True  # stdin has not ended
         self._ready = False
         self._over = False
@@ -261,9 +259,9 @@ class _Talk:
     def _answer(self) -> None:
         while self._questions:
             question = self._questions.pop(0)
-            response = ask(_prompt(question), self._woken)
+            response = ask(prompt_of(question), self._woken)
             if response is None:
-                self._tell(self._paint("yellow", f"no answer given: {printable(_prompt(question)).strip()}"))
+                self._tell(self._paint("yellow", f"no answer given: {printable(prompt_of(question)).strip()}"))
             answer = {"command": "authorize", "cookie": question.get("cookie"), "response": response or ""}
             self._send(answer)
             self._move_deadline()
@@ -313,32 +311,18 @@ class _Talk:
             data = b""
         if not data:
             self._done()
-        elif self._by_line:
-            self._send_lines(self._unsent + data)
         else:
-            self._send_chunk(self._unsent + data)
+            self._send_payloads(self._cutter.feed(data))
 
-    def _send_lines(self, data: bytes) -> None:
-        *lines, self._unsent = data.split(b"\n")
-        if len(self._unsent) > LINE_BYTES:
-            lines.append(self._unsent)
-            self._unsent = b""
-        self._bridge.wire.send(b"".join(encode(self._ident, line + self._manner.line_end) for line in lines))
-
-    def _send_chunk(self, data: bytes) -> None:
-        stop = len(data) if self._binary else _whole_characters(data)
-        self._unsent = data[stop:]
-        if stop:
-            self._bridge.wire.send(encode(self._ident, data[:stop]))
+    def _send_payloads(self, payloads: list[bytes]) -> None:
+        self._bridge.wire.send(b"".join(encode(self._ident, payload) for payload in payloads))
 
     def _done(self) -> None:
         """The end of stdin: all that is left, and that it is all."""
         if not self._reading:
             return
         self._reading = False
-        if self._unsent:
-            self._bridge.wire.send(encode(self._ident, self._unsent))
-            self._unsent = b""
+        self._send_payloads(self._cutter.end())
         self._send({"command": "done", "channel": self._channel})
         if self._ready:
             self._await(_AFTER_THE_END)
@@ -385,26 +369,3 @@ _HANDLERS: Final[dict[str, Callable[[_Talk, dict[str, Any]], None]]] = {
 def _why(message: dict[str, Any]) -> str:
     problem, text = message.get("problem"), message.get("message")
     return f"{problem}: {text}" if text else str(problem)
-
-
-def _prompt(question: dict[str, Any]) -> str:
-    if question.get("prompt"):
-        return str(question["prompt"])
-    challenge = str(question["challenge"])
-    user = challenge.removeprefix(_PLAIN) if challenge.startswith(_PLAIN) else ""
-    try:
-        return f"Password for {bytes.fromhex(user).decode()}: " if user else "Password: "
-    except ValueError:
-        return "Password: "
-
-
-def _whole_characters(data: bytes) -> int:
-    """Where the UTF-8 character begins that goes on behind `data`; its length where there is none."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte >= 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return len(data) - back if needed > back else len(data)
-        if byte < 0x80:
-            break
-    return len(data)

@@ -56,7 +56,8 @@ def test_a_hundred_thousand_opens_and_closes(start: Start) -> None:
         open_and_close(bridge, payload, count, first=10_000)
     front.round_trip("last")
     assert size(bridge) == before
-    assert processes.resident_bytes(bridge.pid) - memory < 4 * MIB
+    # What the tables of closed ids have grown to stays; a leak would be five times that.
+    assert processes.resident_bytes(bridge.pid) - memory < 6 * MIB
 
 
 GROWTHLESS: dict[str, tuple[str, dict[str, str]]] = {

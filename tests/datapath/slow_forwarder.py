@@ -50,7 +50,7 @@ class SlowHelper:
         self.splitter = SlowSplitter({})
         self.routes: dict[str, str] = {}
         self.waiting: dict[str, Life] = {}
-        self.unanswered: dict[str, bool] = {}  # ids closed towards it -> whether the front end gets its answer
+        self.unanswered: set[str] = set()  # ids closed towards it
         self.held: dict[str, Life] = {}  # opens of those ids
         self.hears: list[Said] = []
 
@@ -95,7 +95,6 @@ class SlowForwarder:
         ident = message.get("channel")
         command = message["command"]
         if command == "open":
-            self.answering.pop(ident, None)
             rules = [rule for rule in self.rules if rule.takes(message)]
             self.advance(Life(ident, frame, message, rules))
         elif command == "close":
@@ -125,7 +124,7 @@ class SlowForwarder:
         if life.helper is not None:
             life.helper.hears.append(said(frame))
             life.helper.routes[ident] = DROP
-            life.helper.unanswered[ident] = tell
+            life.helper.unanswered.add(ident)
             if tell:
                 self.answering[ident] = life.helper
         elif life.waits_for is not None:
@@ -148,6 +147,7 @@ class SlowForwarder:
         elif life.payload == "echo":
             life.echo = True
             life.waits_for = None
+            self.answering.pop(life.ident, None)
             self.tell_front(life, command="ready")
             for frame in life.frames[1:]:
                 if life.echo:
@@ -174,6 +174,7 @@ class SlowForwarder:
 
     def hand_over(self, helper: SlowHelper, life: Life) -> None:
         life.helper, life.waits_for = helper, None
+        self.answering.pop(life.ident, None)
         helper.routes[life.ident] = FORWARD
         helper.hears += map(said, life.frames)
 
@@ -250,12 +251,14 @@ class SlowForwarder:
             del self.table[ident]
             self.front_hears.append(said(frame))
             return
-        tell = helper.unanswered.pop(ident)
+        helper.unanswered.discard(ident)
         held = helper.held.pop(ident, None)
         if held is not None:
             self.hand_over(helper, held)
-        if tell and self.answering.get(ident) is helper:
+        if self.answering.get(ident) is helper:
             del self.answering[ident]
+            if ident in self.table:
+                return
             self.front_hears.append(said(frame))
 
     def end(self, helper: SlowHelper, problem: str, *, refused: bool = False) -> None:

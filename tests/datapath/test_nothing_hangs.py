@@ -177,6 +177,37 @@ def test_a_stuck_helper_frees_the_front_end(play: Play) -> None:
     assert scene.answers()
 
 
+def test_a_helper_that_waits_for_the_front_end_to_read_is_not_stuck(play: Play) -> None:
+    """Its own output is not read, since the front end takes none: however long that lasts, it is not to blame."""
+    scene = play(limits(helper_queue_bytes=5_000, read_bytes=8_192, stuck_seconds=30.0))
+    process = scene.open("a")
+    scene.greet(process)
+    process.say(encode("a", bytes(1_000)) * 200)
+    scene.stage.front.say(encode("a", bytes(1_000)) * 60)
+    for _ in range(40):
+        process.write()
+        scene.stage.front.write()
+        scene.stage.turn(2)
+    assert process.unsaid
+    assert scene.stage.front.unsaid
+    for _ in range(5):
+        scene.stage.turns.skip(31)
+        scene.stage.turn(2)
+    # What it says is read again: from here on it must take something.
+    for _ in range(400):
+        process.write()
+        scene.stage.turn()
+        scene.stage.front.read()
+    assert len(scene.of("a")) == 200
+    assert scene.closes("a") == []
+    scene.stage.turns.skip(29)
+    assert scene.closes("a") == []
+    for _ in range(2):
+        scene.stage.turns.skip(31)
+    assert scene.closes("a") == ["timeout"]
+    assert scene.answers()
+
+
 def test_what_an_exited_helper_had_written_whole_goes_out_however_slow_the_front_end(play: Play) -> None:
     """Even if the bridge notices by a failed write that it is gone."""
     scene = play(limits(last_words_seconds=0.5))

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from bridge.testing import processes
 from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
 from bridge.testing.deadline import SECONDS
+from bridge.testing.frames import encode
+from bridge.testing.gate import Gate
 from bridge.testing.home import Home
 from bridge.testing.script import (
     answer,
@@ -29,6 +31,7 @@ from bridge.testing.script import (
     send,
     serve,
     stderr,
+    wait,
 )
 from bridge.testing.tail import Tail
 
@@ -36,6 +39,7 @@ from .conversation import ECHO, helper, run
 from .pseudo_terminal import PseudoTerminal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "helpers" / "example_helper.py"
+DEEP = encode("", b'{"command":"x","a":%b}' % (b"[" * 850 + b"]" * 850))
 CLOSE = send("close", channel="$channel")
 
 
@@ -183,6 +187,7 @@ def test_a_problem_of_the_helper(home: Home) -> None:
         ([init(), exit_with(0)], "the bridge has ended before the channel was closed: it exited with status 0"),
         ([raw(b"Hello!\n")], "the bridge sent something else than frames: expected a frame length"),
         ([raw(b"4\n\n[1]")], "the bridge broke the protocol: "),
+        ([init(), raw(DEEP), exit_with(3)], "the bridge "),
         ([init(problem="access-denied", message="Go.")], "the bridge gave up: access-denied: Go."),
         ([init(version=2), forever()], "the bridge speaks version 2 of the protocol, expected 1"),
     ],
@@ -327,28 +332,74 @@ def test_a_question_is_given_up_by_ctrl_c(home: Home, journal: Tail) -> None:
 # On a terminal
 
 
-def test_lines_are_edited_and_remembered(home: Home) -> None:
-    with PseudoTerminal([SPANBRIDGE, "open", "echo"], home.environ, home.root) as terminal:
+@pytest.fixture
+def with_readline(home: Home) -> dict[str, str]:
+    """An environment in which prompt_toolkit is not found, though it may be installed."""
+    directory = home.root / "no-prompt-toolkit"
+    directory.mkdir()
+    (directory / "prompt_toolkit.py").write_text("raise ImportError")
+    return {**marked(home), "PYTHONPATH": str(directory)}
+
+
+def test_lines_are_edited_and_remembered(home: Home, with_readline: dict[str, str]) -> None:
+    with PseudoTerminal([SPANBRIDGE, "open", "echo"], with_readline, home.root) as terminal:
         terminal.wait_shown("> ")
         terminal.type(b"helo\x1b[Dl\r")
-        terminal.wait_shown("\rhello\r\n", 1)
+        terminal.wait_shown("\rhello\r\n> ", 1)
         terminal.type(b"\x1b[A\r")
-        terminal.wait_shown("\rhello\r\n", 2)
+        terminal.wait_shown("\rhello\r\n> ", 2)
         terminal.type(b"\x04")
         assert terminal.wait() == 0
         assert terminal.as_before
         assert terminal.text.endswith("< done\r\n\r< close\r\n")
 
 
-def test_what_comes_does_not_garble_the_line(home: Home, journal: Tail) -> None:
-    speaks = [init(), serve({"data": [stderr("a word"), data("$channel", b"news")]})]
-    with PseudoTerminal([SPANBRIDGE, "open", "x", "--bridge", helper(speaks)], marked(home), home.root) as terminal:
+def test_what_comes_does_not_garble_the_line(
+    home: Home, journal: Tail, gate: Callable[[], Gate], with_readline: dict[str, str]
+) -> None:
+    moment = gate()
+    speaks = [init(), serve({"open": [answer(), wait(moment), stderr("a word"), data("$channel", b"news")]})]
+    argv = [str(SPANBRIDGE), "open", "x", "--bridge", helper(speaks)]
+    with PseudoTerminal(argv, with_readline, home.root) as terminal:
         terminal.wait_shown("> ")
-        terminal.type(b"a\r")
-        terminal.wait_shown("\rbridge: a word\r\n")
-        terminal.wait_shown("\rnews\r\n")
+        terminal.type(b"half a line")
+        terminal.wait_shown("> half a line")
+        moment.release()
+        terminal.wait_shown("\rbridge: a word\r\n> half a line")
+        terminal.wait_shown("\rnews\r\n> half a line")
+        terminal.type(b"!\r")
+        terminal.wait_shown("\rhalf a line!\r\n")
         terminal.type(b"\x03")
         assert terminal.wait() == 130
+        assert terminal.as_before
+
+
+def test_a_question_while_a_line_is_edited(home: Home, journal: Tail, with_readline: dict[str, str]) -> None:
+    asks = [send("authorize", cookie="c", challenge="x", prompt="Which? "), read("authorize"), note_message()]
+    asks.append(send("close", channel="1"))
+    argv = [str(SPANBRIDGE), "open", "x", "--bridge", helper([init(), serve({"data": asks})])]
+    with PseudoTerminal(argv, with_readline, home.root) as terminal:
+        terminal.wait_shown("> ")
+        terminal.type(b"go\r")
+        terminal.wait_shown("a question: press Enter to be asked\r\n> ")
+        terminal.type(b"\r")
+        terminal.wait_shown("^Which\\? ")
+        assert not terminal.echo
+        terminal.type(b"hunter2\r")
+        assert terminal.wait() == 0
+        assert "hunter2" not in terminal.text
+    assert journal.matches("hunter2")
+
+
+def test_prompt_toolkit_is_used_if_it_is_installed(home: Home) -> None:
+    pytest.importorskip("prompt_toolkit")
+    environ = {**home.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    with PseudoTerminal([SPANBRIDGE, "open", "echo"], environ, home.root) as terminal:
+        terminal.wait_shown(">")
+        terminal.type(b"helo\x1b[Dl\r")
+        terminal.wait_shown("hello\r\n")
+        terminal.type(b"\x04")
+        assert terminal.wait() == 0
         assert terminal.as_before
 
 

@@ -293,6 +293,14 @@ def test_an_answer_to_a_privileged_helper_is_left_out() -> None:
     assert told["redacted"] == ["payload"]
 
 
+def test_a_secret_that_is_nested_deeply() -> None:
+    for depth in (10, 100, 300, 600, 900, 5_000):
+        nested = f'{{"a":{"[" * depth}{{"password":"{SECRET}"}}{"]" * depth},"command":"open","channel":"b"}}'
+        told = told_of(encode("", nested.encode()), [], None)
+        assert SECRET.encode() not in told
+        assert b"<redacted>" in told or b"no JSON object" in told
+
+
 def test_what_is_no_secret_stays() -> None:
     other = {"call": ["/a", "b.c", "Get", ["password"]], "id": "2"}
     told = told_of(encode_control(BUS) + encode("bus", json.dumps(other).encode()), [], None).splitlines()
