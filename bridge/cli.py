@@ -80,6 +80,8 @@ def main() -> int:
     except UsageError as error:
         print(f"spanbridge: {error}\nTry 'spanbridge --help'.", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130  # as a shell tells it
     except BrokenPipeError:  # what read our answer has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

@@ -103,7 +103,7 @@ def test_there_are_never_more_processes_than_the_bound(start: Start) -> None:
 
 
 def test_ten_thousand_different_helpers_are_asked_for(start: Start) -> None:
-    """Each open is answered, with a process or with the limit; there are never more processes than that, nor zombies."""
+    """Each open is answered, with a process or with the limit; there are never more processes than that."""
     bridge = start(helper_rule(TEST, GOOD, "${tag}"), limits={"helpers": 5, "helpers_per_rule": 5})
     front = bridge.front_end
     answers: dict[str, dict[str, Any]] = {}

@@ -24,7 +24,12 @@ from manifests.written import KNOWN, MEMBERS
 
 from ..manifests.manifest_tree import properties
 from ..manifests.test_docs_manifests import BLOCKS, rows
+from ..missing import missing
+from ..superuser.conftest import directory, installation, site
+from ..superuser.site import Site
 from .checking import check, override, run, system_package
+
+__all__ = ["directory", "installation", "site"]
 
 CAT = ["/bin/cat"]
 GOOD = {"match": {"payload": "x"}, "spawn": CAT}
@@ -638,15 +643,17 @@ def test_what_cannot_be_run(home: Home, tmp_path: Path, arguments: list[str], sa
     assert said in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read(home: Home, tmp_path: Path) -> None:
-    path = package(tmp_path / "p", {})
-    path.chmod(0)
-    assert run(home, "check", path).returncode == 1
-    other = tmp_path / "other.json"
-    other.write_text("{}")
-    other.chmod(0)
-    assert run(home, "check", other).returncode == 2
+def test_what_may_not_be_read(site: Site) -> None:
+    """As an ordinary user: root may read everything."""
+    path = site.home.package("p")
+    (path / "manifest.json").chmod(0)
+    named = [*site.user.prefix, str(site.installation.spanbridge), "check"]
+    for argument, status in ((path, 1), (path / "manifest.json", 2)):
+        done = subprocess.run(
+            [*named, argument], env=site.home.environ, cwd="/", capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status
+        assert "Permission denied" in done.stdout + done.stderr
 
 
 def test_bad_settings(home: Home) -> None:
@@ -734,7 +741,7 @@ def test_a_locale_without_the_characters(home: Home) -> None:
 def test_debian_is_clean(home: Home) -> None:
     """All of the installed packages: notes at most, such as of pkexec where there is only sudo."""
     if not (DEBIAN / "shell/manifest.json").exists():
-        pytest.fail if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1" else pytest.skip("no cockpit here")
+        missing("Debian's cockpit-system")
     environ = {"XDG_DATA_DIRS": str(DEBIAN.parent)}
     assert check(home, environ=environ).status == 0
     assert check(home, DEBIAN).status == 0

@@ -1,7 +1,6 @@
 """`spanbridge list`: what is in use, in which order, what is not, and why."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from bridge.testing.home import Home
 
+from ..missing import missing
 from .checking import override, run, system_package
 
 CAT = ["/bin/cat"]
@@ -202,7 +202,7 @@ def test_characters_that_a_terminal_would_act_on(home: Home) -> None:
 @pytest.mark.cockpit
 def test_debian(home: Home) -> None:
     if not DEBIAN.exists():
-        pytest.fail if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1" else pytest.skip("no cockpit here")
+        missing("Debian's cockpit-system")
     found = listed(home, environ={"XDG_DATA_DIRS": str(DEBIAN.parent)})
     assert {"shell", "ssh", "system"} <= {each["name"] for each in found["packages"]}
     assert found["defects"] == []

@@ -26,6 +26,7 @@ _BROKEN: Final = (
     "\x00",
     '{"priority": true}',
 )
+_FAILURES: Final = ("exit", "garbage", "half", "silence", "refusal")
 
 
 class Herd:
@@ -97,7 +98,7 @@ class Manifests:
         package = helper // PER_PACKAGE
         rules = self._of(package)
         self._edits += 1
-        if rules[0].absent:
+        if any(rule.absent for rule in rules):
             for rule in rules:
                 rule.absent = ""
                 rule.disturbed_at = now
@@ -112,9 +113,11 @@ class Manifests:
             else:
                 self._home.write_manifest(_name(package), _BROKEN[self._edits % len(_BROKEN)])
         else:
-            if kind == "renew":
-                self._rules[helper].generation += 1
-                self._rules[helper].disturbed_at = now
+            if kind in ("renew", "fail"):
+                rule = self._rules[helper]
+                rule.generation += 1
+                rule.disturbed_at = now
+                rule.absent = "fail" if kind == "fail" else ""
             self._write(package)
 
     def _of(self, package: int) -> list[Rule]:
@@ -134,4 +137,5 @@ def _name(package: int) -> str:
 
 def _entry(rule: Rule) -> Entry:
     command = [sys.executable, "-I", "-S", str(_PEER), rule.name, str(rule.generation)]
-    return {"match": {"payload": rule.name}, "spawn": command}
+    failing = [_FAILURES[rule.generation % len(_FAILURES)]] if rule.absent == "fail" else []
+    return {"match": {"payload": rule.name}, "spawn": [*command, *failing]}

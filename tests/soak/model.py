@@ -39,7 +39,7 @@ class Rule:
     def __init__(self, name: str) -> None:
         self.name = name
         self.generation = 0  # an argument of the helper: another one makes it another rule
-        self.absent = ""  # "remove" or "break", while its package is away
+        self.absent = ""  # "remove" or "break", while its package is away; "fail" while its helper fails to start
         self.disturbed_at = -1e9
 
 
@@ -221,7 +221,7 @@ class Model:
         if problem == "timeout":
             return life.pid in self.stopped or (not life.pid and self._unsettled(life, now))
         if not life.pid:
-            return problem in ("terminated", "not-supported") and self._unsettled(life, now)
+            return problem in ("terminated", "not-supported", "no-session") and self._unsettled(life, now)
         return problem == "terminated" and (life.pid in self.hurt or self.is_stale(life))
 
     def _unsettled(self, life: Life, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""A helper whose every frame can be foretold: `python -I -S peer.py NAME GENERATION`.
+"""A helper whose every frame can be foretold: `python -I -S peer.py NAME GENERATION [FAILURE]`.
 
 Its open has a `key`, which no other channel ever has. What it reads on a channel must be `payload(key, "up", n, size)`
 for n = 0, 1, 2...; what it writes is `payload(key, "down", n, size)`, in the sizes that an `options` with `say` lists.
@@ -61,6 +61,18 @@ class Channel:
 class Peer:
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
+
+    def fail(self, how: str) -> None:
+        """To start, in one of several ways."""
+        if how == "garbage":
+            write(b"Welcome!\n")
+        elif how == "half":
+            write(b'30\n\n{"command":"in')
+        elif how == "refusal":
+            self.control({"command": "init", "problem": "no-session", "message": "m" * 3_000})
+        if how != "exit":
+            os.read(0, 1)
+        sys.exit(3)
 
     def serve(self) -> None:
         self.control({"command": "init", "version": 1})
@@ -138,6 +150,8 @@ def write(data: bytes) -> None:
 
 if __name__ == "__main__":
     try:
+        if len(sys.argv) > 3:
+            Peer().fail(sys.argv[3])
         Peer().serve()
     except BrokenPipeError:
         os._exit(1)

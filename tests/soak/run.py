@@ -24,6 +24,8 @@ LIMITS: Final[Mapping[str, float | str]] = {
     "stuck_seconds": 4,
     "exit_seconds": 1,
     "term_seconds": 1,
+    "handshake_seconds": 5,
+    "stall_seconds": 3,
     # Longer than any stop: past it the id is used anew though the old channel's frames may still come.
     "close_answer_seconds": 20,
 }

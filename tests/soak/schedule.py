@@ -65,8 +65,8 @@ class Deaf(NamedTuple):
 class Edit(NamedTuple):
     """A change of manifests, then a reload.
 
-    `kind`: "shuffle", which changes nothing that matters to a helper; "renew" a rule; "remove" a package, "break" it.
-    What was removed or broken comes back by the next edit of the same package.
+    `kind`: "shuffle", which changes nothing that matters to a helper; "renew" a rule; have its helper "fail" to start;
+    "remove" a package, "break" it. What fails, was removed or broken comes back by the next edit of the same package.
     """
 
     kind: str
@@ -120,4 +120,7 @@ def faults(seed: int) -> Iterator[tuple[float, Fault]]:
         elif kind < 0.7:
             yield wait, Deaf(chance.uniform(4.5, LONGEST_DEAF) if chance.random() < 0.1 else chance.expovariate(2))
         else:
-            yield wait, Edit(chance.choices(["shuffle", "renew", "remove", "break"], [4, 3, 2, 1])[0], helper)
+            yield (
+                wait,
+                Edit(chance.choices(["shuffle", "renew", "fail", "remove", "break"], [4, 3, 2, 2, 1])[0], helper),
+            )
