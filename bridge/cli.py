@@ -1,5 +1,6 @@
 """The command line. Only arguments: whatever runs is imported where it is used."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -77,14 +78,19 @@ def main() -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer is to go nowhere
+        if error.errno == errno.EPIPE:  # what read our answer has gone
+            return 0
+        print(f"spanbridge: stdout: {error.strerror}", file=sys.stderr)
+        return 2
     except UsageError as error:
         print(f"spanbridge: {error}\nTry 'spanbridge --help'.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130  # as a shell tells it
-    except BrokenPipeError:  # what read our answer has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
 
 
 def _fill_standard_descriptors() -> None:

@@ -52,10 +52,12 @@ class Session:
         user: str,
         status: bool = False,
         reload_first: Callable[[], bool] = bool,
+        at_the_end: Callable[[], object] = bool,
     ) -> None:
         """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of.
         `status`: it answers `spanbridge status`.
-        `reload_first`: whether SIGUSR1 came before the session could heed it."""
+        `reload_first`: whether SIGUSR1 came before the session could heed it. `at_the_end` is called when
+        all is over and signals are still heeded."""
         self._load = load
         self._limits = limits
         self._log = log
@@ -65,6 +67,7 @@ class Session:
         self._user = user
         self._tells_status = status
         self._reload_first = reload_first
+        self._at_the_end = at_the_end
         self._status = 0
         self._ending = False
         self._over = anyio.Event()
@@ -128,6 +131,7 @@ class Session:
                     await self._over.wait()
                     await self._finish()
                 tasks.cancel_scope.cancel()
+            self._at_the_end()
         context.watchdog.close()
         return self._status
 

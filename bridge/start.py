@@ -138,6 +138,8 @@ def _serve(
             user=_user(),
             status=status,
             reload_first=lambda: bool(early),
+            # Nobody heeds signals between here and the exit: one more must not change the status.
+            at_the_end=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
         descriptors = [os.dup(fd) for fd in (0, 1)]

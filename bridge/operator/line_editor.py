@@ -1,14 +1,12 @@
 """Lines typed on a terminal, with editing and history, while other things are printed.
 
-prompt_toolkit is used if it is installed (`pip install spanbridge[interactive]`), readline otherwise. Either waits in
-a thread of its own for one line at a time.
+readline does it, in a thread of its own that waits for one line at a time. prompt_toolkit was tried: it asks terminals where
+the cursor is, and waits for those that do not say.
 """
 
 import contextlib
-import importlib
 import os
 import queue
-import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
@@ -63,29 +61,10 @@ def on_terminal() -> Iterator[LineEditor]:
     """An editor on stdin and stdout; the terminal is as it was after it."""
     before = termios.tcgetattr(0)
     try:
-        with _best() as (read, show):
-            yield LineEditor(read, show)
+        yield LineEditor(*_with_readline())
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSADRAIN, before)
-
-
-@contextlib.contextmanager
-def _best() -> Iterator[tuple[Callable[[], str], Callable[[str], None]]]:
-    try:
-        toolkit = importlib.import_module("prompt_toolkit")
-        patch_stdout = importlib.import_module("prompt_toolkit.patch_stdout").patch_stdout
-    except ImportError:
-        yield _with_readline()
-        return
-    session = toolkit.PromptSession()
-    with patch_stdout(raw=True):
-
-        def show(text: str) -> None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-
-        yield lambda: str(session.prompt(PROMPT, handle_sigint=False)), show
 
 
 def _with_readline() -> tuple[Callable[[], str], Callable[[str], None]]:

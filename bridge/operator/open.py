@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from .child import StartError
+from .complain import complain
 from .members import ArgumentError, read_opens
 from .signals import heard
+from .talk import INIT_SECONDS, Manner, talk
 
 CANNOT_RUN: Final = 2
-INIT_SECONDS: Final = 30.0
 
 _ENDS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -31,8 +32,6 @@ def main(arguments: list[str]) -> int:
     except (ArgumentError, ValueError) as error:
         parser.error(str(error))
 
-    from .talk import Manner, talk
-
     manner = Manner(
         raw=options.raw, lines=options.lines, line_end=b"\n" if options.newline else b"", verbose=options.verbose
     )
@@ -40,7 +39,7 @@ def main(arguments: list[str]) -> int:
         try:
             return talk(command, _init(options), opening, options.timeout, manner, woken)
         except StartError as error:
-            print(f"spanbridge open: {error}", file=sys.stderr)
+            complain(f"spanbridge open: {error}")
             return CANNOT_RUN
 
 
@@ -91,6 +90,9 @@ def _seconds(value: str) -> float:
 
 
 def _open(options: argparse.Namespace) -> dict[str, Any]:
+    for text in (options.payload, options.host, options.superuser or ""):
+        if not _is_text(text):
+            raise ArgumentError(f"{ascii(text)[1:-1]}: expected UTF-8")
     given: dict[str, Any] = {"payload": options.payload}
     if options.binary:
         given["binary"] = "raw"
@@ -100,6 +102,14 @@ def _open(options: argparse.Namespace) -> dict[str, Any]:
     if len(opens) != 1:
         raise ArgumentError("one channel at a time")
     return opens[0]
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _init(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Plays one side of a recording: each frame is sent once the frames have come that had come before it."""
 
 import select
-import sys
 import time
 from collections import Counter
 from typing import NamedTuple
 
 from .comparison import Comparison
+from .complain import complain
 from .record_text import text
 from .recording import Describer, Direction, Record
 from .script import Kind, Step, frame, kind
@@ -158,7 +158,7 @@ class Player:
 
     def _tell(self, record: Record, difference: str = "") -> None:
         if self._told is not None:
-            print(text(record, self._told) + self._told("red", " (differs)" if difference else ""), file=sys.stderr)
+            complain(text(record, self._told) + self._told("red", " (differs)" if difference else ""))
 
 
 def _question(record: Record) -> str:

@@ -4,11 +4,11 @@ import io
 import os
 import select
 import stat
-import sys
 import time
 
 import msgspec
 
+from .complain import complain, painted
 from .record_text import text
 from .recording import VERSION, Beginning, Describer, Direction, Record
 from .terminal import Paint
@@ -22,7 +22,7 @@ class Recorder:
         self._began = time.monotonic()
         self._describer = Describer(keep)
         as_json = (form or ("text" if output is None else "json")) == "json"
-        self._line = msgspec.json.encode if as_json else _Text(Paint(sys.stderr if output is None else io.StringIO()))
+        self._line = msgspec.json.encode if as_json else _Text(painted() if output is None else Paint(io.StringIO()))
         if as_json:
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             shown = [argument.encode(errors="surrogateescape").decode(errors="replace") for argument in command]
@@ -58,7 +58,7 @@ class Recorder:
                     select.select([], [self._fd], [])
         except OSError as error:
             if self._fd != 2:
-                print(f"spanbridge tap: nothing more is recorded: {error.strerror}", file=sys.stderr)
+                complain(f"spanbridge tap: nothing more is recorded: {error.strerror}")
                 os.close(self._fd)
             self._fd = -1
 

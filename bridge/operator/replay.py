@@ -1,16 +1,20 @@
 """`spanbridge replay`: plays one side of a recording, and compares what comes (docs/tools.md, "replay")."""
 
 import argparse
+import io
 import signal
 import sys
-from typing import Final, TextIO
+from collections.abc import Callable
+from typing import Final
 
 from protocol.problems import Problem
 
 from .child import StartError
 from .command_line import split
 from .comparison import Comparison
+from .complain import complain, painted
 from .connection import Connection
+from .output import tolerate_any_character
 from .player import Player, Side
 from .recording import RecordingError, read_recording
 from .script import Step, steps
@@ -31,6 +35,7 @@ _SIDES: Final = {"front-end": Side("in", "out"), "helper": Side("out", "in")}
 
 def main(arguments: list[str]) -> int:
     """0 if all that was expected came, and nothing else; 1 if not; 2 if it could not be tried."""
+    tolerate_any_character()
     parser = _parser()
     own, command = split(parser, arguments, required=False)
     options = parser.parse_intermixed_args(own)
@@ -42,7 +47,7 @@ def main(arguments: list[str]) -> int:
             with open(options.file, "rb") as file:
                 script, status = steps(read_recording(file), side.sends)
             comparison = Comparison(script, options.compare, frozenset(options.ignore))
-            told = Paint(sys.stderr) if options.verbose else None
+            told = painted() if options.verbose else None
             player = Player(script, side, _secrets(script, woken), comparison, options.timeout, options.timing, told)
             if not command:
                 return _play_on_stdio(player, woken)
@@ -50,7 +55,7 @@ def main(arguments: list[str]) -> int:
         except (RecordingError, StartError, Problem, OSError) as error:
             where = "" if isinstance(error, StartError) else f"{options.file}: "
             why = error.strerror if isinstance(error, OSError) else str(error)
-            print(f"spanbridge replay: {where}{why}", file=sys.stderr)
+            complain(f"spanbridge replay: {where}{why}")
             return CANNOT_RUN
 
 
@@ -124,7 +129,7 @@ def _play(player: Player, command: list[str], woken: Woken, recorded: int | None
         end = connection.end(woken, at_once=stopped is not None)
     if stopped is None and recorded is not None and end.status != recorded:
         player.comparison.note(f"the command {end.words}; in the recording its status was {recorded}")
-    return _report(player, stopped, sys.stdout)
+    return _report(player, stopped, print, Paint(sys.stdout or io.StringIO()))
 
 
 def _play_on_stdio(player: Player, woken: Woken) -> int:
@@ -133,19 +138,18 @@ def _play_on_stdio(player: Player, woken: Woken) -> int:
         stopped = player.run(wire, woken)
     finally:
         wire.close()
-    return _report(player, stopped, sys.stderr)
+    return _report(player, stopped, complain, painted())
 
 
-def _report(player: Player, stopped: int | None, stream: TextIO) -> int:
-    """Print what differs; the exit status."""
+def _report(player: Player, stopped: int | None, write: Callable[[str], None], paint: Paint) -> int:
+    """Tell what differs; the exit status."""
     if stopped:
-        print(f"spanbridge replay: stopped by {signal.Signals(stopped).name}", file=sys.stderr)
+        complain(f"spanbridge replay: stopped by {signal.Signals(stopped).name}")
         return 128 + stopped
     found = player.comparison
     found.finish()
-    paint = Paint(stream)
     for line in found.lines:
-        print(paint("red", line), file=stream)
+        write(paint("red", line))
     verdict = paint("red", f"differences: {found.differences}") if found.differences else paint("green", "the same")
-    print(f"sent {player.sent} frames, expected {found.expected}, got {found.came}: {verdict}", file=stream)
+    write(f"sent {player.sent} frames, expected {found.expected}, got {found.came}: {verdict}")
     return DIFFERENT if found.differences else SAME

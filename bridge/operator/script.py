@@ -68,6 +68,10 @@ def _check_playable(number: int, line: int, record: Record) -> None:
         )
     if record.message is None and record.channel is None:
         raise RecordingError(f"{where}: neither a message nor a channel")
+    if record.message is None and (not record.channel or "\n" in record.channel):
+        raise RecordingError(f"{where}: channel {record.channel!r}: expected an id without a line feed")
+    if record.message is not None and not isinstance(record.message.get("command"), str):
+        raise RecordingError(f"{where}: a message without a command")
     if record.redacted and record.redacted != ["response"]:
         raise RecordingError(
             f"{where}: {', '.join(record.redacted)} was left out, so it cannot be sent again as it was"

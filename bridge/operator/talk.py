@@ -8,7 +8,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -17,6 +16,7 @@ from protocol.control import frame_of, read_message
 from protocol.frames import encode
 from protocol.problems import Problem
 
+from .complain import complain, painted
 from .connection import Connection
 from .cutting import Cutter
 from .follower import Garbage, Seen
@@ -26,10 +26,10 @@ from .redact import redact
 from .secret import ask, prompt_of
 from .signals import Woken
 from .stream import Stream
-from .terminal import Paint
 
 INIT_SECONDS: Final = 30.0
 
+_UNREAD: Final = "nobody reads it any more"
 _AFTER_THE_END: Final = "the channel to be closed after the end of stdin"
 _QUIET: Final = frozenset({"init", "pong"})  # told only if asked for
 
@@ -86,7 +86,7 @@ class _Talk:
         self._manner = manner
         self._woken = woken
         self._editor = editor
-        self._paint = Paint(sys.stderr)
+        self._paint = painted()
         self._stdin = Stream(0)
         self._stdout = Stream(1, writes=True)
         self._on_terminal = os.isatty(1) and not manner.raw
@@ -130,8 +130,7 @@ class _Talk:
         poll.register(self._woken.fd, select.POLLIN)
         bridge = self._bridge
         bridge.wire.register(poll, read=not self._waiting)
-        if self._waiting:
-            poll.register(1, select.POLLOUT)
+        poll.register(1, select.POLLOUT if self._waiting else 0)
         if not bridge.wire.waiting and self._reading and not self._editor:
             poll.register(0, select.POLLIN)
         if self._editor:
@@ -144,6 +143,8 @@ class _Talk:
     def _step(self, events: dict[int, int]) -> None:
         if not events:
             self._give_up(f"timed out waiting for {self._awaited}")
+        if not self._waiting and events.get(1, 0) & (select.POLLERR | select.POLLHUP):
+            self._lose_stdout(_UNREAD)
         steps: list[tuple[int, Callable[[], None]]] = [
             (self._woken.fd, self._heed_signals),
             (self._bridge.stderr, self._pass_log),
@@ -287,10 +288,13 @@ class _Talk:
                 self._waiting = self._waiting[done:]
                 self._move_deadline()
         except OSError as error:
-            self._waiting = memoryview(b"")
-            if not self._over:
-                self._send({"command": "close", "channel": self._channel})
-            self._end(f"stdout: {error.strerror}")
+            self._lose_stdout(_UNREAD if isinstance(error, BrokenPipeError) else str(error.strerror))
+
+    def _lose_stdout(self, why: str) -> None:
+        self._waiting = memoryview(b"")
+        if not self._over:
+            self._send({"command": "close", "channel": self._channel})
+        self._end(f"stdout: {why}")
 
     # To the bridge
 
@@ -350,7 +354,7 @@ class _Talk:
         if self._editor:
             self._editor.show(f"{line}\n")
         else:
-            print(line, file=sys.stderr, flush=True)
+            complain(line)
 
     def _pass_log(self) -> None:
         for line in self._bridge.log().decode(errors="backslashreplace").splitlines():

@@ -12,11 +12,11 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 from typing import Final
 
 from .child import StartError, exit_status, start
 from .command_line import split
+from .complain import complain
 from .pump import Pump
 from .recorder import Recorder
 from .signals import Woken, heard
@@ -44,13 +44,13 @@ def main(arguments: list[str]) -> int:
     try:
         recorder = Recorder(options.output, options.format, options.payload, command)
     except OSError as error:
-        print(f"spanbridge tap: {options.output}: {_why(error)}", file=sys.stderr)
+        complain(f"spanbridge tap: {options.output}: {_why(error)}")
         return CANNOT_RUN
     try:
         with heard(_FORWARDED) as woken:
             status = _run(command, recorder, woken)
     except StartError as error:
-        print(f"spanbridge tap: {error}", file=sys.stderr)
+        complain(f"spanbridge tap: {error}")
         status = error.status
     recorder.close(status)
     return status

@@ -218,6 +218,8 @@ def test_a_timeout(home: Home, steps: list[list[object]], what: str, journal: Ta
         ([], "the following arguments are required: PAYLOAD"),
         (["echo", "member"], "member: expected name=value"),
         (["echo", "command=close"], "command"),
+        (["\udcff"], "\\udcff: expected UTF-8"),
+        (["echo", "--host", "\udcff"], "\\udcff: expected UTF-8"),
         (["echo", "--bridge", "'"], "--bridge ': No closing quotation"),
         (["echo", "--bridge", ""], "--bridge: expected a command"),
         (["echo", "--timeout", "soon"], "'soon': expected a number of seconds above 0"),
@@ -245,7 +247,33 @@ def test_whoever_reads_stdout_has_gone(home: Home) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == b"spanbridge open: stdout: Broken pipe"
+    assert done.stderr.splitlines()[-1] == b"spanbridge open: stdout: nobody reads it any more"
+
+
+def test_whoever_reads_stdout_goes_while_nothing_comes(home: Home, journal: Tail) -> None:
+    speaks = helper([init(), serve({"open": [answer(), data("$channel", b"!")], "close": [note("close"), answer()]})])
+    with subprocess.Popen(
+        [SPANBRIDGE, "open", "x", "--bridge", speaks],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=marked(home),
+        cwd=home.root,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1) == b"!"
+        process.stdout.close()
+        assert process.stderr.read().endswith(b"\nspanbridge open: stdout: nobody reads it any more\n")
+        assert process.wait(SECONDS) == 1
+    assert journal.matches('"close"')
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_nobody_hears_what_is_told(home: Home, stderr: str) -> None:
+    script = f"exec {SPANBRIDGE} open echo {stderr}"
+    done = subprocess.run(["sh", "-c", script], input=b"hello", stdout=subprocess.PIPE, env=home.environ, check=False)
+    assert (done.returncode, done.stdout) == (0, b"hello")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -333,16 +361,12 @@ def test_a_question_is_given_up_by_ctrl_c(home: Home, journal: Tail) -> None:
 
 
 @pytest.fixture
-def with_readline(home: Home) -> dict[str, str]:
-    """An environment in which prompt_toolkit is not found, though it may be installed."""
-    directory = home.root / "no-prompt-toolkit"
-    directory.mkdir()
-    (directory / "prompt_toolkit.py").write_text("raise ImportError")
-    return {**marked(home), "PYTHONPATH": str(directory)}
+def editing(home: Home) -> dict[str, str]:
+    return marked(home)
 
 
-def test_lines_are_edited_and_remembered(home: Home, with_readline: dict[str, str]) -> None:
-    with PseudoTerminal([SPANBRIDGE, "open", "echo"], with_readline, home.root) as terminal:
+def test_lines_are_edited_and_remembered(home: Home, editing: dict[str, str]) -> None:
+    with PseudoTerminal([SPANBRIDGE, "open", "echo"], editing, home.root) as terminal:
         terminal.wait_shown("> ")
         terminal.type(b"helo\x1b[Dl\r")
         terminal.wait_shown("\rhello\r\n> ", 1)
@@ -355,12 +379,12 @@ def test_lines_are_edited_and_remembered(home: Home, with_readline: dict[str, st
 
 
 def test_what_comes_does_not_garble_the_line(
-    home: Home, journal: Tail, gate: Callable[[], Gate], with_readline: dict[str, str]
+    home: Home, journal: Tail, gate: Callable[[], Gate], editing: dict[str, str]
 ) -> None:
     moment = gate()
     speaks = [init(), serve({"open": [answer(), wait(moment), stderr("a word"), data("$channel", b"news")]})]
     argv = [str(SPANBRIDGE), "open", "x", "--bridge", helper(speaks)]
-    with PseudoTerminal(argv, with_readline, home.root) as terminal:
+    with PseudoTerminal(argv, editing, home.root) as terminal:
         terminal.wait_shown("> ")
         terminal.type(b"half a line")
         terminal.wait_shown("> half a line")
@@ -374,11 +398,11 @@ def test_what_comes_does_not_garble_the_line(
         assert terminal.as_before
 
 
-def test_a_question_while_a_line_is_edited(home: Home, journal: Tail, with_readline: dict[str, str]) -> None:
+def test_a_question_while_a_line_is_edited(home: Home, journal: Tail, editing: dict[str, str]) -> None:
     asks = [send("authorize", cookie="c", challenge="x", prompt="Which? "), read("authorize"), note_message()]
     asks.append(send("close", channel="1"))
     argv = [str(SPANBRIDGE), "open", "x", "--bridge", helper([init(), serve({"data": asks})])]
-    with PseudoTerminal(argv, with_readline, home.root) as terminal:
+    with PseudoTerminal(argv, editing, home.root) as terminal:
         terminal.wait_shown("> ")
         terminal.type(b"go\r")
         terminal.wait_shown("a question: press Enter to be asked\r\n> ")
@@ -389,18 +413,6 @@ def test_a_question_while_a_line_is_edited(home: Home, journal: Tail, with_readl
         assert terminal.wait() == 0
         assert "hunter2" not in terminal.text
     assert journal.matches("hunter2")
-
-
-def test_prompt_toolkit_is_used_if_it_is_installed(home: Home) -> None:
-    pytest.importorskip("prompt_toolkit")
-    environ = {**home.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    with PseudoTerminal([SPANBRIDGE, "open", "echo"], environ, home.root) as terminal:
-        terminal.wait_shown(">")
-        terminal.type(b"helo\x1b[Dl\r")
-        terminal.wait_shown("hello\r\n")
-        terminal.type(b"\x04")
-        assert terminal.wait() == 0
-        assert terminal.as_before
 
 
 def test_what_would_move_the_cursor_is_escaped_unless_it_is_wanted(home: Home) -> None:

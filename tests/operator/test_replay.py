@@ -34,6 +34,7 @@ from bridge.testing.tail import Tail
 from .conversation import DONE, ECHO, INIT, OPEN, conversation, record, records, run
 from .pseudo_terminal import PseudoTerminal
 
+BEGINNING = b'{"recording":1,"started":"","command":[],"payload":""}\n'
 PASSWORD = "hunter2"  # noqa: S105
 
 
@@ -279,6 +280,8 @@ def test_garbage_that_was_sent(home: Home) -> None:
             "line 2: expected a record",
         ),
         (b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":0,"dir":"in"}\n', "neither a message nor a"),
+        (BEGINNING + b'{"t":0,"dir":"in","channel":""}\n', "frame 1 (line 2): channel '': expected an id"),
+        (BEGINNING + b'{"t":0,"dir":"in","message":{}}\n', "frame 1 (line 2): a message without a command"),
     ],
 )
 def test_what_is_no_recording(home: Home, content: bytes, told: str) -> None:

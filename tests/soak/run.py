@@ -259,12 +259,14 @@ class Soak:
             if life.state == OPEN:
                 self._close(life, gently=number % 3 > 0)
         self._until(lambda: not self.model.owed(), "the end of all channels")
+        self._no_helpers()
         self._sync()
         self.model.end_of_round()
-        self._no_helpers()
+        self._manifests.write_all()
+        self._daemon.reload()
 
     def _no_helpers(self) -> None:
-        """Without rules there are none, and no zombies."""
+        """Without rules there are none, and no zombies. Those that were stopped may have some closes to answer yet."""
         self._manifests.remove_all()
         self._daemon.reload()
         if left := self._herd.wait_ended(GUARD_SECONDS):
@@ -277,8 +279,6 @@ class Soak:
             self._sync()
         self._serving.clear()
         self.usage.append(self._daemon.measure())
-        self._manifests.write_all()
-        self._daemon.reload()
 
     def _sync(self) -> None:
         self._ping(None)
