@@ -12,15 +12,25 @@ from manifests.model import Catalog
 from ..cli import GENERATION
 from ..limits import Limits, SettingError, read_limits
 from ..start import askpass, load
-from . import form, machine
-from .finding import ERROR, KINDS, NOTE, WARNING, Finding, of_defect, of_file
-from .machine import same_ids
+from .checking import form, machine
+from .checking.finding import ERROR, KINDS, NOTE, WARNING, Finding, of_defect, of_file
+from .checking.machine import same_ids
+from .checking.reachability import shadowed
+from .checking.removal import idle_removals
+from .checking.spelling import nearest
+from .checking.targets import (
+    Layout,
+    Package,
+    Reader,
+    TargetError,
+    directory_of,
+    installed,
+    named,
+    odd_files,
+    override_files,
+)
 from .output import print_json, tolerate_any_character
 from .printable import printable
-from .reachability import shadowed
-from .removal import idle_removals
-from .spelling import nearest
-from .targets import Layout, Package, Reader, TargetError, directory_of, installed, named, odd_files, override_files
 from .terminal import Paint
 
 CLEAN: Final = 0

@@ -12,10 +12,10 @@ import msgspec
 from ..cli import GENERATION
 from ..limits import Limits, SettingError, read_limits
 from ..start import depth_of, load
-from .explain_text import Text, left_out, sharing
-from .explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
+from .explaining.explain_text import Text, left_out, sharing
+from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
+from .explaining.reuse import Reuse, compare
 from .members import ArgumentError, read_opens
-from .reuse import Reuse, compare
 from .terminal import Paint
 
 _DESCRIPTION: Final = """\

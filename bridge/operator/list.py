@@ -16,10 +16,10 @@ from ..cli import GENERATION
 from ..limits import Limits, SettingError, read_limits
 from ..start import load
 from ..superuser import ident_of, offer
+from .checking.spelling import nearest
+from .checking.targets import override_files
 from .output import print_json, tolerate_any_character
 from .printable import printable
-from .spelling import nearest
-from .targets import override_files
 from .terminal import Paint
 
 _DESCRIPTION: Final = """\

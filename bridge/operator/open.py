@@ -13,7 +13,7 @@ from .child import StartError
 from .complain import complain
 from .members import ArgumentError, read_opens
 from .signals import heard
-from .talk import INIT_SECONDS, Manner, talk
+from .talking.talk import INIT_SECONDS, Manner, talk
 
 CANNOT_RUN: Final = 2
 

@@ -11,18 +11,18 @@ from protocol.problems import Problem
 
 from .child import StartError
 from .command_line import split
-from .comparison import Comparison
 from .complain import complain, painted
-from .connection import Connection
 from .output import tolerate_any_character
-from .player import Player, Side
-from .recording import RecordingError, read_recording
-from .script import Step, steps
-from .secret import ask
+from .recordings.comparison import Comparison
+from .recordings.player import Player, Side
+from .recordings.recording import RecordingError, read_recording
+from .recordings.script import Step, steps
+from .recordings.stream import Stream
 from .signals import Woken, heard
-from .stream import Stream
+from .talking.connection import Connection
+from .talking.secret import ask
+from .talking.wire import Wire
 from .terminal import Paint
-from .wire import Wire
 
 SAME: Final = 0
 DIFFERENT: Final = 1

@@ -17,10 +17,10 @@ from typing import Final
 from .child import StartError, exit_status, start
 from .command_line import split
 from .complain import complain
-from .pump import Pump
-from .recorder import Recorder
+from .recordings.pump import Pump
+from .recordings.recorder import Recorder
+from .recordings.stream import Stream
 from .signals import Woken, heard
-from .stream import Stream
 
 PAYLOAD_BYTES: Final = 256
 CANNOT_RUN: Final = 2

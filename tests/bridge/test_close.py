@@ -165,6 +165,26 @@ def test_an_id_that_goes_to_an_internal_payload_does_not_wait(start: Start, gate
     assert front.commands("a") == ["ready", "ready", "data"]
 
 
+def test_the_answer_is_not_passed_on_after_another_life_of_the_id(start: Start, gate: Callable[[], Gate]) -> None:
+    """Be that life over, or never begun: the front end would take it for the end of a third one."""
+    late = gate()
+    front = start(helper_rule(TEST, [init(), serve({"close": [wait(late), answer()]})])).front_end
+    for channel in ("refused", "served", "last"):
+        front.open(channel)
+        front.expect("ready", channel)
+    for channel, payload in (("refused", "nobody"), ("served", "echo")):
+        front.close(channel)
+        front.open(channel, payload)
+    assert front.expect("close", "refused")["problem"] == "not-supported"
+    front.expect("ready", "served")
+    front.close("served")
+    front.sync()
+    late.release(2)
+    front.round_trip("last")
+    assert front.commands("refused") == ["ready", "close"]
+    assert front.commands("served") == ["ready", "ready"]
+
+
 def test_a_helper_that_ends_before_it_answers(start: Start) -> None:
     """The front end closed the channel itself and is not told again; an open that waited starts another helper."""
     steps = [init(), read("open"), ready(), read("close"), exit_with(3)]

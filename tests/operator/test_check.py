@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.finding import KINDS, Source
-from bridge.operator.form import of_source
-from bridge.operator.spelling import nearest
+from bridge.operator.checking.finding import KINDS, Source
+from bridge.operator.checking.form import of_source
+from bridge.operator.checking.spelling import nearest
 from bridge.testing.bridge import SPANBRIDGE
 from bridge.testing.deadline import SECONDS
 from bridge.testing.home import Home

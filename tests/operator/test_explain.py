@@ -13,8 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from bridge.operator.explain import main
-from bridge.operator.explain_text import quoted
-from bridge.operator.hints import hint
+from bridge.operator.explaining.explain_text import quoted
+from bridge.operator.explaining.hints import hint
 from bridge.operator.members import ArgumentError, read_member, read_opens
 from bridge.testing.bridge import SPANBRIDGE
 from bridge.testing.home import Home

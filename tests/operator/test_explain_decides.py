@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.limits import Limits
-from bridge.operator.explanation import NOBODY, ROOT, RULE, Bridge, Explainer
-from bridge.operator.reuse import compare
+from bridge.operator.explaining.explanation import NOBODY, ROOT, RULE, Bridge, Explainer
+from bridge.operator.explaining.reuse import compare
 from bridge.router import normalise
 from bridge.testing.home import Home
 from bridge.testing.plugin import Start

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.reachability import covers, shadowed, wildcard_covers
+from bridge.operator.checking.reachability import covers, shadowed, wildcard_covers
 from manifests.match import RuleIndex
 from manifests.wildcard import compile_wildcard
 

@@ -111,6 +111,8 @@ def test_a_rule_that_fails(start: Start, home: Home) -> None:
 
 def test_several_bridges_and_one_of_them(start: Start, home: Home) -> None:
     one, two = start(), start()
+    one.front_end.sync()
+    two.front_end.sync()
     assert {each["pid"] for each in told(home)} == {one.pid, two.pid}
     assert [each["pid"] for each in json.loads(status(home, "--json", str(two.pid)).stdout)] == [two.pid]
     one.end()

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.operator.recording import Describer, Record
+from bridge.operator.recordings.recording import Describer, Record
 from bridge.testing import processes
 from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
 from bridge.testing.deadline import SECONDS

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from bridge.operator import open as open_tool
-from bridge.operator import redact, replay, tap
-from bridge.operator.recording import Record
+from bridge.operator import replay, tap
+from bridge.operator.recordings import redact
+from bridge.operator.recordings.recording import Record
 from bridge.testing.home import Home
 
 from ..docs.pages import DOCS, Block, blocks, prose, tables, words

@@ -5,14 +5,14 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
+from ..complain import complain
+from ..signals import Woken
+from ..talking.wire import Wire
+from ..terminal import Paint
 from .comparison import Comparison
-from .complain import complain
 from .record_text import text
 from .recording import Describer, Direction, Record
 from .script import Kind, Step, frame, kind
-from .signals import Woken
-from .terminal import Paint
-from .wire import Wire
 
 
 class Side(NamedTuple):

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
-from .printable import printable
+from ..printable import printable
 from .recording import Record
 from .script import Kind, Step, kind, lane
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from .child import start
-from .signals import Woken
-from .stream import CHUNK_BYTES, Stream
+from ..child import start
+from ..recordings.stream import CHUNK_BYTES, Stream
+from ..signals import Woken
 from .wire import Wire
 
 EXIT_SECONDS: Final = 6.0  # a bridge gives its own helpers 2 seconds twice

@@ -1,7 +1,7 @@
 """Lines typed on a terminal, with editing and history, while other things are printed.
 
-readline does it, in a thread of its own that waits for one line at a time. prompt_toolkit was tried: it asks terminals where
-the cursor is, and waits for those that do not say.
+readline does it, in a thread of its own that waits for one line at a time. prompt_toolkit was tried: it asks terminals
+where the cursor is, and waits for those that do not say.
 """
 
 import contextlib

@@ -16,16 +16,16 @@ from protocol.control import frame_of, read_message
 from protocol.frames import encode
 from protocol.problems import Problem
 
-from .complain import complain, painted
+from ..complain import complain, painted
+from ..printable import message_line, printable
+from ..recordings.follower import Garbage, Seen
+from ..recordings.redact import redact
+from ..recordings.stream import Stream
+from ..signals import Woken
 from .connection import Connection
 from .cutting import Cutter
-from .follower import Garbage, Seen
 from .line_editor import LineEditor, Typed, on_terminal
-from .printable import message_line, printable
-from .redact import redact
 from .secret import ask, prompt_of
-from .signals import Woken
-from .stream import Stream
 
 INIT_SECONDS: Final = 30.0
 

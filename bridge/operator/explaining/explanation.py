@@ -15,11 +15,11 @@ from manifests.model import Catalog, Rule
 from manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
 from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
-from ..board import Key
-from ..internal import base
-from ..limits import Limits
-from ..pool import helper_environ
-from ..router import (
+from ...board import Key
+from ...internal import base
+from ...limits import Limits
+from ...pool import helper_environ
+from ...router import (
     Plan,
     Router,
     after_failure,
@@ -29,9 +29,9 @@ from ..router import (
     privileges,
     without_privileges,
 )
-from ..superuser import in_turn, offer
+from ...superuser import in_turn, offer
+from ..startable import look_up
 from .hints import hint
-from .startable import look_up
 
 ATTEMPTS: Final = 20  # rules made a command, at most, once one was found that serves
 

@@ -1,8 +1,8 @@
 """A record as a line for people."""
 
-from .printable import message_line, printable
+from ..printable import message_line, printable
+from ..terminal import Paint
 from .recording import Record
-from .terminal import Paint
 
 _ARROWS = {"in": "-->", "out": "<--", None: "   "}
 _STYLES = {"in": "green", "out": "blue", None: "dim"}

@@ -9,10 +9,10 @@ from manifests.member import Path, quote
 from manifests.model import Rule
 from manifests.template import parse, split_environ, variables
 
-from ..limits import Limits
-from ..superuser import TWICE, ident_of, offer
+from ...limits import Limits
+from ...superuser import TWICE, ident_of, offer
+from ..startable import look_up
 from .finding import Finding, Source
-from .startable import look_up
 
 _ASKPASS: Final = "SUDO_ASKPASS"
 _ROOT: Final = "/"

@@ -13,8 +13,10 @@ from msgspec import UNSET
 from manifests.model import Catalog
 from protocol.problems import PROTOCOL_ERROR
 
-from ..internal.base import PAYLOADS
-from ..router import REQUIRE
+from ...internal.base import PAYLOADS
+from ...router import REQUIRE
+from ..printable import printable
+from ..terminal import Paint
 from .explanation import (
     INTERNAL,
     NOBODY,
@@ -28,9 +30,7 @@ from .explanation import (
     Look,
     Miss,
 )
-from .printable import printable
 from .reuse import Reuse
-from .terminal import Paint
 
 RUN: Final = 6  # rules in a row that do not match and are all shown
 NEAR: Final = 4  # of a longer row, how many that nearly match

@@ -12,7 +12,7 @@ from manifests.load import MAX_DEPTH, Libexecdir, identity
 from manifests.merge import merge
 from manifests.model import Rule
 
-from ..cli import GENERATION
+from ...cli import GENERATION
 from . import form
 from .finding import Finding, Source, of_defect
 from .spelling import nearest

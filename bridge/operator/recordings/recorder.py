@@ -8,10 +8,10 @@ import time
 
 import msgspec
 
-from .complain import complain, painted
+from ..complain import complain, painted
+from ..terminal import Paint
 from .record_text import text
 from .recording import VERSION, Beginning, Describer, Direction, Record
-from .terminal import Paint
 
 
 class Recorder:

@@ -10,8 +10,8 @@ from manifests.locate import Outline, outline
 from manifests.member import Path, spell
 from manifests.model import Defect
 
-from .printable import printable
-from .terminal import Paint
+from ..printable import printable
+from ..terminal import Paint
 
 ERROR: Final = "error"
 WARNING: Final = "warning"

@@ -5,8 +5,8 @@ import select
 import termios
 from typing import Any, Final
 
-from .printable import printable
-from .signals import Woken
+from ..printable import printable
+from ..signals import Woken
 
 TERMINAL: Final = "/dev/tty"
 _PLAIN: Final = "plain1:"
