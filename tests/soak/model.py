@@ -46,9 +46,9 @@ class Rule:
 class Life:
     """One life of one channel."""
 
-    def __init__(self, ident: str, key: str, rule: Rule, now: float, before: "Life | None") -> None:
+    def __init__(self, ident: str, key: str, rule: Rule, now: float, before: "list[Life]") -> None:
         self.ident = ident
-        self.before = before  # the life of that id which came before
+        self.before = before  # the life of that id which came before, and those before it if no helper had that
         self.key = key
         self.rule = rule
         self.opened_at = now
@@ -94,10 +94,13 @@ class Model:
     def opened(self, ident: str, rule: Rule, now: float) -> Life:
         before = self.of.get(ident)
         assert before is None or before.state in (LEFT, OVER)
+        earlier: list[Life] = []
         if before is not None:
-            before.reused, before.before = True, None
+            before.reused = True
+            earlier = [before, *(before.before if before.state == LEFT and not before.pid else ())]
+            before.before = []
         self.lives += 1
-        life = self.of[ident] = Life(ident, f"{ident}.{self.lives}", rule, now, before)
+        life = self.of[ident] = Life(ident, f"{ident}.{self.lives}", rule, now, earlier)
         return life
 
     def send(self, life: Life, size: int) -> bytes:
@@ -205,8 +208,9 @@ class Model:
 
     @staticmethod
     def _crossed(answered: Life, life: Life) -> bool:
-        """Whether the answer to the close of one life may have been on its way when we opened the next."""
-        return life.before is answered and not life.pid and life.state in (OPEN, DONE, CLOSED)
+        """Whether the answer to the close of one life may come in another: it was on its way when we opened that, or
+        that was held back until it comes."""
+        return answered in life.before and not life.pid and life.state != OVER
 
     def _check_account(self, life: Life, message: dict[str, Any]) -> None:
         """All that was sent has come, and as it was; all that was asked for was said."""
