@@ -347,7 +347,7 @@ class Channels:
                 self._front.put(frame)
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
-        self.pool.ended(helper, problem if end == FAILED else None)
+        self.pool.ended(helper, problem, failed=end == FAILED)
         for ident in [ident for ident, answering in self._answers.items() if answering is helper]:
             del self._answers[ident]
         if self._ending:

@@ -123,7 +123,7 @@ def _main(arguments: list[str]) -> int:
         elif name == "--debug":
             debug = value if equals else "all"
         else:
-            raise UsageError(f"{argument}: no such option")
+            raise UsageError(_unknown(argument))
     limits = _limits(settings)
     if command is not None:
         return command(limits)
@@ -131,6 +131,16 @@ def _main(arguments: list[str]) -> int:
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
     return _run(limits, debug, privileged)
+
+
+def _unknown(argument: str) -> str:
+    import difflib
+
+    kind, known = (
+        ("option", [*COMMANDS, "--set", "--debug", "--privileged"]) if argument[:1] == "-" else ("tool", [*TOOLS])
+    )
+    near = difflib.get_close_matches(argument, known, 1)
+    return f"{argument}: no such {kind}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _tool(name: str, arguments: list[str]) -> int:

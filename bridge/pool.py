@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from anyio.abc import TaskGroup
 
@@ -78,6 +78,8 @@ class Pool:
         self._records: dict[bytes, _Record] = {}
         self._starts: dict[bytes, int] = {}  # of each rule, by its identity
         self._names: dict[bytes, str] = {}
+        self._failed: dict[bytes, int] = {}  # of those, that never were ready
+        self._ends: dict[bytes, tuple[float, Problem]] = {}  # how the last one ended, and when
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
         self._overdue: set[Helper] = set()  # idle for long enough, but for an answer that they owe
 
@@ -130,18 +132,21 @@ class Pool:
         """All that are not reaped yet, the oldest first."""
         return sorted(self.alive, key=lambda helper: helper.made_at)
 
-    def told(self) -> dict[str, dict[str, float]]:
-        """By the name of a rule: helpers started, and seconds for which it is not tried."""
-        now, names = self._loop.time(), self._names
-        return {
-            names[identity]: {
+    def told(self) -> dict[str, dict[str, Any]]:
+        """By the name of a rule: helpers started, those that failed to start, how the last one ended, seconds for which
+        the rule is not tried."""
+        now = self._loop.time()
+        told: dict[str, dict[str, Any]] = {}
+        for identity, count in self._starts.items():
+            record, end = self._records.get(identity), self._ends.get(identity)
+            told[self._names[identity]] = {
                 "started": count,
-                "rests": round(max(0.0, self._records[identity].rests_until - now), 3)
-                if identity in self._records
-                else 0,
+                "failed": self._failed.get(identity, 0),
+                "rests": round(max(0.0, record.rests_until - now), 3) if record else 0.0,
+                "last-end": end
+                and {"problem": end[1].code, "message": end[1].message, "seconds": round(now - end[0], 3)},
             }
-            for identity, count in self._starts.items()
-        }
+        return told
 
     async def _run(self, helper: Helper, victim: Helper | None) -> None:
         if victim is None:
@@ -220,13 +225,16 @@ class Pool:
         """Its `init` has come: whatever failed before is forgotten."""
         self._records.pop(helper.key[0], None)
 
-    def ended(self, helper: Helper, failure: Problem | None) -> None:
-        """It takes no more opens; the next matching one starts another. `failure`: why it never was ready."""
+    def ended(self, helper: Helper, problem: Problem, *, failed: bool) -> None:
+        """It takes no more opens; the next matching one starts another. `failed`: it never was ready."""
+        identity = helper.key[0]
+        self._ends[identity] = (self._loop.time(), problem)
         if self._serving.get(helper.key) is helper:
             del self._serving[helper.key]
         self._forget_idle(helper)
-        if failure is not None:
-            self._count_failure(helper.rule, helper.key[0], failure)
+        if failed:
+            self._failed[identity] = self._failed.get(identity, 0) + 1
+            self._count_failure(helper.rule, identity, problem)
 
     def idle(self, helper: Helper) -> None:
         """Its last channel has gone, or the last answer to a close has come: now the rule's `timeout` counts."""
@@ -258,8 +266,10 @@ class Pool:
         kept = {rule.identity for rule in rules}
         for helper in list(self._serving.values()):
             if helper.key[0] not in kept:
-                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"), dismissed=True)
+                helper.end(Problem(TERMINATED, "its rule was changed or removed"), dismissed=True)
         for identity in self._records.keys() - kept:
             del self._records[identity]
         for identity in self._starts.keys() - kept:
             del self._starts[identity], self._names[identity]
+            self._failed.pop(identity, None)
+            self._ends.pop(identity, None)

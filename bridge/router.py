@@ -120,4 +120,6 @@ def nobody(message: dict[str, Any], failures: Iterable[str]) -> Problem:
     why = tried or "no rule matches"
     if "host" in message:
         return Problem(NOT_SUPPORTED if tried else NO_HOST, f"nobody serves host {message['host']!r}: {why}")
-    return Problem(NOT_SUPPORTED, f"nobody serves payload {message.get('payload')!r}: {why}, nor is it an internal one")
+    if "payload" not in message:
+        return Problem(NOT_SUPPORTED, f"nobody serves an open without a payload: {why}")
+    return Problem(NOT_SUPPORTED, f"nobody serves payload {message['payload']!r}, nor is it an internal one: {why}")

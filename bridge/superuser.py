@@ -174,7 +174,7 @@ class Superuser:
         kept = {rule.identity for rule in self._rules}
         for helper in (self._helper, self._attempt.helper if self._attempt else None):
             if helper is not None and helper.key[0] not in kept:
-                helper.end(Problem(TERMINATED, "its rule is no longer in any manifest"))
+                helper.end(Problem(TERMINATED, "its rule was changed or removed"))
         self.on_change()
 
     # Start and stop

@@ -275,7 +275,7 @@ def test_a_reload_that_drops_its_rule_stops_one_that_is_starting(site: Site) -> 
 
     bridge.reload()
 
-    assert "no longer in any manifest" in superuser.failure(started).text
+    assert "changed or removed" in superuser.failure(started).text
     assert superuser.bridges == []
 
 
