@@ -41,6 +41,9 @@ class Board(Protocol):
     def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], end: End) -> None:
         """It takes nothing more. `waiting` were not handed over."""
 
+    def retired(self, helper: "Helper") -> None:
+        """It is about to end, and is to have no more opens."""
+
     def idle(self, helper: "Helper") -> None:
         """Its last channel has gone."""
 

@@ -111,6 +111,7 @@ class Channels:
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """From now on these rules serve; helpers of rules that are gone are stopped."""
         self._router = Router(rules)
+        self._recent.forget()
         self.pool.retain(rules)
 
     # Opens
@@ -138,13 +139,25 @@ class Channels:
                 why = f"the limit of {self._limits.channels} open channels (channels) is reached"
                 raise Problem(INTERNAL_ERROR, why)
             matched, forwarded = normalise(message, self.host or "")
+            self._check_length(matched)
         except Problem as problem:
+            self._answers.pop(ident, None)
             self._front.put(close(channel, problem.code, problem.message))
             return
         if forwarded is not message:
             frame = frame_of(forwarded)
         self._describe(ident, matched)
         self._route(Opening(ident, frame, matched, self._router))
+
+    def _check_length(self, message: dict[str, Any]) -> None:
+        """What is kept for as long as the channel is open is no longer than its id may be."""
+        for name in ("group", "host"):
+            value = message.get(name)
+            if isinstance(value, str) and len(value) > self._limits.channel_id_bytes:
+                limit = f"{self._limits.channel_id_bytes} characters (channel_id_bytes)"
+                raise Problem(
+                    PROTOCOL_ERROR, f'"{name}" of the open: {len(value)} characters, above the limit of {limit}'
+                )
 
     def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
         group, host = message.get("group"), message.get("host")
@@ -243,6 +256,7 @@ class Channels:
 
     def _refuse(self, opening: Opening, problem: Problem) -> None:
         self._forget(opening.ident)
+        self._answers.pop(opening.ident, None)
         self._log.debug("open", "refused", channel=opening.ident.decode(), problem=problem.code, why=problem.message)
         channel = opening.ident.decode()
         try:
@@ -281,6 +295,7 @@ class Channels:
             told = close(ident.decode(), TERMINATED, "killed by the front end")
             sink = self.routes[ident]
             self._forget(ident)
+            self._answers.pop(ident, None)
             if isinstance(sink, Helper):
                 sink.roster.close(ident, told)
             else:
@@ -333,6 +348,10 @@ class Channels:
     def adopted(self, opening: Opening, helper: Helper) -> None:
         self._take_over(opening.ident, helper)
 
+    def retired(self, helper: Helper) -> None:
+        self.pool.retire(helper)
+        self._recent.forget()
+
     def idle(self, helper: Helper) -> None:
         self.pool.idle(helper)
 
@@ -348,6 +367,7 @@ class Channels:
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
         self.pool.ended(helper, problem, failed=end == FAILED)
+        self._recent.forget()
         for ident in [ident for ident, answering in self._answers.items() if answering is helper]:
             del self._answers[ident]
         if self._ending:

@@ -10,6 +10,7 @@ from .board import Refusal
 _OF_INIT: Final = frozenset({"command", "version", "problem", "message", "channel"})
 _CODE_CHARACTERS: Final = 100  # kept of a refusal that is too long
 _TEXT_CHARACTERS: Final = 1_000
+_SHOWN: Final = 100  # characters of what was found instead
 
 
 def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
@@ -18,13 +19,13 @@ def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
     Raises Refusal with the problem that it tells of, Problem (`protocol-error`) for anything else.
     """
     if command != "init":
-        raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command!r}")
+        raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command[:_SHOWN]!r}")
     refusal = read_refusal(payload, refusal_bytes)
     if refusal is not None:
         raise refusal
     version = read_object(payload).get("version")
     if type(version) is not int or version != VERSION:
-        raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {version!r}")
+        raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {repr(version)[:_SHOWN]}")
 
 
 def read_refusal(payload: bytes, refusal_bytes: int) -> Refusal | None:

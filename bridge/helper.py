@@ -49,6 +49,8 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (ENDING, "reaped"): GONE,
 }
 
+_SHOWN: Final = 4_000  # characters of a problem's message
+
 
 class Helper:
     """One process and the channels that it serves. `run` is its whole life."""
@@ -102,6 +104,7 @@ class Helper:
         self._ready = anyio.Event()  # `init` has come, or never will
         self._over = anyio.Event()
         self._patience = CancelScope()  # over when `init` has taken too long
+        self._replies = 0  # bytes of answers to it since its outbox was empty
         self._questions = 0  # that it has asked and that were not answered
         self._gave_stderr = False
         self._silent = anyio.Event()  # its stdout has ended
@@ -117,6 +120,7 @@ class Helper:
             paused=lambda: self.link is not None and self.link.paused,
             on_stall=self._stalled,
         )
+        self._unread_bytes = -1  # of one that has exited; below 0: not counted yet, or more than that was read
         self._unread: asyncio.TimerHandle | None = None
 
     @property
@@ -163,6 +167,7 @@ class Helper:
             with CancelScope(shield=True):
                 await self._stop()
             self._move("reaped")
+            self._splitter.drop()
             self.gone.set()
 
     def _start(self) -> None:
@@ -239,10 +244,11 @@ class Helper:
         if not process.exited.is_set():  # it runs as somebody whom we may not signal
             self._log.error("helper-left-behind", helper=self.name, pid=self.pid)
             process.abandon()
-            return
         if self._stderr is not None:
             self._stderr.drain()
             self._stderr.close()
+        if not process.exited.is_set():
+            return
         self._log.info("helper-ended", helper=self.name, pid=self.pid, how=process.end)
         await process.end_group(limits.term_seconds)
         process.reap()
@@ -285,7 +291,8 @@ class Helper:
             pid = {"pid": self.pid} if self.pid else {}
             self._log.warning("helper-failed", helper=self.name, **pid, why=problem.message)
         if not isinstance(problem, Refusal):
-            problem = Problem(problem.code, f"{self.name} ({self.expansion.argv[0]}): {problem.message}")
+            message = f"{self.name} ({self.expansion.argv[0][:_SHOWN]}): {problem.message}"
+            problem = Problem(problem.code, message[:_SHOWN])
         self._board.ended(self, problem, waiting, end)
         if self.link is not None and not abandon:
             self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
@@ -305,9 +312,18 @@ class Helper:
         if not self._process.exited.is_set():
             self.link.resume()
             return
-        while self.state in (STARTING, READY) and self._front.ready(self.go_on):
-            if not self.link.drain():
-                self.end(self._last_words(self._process.end))
+        if self.state not in (STARTING, READY) or not self._front.ready(self.go_on):
+            return
+        # What it had written is there. Somebody else may have its stdout still, and write without end.
+        if self._unread_bytes < 0:
+            self._unread_bytes = self.link.readable
+        before = self._splitter.seen
+        more = self.link.drain()
+        self._unread_bytes -= self._splitter.seen - before
+        if not more or self._unread_bytes <= 0:
+            self.end(self._last_words(self._process.end))
+        else:
+            self._loop.call_soon(self.go_on)
 
     def _may_read(self) -> bool:
         if self.state != READY:  # nothing that it says goes on to the front end
@@ -319,13 +335,21 @@ class Helper:
             self.go_on()
         else:
             self._silent.set()
+            self._retire()
+            self._congestion.end()
             if self.link is not None:
                 self.link.close_out()
+
+    def _retire(self) -> None:
+        """It is about to end: the next open is for another one."""
+        if self.state == READY:
+            self._board.retired(self)
 
     def _stdin_broken(self, reason: str) -> None:
         self._log.debug("helper", "stdin-broken", helper=self.name, pid=self.pid, why=reason)
         if self.link is not None and self.link.in_fd < 0:
             return
+        self._retire()
         self._unread = self._loop.call_later(self._limits.last_words_seconds, self._reads_no_more)
 
     def _takes_nothing(self) -> None:
@@ -389,12 +413,17 @@ class Helper:
             self._violate(PROTOCOL_ERROR, forgery.message)
         except (FrameError, Problem) as error:
             self._violate(TERMINATED, str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this helper, not the session
+            self._log.unforeseen(f"helper {self.name}", error)
+            self.end(Problem(INTERNAL_ERROR, "given up for a mistake within the bridge"), abandon=True)
 
     def _move_rest(self) -> None:
         """As Session._move_rest."""
         link, missing = self.link, self._splitter.missing
-        if self._splitter.unfinished is FORWARD and self._front.takes and link is not None and link.holds(missing):
-            self._front.link.move(self._splitter.hand_over(), link, missing)
+        if self._splitter.unfinished is not FORWARD or not self._front.takes or link is None or not link.holds(missing):
+            return
+        if self._front.link.move(self._splitter.hand_over(), link, missing):
+            raise Forgery(PROTOCOL_ERROR, "has taken back part of a frame that it had sent")
 
     def _disown(self, ident: bytes) -> None:
         """It sends, or has begun, a frame on a channel that it does not have."""
@@ -421,8 +450,7 @@ class Helper:
         elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._channel_control(channel.encode(), command, frame)
         elif command == "ping":
-            self._check_reads()
-            self.put(frame_of({**read_object(payload), "command": "pong"}))
+            self._reply(frame_of({**read_object(payload), "command": "pong"}))
         else:
             self._log.debug("helper", "ignored", helper=self.name, command=command)
 
@@ -434,13 +462,16 @@ class Helper:
         elif self.state == STARTING:
             raise Problem(PROTOCOL_ERROR, "expected init as its first message, found 'authorize'")
         else:
-            self._check_reads()
             self.answer(question, "")
 
-    def _check_reads(self) -> None:
-        """Our answers to its own questions wait in its outbox, past the bound that stops the front end."""
-        if self.queued > 2 * self._limits.helper_queue_bytes:
+    def _reply(self, frame: bytes) -> None:
+        """Answer a question of its own: such answers wait in its outbox past the bound that stops the front end."""
+        if not self.queued:
+            self._replies = 0
+        self._replies += len(frame)
+        if self._replies > self._limits.helper_queue_bytes:
             raise Problem(PROTOCOL_ERROR, "asks more than it reads the answers to")
+        self.put(frame)
 
     def answer(self, question: dict[str, Any], response: str) -> None:
         """Answer its `authorize`; an empty `response` refuses."""
@@ -448,7 +479,7 @@ class Helper:
         if not self._questions:
             self._patience.deadline = self._loop.time() + self._limits.handshake_seconds
         cookie = question.get("cookie")
-        self.put(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=response))
+        self._reply(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=response))
 
     def _send_stderr(self) -> None:
         """Hand our own stderr over: what it says from now on is for the log, not for whoever waits for the start."""

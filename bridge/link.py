@@ -289,20 +289,30 @@ class Link:
         if self.in_fd < 0:
             return False
         if self._there < count and self._in_pipe:
-            self._there = int.from_bytes(fcntl.ioctl(self.in_fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+            self._there = self.readable
         return self._there >= count
 
-    def _take_in(self, count: int) -> list[Buffer]:
-        """The next `count` bytes, all of which are there."""
+    def _take_in(self, count: int) -> tuple[list[Buffer], int]:
+        """The next `count` bytes, all of which were there; and how many of them are not there any more."""
         pieces: list[Buffer] = []
         while count:
-            piece = os.read(self.in_fd, count)
+            try:
+                piece = os.read(self.in_fd, count)
+            except BlockingIOError:
+                break
             if not piece:
-                raise EOFError("somebody else reads the same pipe")
-            self._there -= len(piece)
+                break
             pieces.append(piece)
             count -= len(piece)
-        return pieces
+        self._there = 0
+        return pieces, count
+
+    @property
+    def readable(self) -> int:
+        """Bytes that are there to be read."""
+        if self.in_fd < 0:
+            return 0
+        return int.from_bytes(fcntl.ioctl(self.in_fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _unwatch(self) -> None:
         if self._reading:
@@ -333,17 +343,20 @@ class Link:
         """Whether what is put goes out at once."""
         return not self.blocked and not self.broken
 
-    def move(self, held: Span, source: "Link", count: int) -> None:
+    def move(self, held: Span, source: "Link", count: int) -> int:
         """Send a frame of which `held` was read, and the other `count` bytes are in the pipe that `source` reads.
 
         What the descriptor takes at once is moved there by the kernel, the rest is read and queued: nobody waits for
-        this link, and it is never left with half a frame.
+        this link, and it is never left with half a frame: what somebody else has taken out of the pipe meanwhile is
+        made up with zeros. How many: where it is not 0 nothing of `source` can be trusted any more.
         """
         self.put(held)
         self.flush()
         try:
             while count and self._may_move and not self.blocked and not self.broken:
                 done = os.splice(source.in_fd, self.out_fd, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+                if not done:
+                    break
                 source._there -= done
                 self.written += done
                 count -= done
@@ -355,8 +368,11 @@ class Link:
             else:  # neither is a pipe, or it is in append mode
                 self._may_move = False
         source._moved = True
-        if count:
-            self.put(source._take_in(count))
+        if not count:
+            return 0
+        rest, lost = source._take_in(count)
+        self.put([*rest, bytes(lost)])
+        return lost
 
     def flush(self) -> None:
         self._dirty = False

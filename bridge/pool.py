@@ -236,6 +236,11 @@ class Pool:
             self._failed[identity] = self._failed.get(identity, 0) + 1
             self._count_failure(helper.rule, identity, problem)
 
+    def retire(self, helper: Helper) -> None:
+        """It takes no more opens; it has channels still."""
+        if self._serving.get(helper.key) is helper:
+            del self._serving[helper.key]
+
     def idle(self, helper: Helper) -> None:
         """Its last channel has gone, or the last answer to a close has come: now the rule's `timeout` counts."""
         if helper.rule.timeout is None or not helper.idle:

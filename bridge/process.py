@@ -140,6 +140,7 @@ class Process:
 
     def abandon(self) -> None:
         """Watch it no more, though it has not ended."""
+        self._watchdog.remove(self.pid)
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
 
@@ -151,7 +152,10 @@ class Process:
     @property
     def end(self) -> str:
         """How it ended, in words. Does not reap: until that is done nobody else can get its number."""
-        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            return "ended, and somebody else has taken its status"
         if found is None:
             return "still running"
         if found.si_code == os.CLD_EXITED:
@@ -166,7 +170,12 @@ def _socket_pair() -> tuple[int, int, int, int]:
     """One end twice around the other end twice: each of the four descriptors has one owner."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        child_out, stdin = os.dup(theirs.fileno()), os.dup(ours.fileno())
+        child_out = os.dup(theirs.fileno())
+        try:
+            stdin = os.dup(ours.fileno())
+        except OSError:
+            os.close(child_out)
+            raise
         return theirs.detach(), stdin, ours.detach(), child_out
 
 

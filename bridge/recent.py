@@ -33,6 +33,11 @@ class Recent:
         message["channel"] = channel
         return helper if same else None
 
+    def forget(self) -> None:
+        """Remember nothing: whoever is remembered may be gone."""
+        self._helper = self._router = None
+        self._message = {}
+
     def note(self, message: dict[str, Any], router: Router, position: int, helper: Helper) -> None:
         """Remember an open for this host that the rule at `position` serves, if it may be.
 

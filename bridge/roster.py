@@ -114,8 +114,8 @@ class Roster:
         self.routes[ident] = DROP
         self._closed[ident] = _Closed(self._loop.time())
         if len(self._closed) > self._limits.closed_ids:
-            oldest = next(iter(self._closed))
-            if self._closed[oldest].held is None:
+            oldest = next((ident for ident, closed in self._closed.items() if closed.held is None), None)
+            if oldest is not None:
                 del self._closed[oldest], self.routes[oldest]
                 if not self.forgot:
                     self.forgot = True

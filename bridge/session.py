@@ -254,8 +254,10 @@ class Session:
     def _move_rest(self) -> None:
         """What was read ends within a large frame: pass that on, and have the kernel move the rest."""
         sink, missing, source = self._splitter.unfinished, self._splitter.missing, self._front.link
-        if isinstance(sink, Helper) and sink.link is not None and sink.link.takes and source.holds(missing):
-            sink.link.move(self._splitter.hand_over(), source, missing)
+        if not isinstance(sink, Helper) or sink.link is None or not sink.link.takes or not source.holds(missing):
+            return
+        if sink.link.move(self._splitter.hand_over(), source, missing):
+            self._fail(INTERNAL_ERROR, "somebody else reads the same stdin: part of a frame is lost")
 
     def _unrouted(self, ident: bytes) -> None:
         """Data for a channel that is not open: dropped, since races make this normal."""

@@ -40,7 +40,7 @@ def snapshot(context: Context, front: Front, channels: Channels, began: float, f
         "rules": pool.told(),
         "limits-hit": dict(context.log.limits_hit),
     }
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(_printable(told))
 
 
 def _internal(sinks: list[Any]) -> dict[str, int]:
@@ -67,3 +67,12 @@ def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
 
 def _short(text: str) -> str:
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}..."
+
+
+def _printable(value: Any) -> Any:
+    """The same without bytes that are no text, which paths and arguments may hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list) else value

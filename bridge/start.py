@@ -44,6 +44,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     for number in _ENDS:
         signal.signal(number, _end_at_once)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as it may have been handed down, would cost exit statuses
     early: list[int] = []  # a wish to reload that comes before the session can act on it
     signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
     depth = depth_of(environ)

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from .log import Log
 
 _BACKLOG: Final = 4
+_REST_SECONDS: Final = 1.0  # without a descriptor for whoever asks
 
 
 def directory_of(environ: Mapping[str, str]) -> str | None:
@@ -46,6 +47,7 @@ class StatusSocket:
         self._tell = tell
         self._path = ""
         self._socket: socket.socket | None = None
+        self._resting: asyncio.TimerHandle | None = None
         if directory is not None:
             self._open(directory)
 
@@ -71,6 +73,8 @@ class StatusSocket:
         """Answer no more."""
         if self._socket is None:
             return
+        if self._resting is not None:
+            self._resting.cancel()
         self._loop.remove_reader(self._socket)
         self._socket.close()
         self._socket = None
@@ -84,9 +88,15 @@ class StatusSocket:
             connection, _ = listening.accept()
         except OSError as error:  # it has gone again, or no descriptor is left
             self._log.debug("front", "status-not-told", why=error.strerror)
+            self._rest(listening)
             return
         connection.setblocking(False)
         self._tasks.start_soon(self._answer, connection)
+
+    def _rest(self, listening: socket.socket) -> None:
+        """Who waits is reported without end: look again in a while."""
+        self._loop.remove_reader(listening)
+        self._resting = self._loop.call_later(_REST_SECONDS, self._loop.add_reader, listening, self._accept, listening)
 
     async def _answer(self, connection: socket.socket) -> None:
         with connection, anyio.move_on_after(self._seconds):
@@ -94,3 +104,5 @@ class StatusSocket:
                 await self._loop.sock_sendall(connection, self._tell())
             except OSError as error:
                 self._log.debug("front", "status-not-told", why=error.strerror)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs an answer, not the session
+                self._log.unforeseen("status", error)

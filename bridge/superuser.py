@@ -411,6 +411,9 @@ class _Watch:
     def ready(self, helper: Helper) -> None:
         self._superuser.ready(helper)
 
+    def retired(self, helper: Helper) -> None:
+        """There is one privileged helper; the next is started when this one has ended and somebody asks for it."""
+
     def idle(self, helper: Helper) -> None:
         """It stays until it is stopped."""
 

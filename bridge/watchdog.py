@@ -15,6 +15,7 @@ from typing import Final
 from .log import Log
 
 _SHELL: Final = "/bin/sh"
+_START_SECONDS: Final = 5.0
 # `list` holds the groups between blanks. Descriptor 3, since the stdin of a job in the background is /dev/null.
 _SCRIPT: Final = """
 exec 3<&0
@@ -35,30 +36,39 @@ exec 3<&0
 class Watchdog:
     """Knows the process groups that run. Started with the first one; `close` ends it."""
 
-    __slots__ = ("_failed", "_fd", "_log")
+    __slots__ = ("_fd", "_groups", "_log", "_unsaid")
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._fd = -1
-        self._failed = False
+        self._groups: set[int] = set()  # that run
+        self._unsaid: list[bytes] = []  # what the shell, which must be stuck, had no room for
 
     def add(self, group: int) -> None:
         """The group runs."""
-        if self._fd < 0 and not self._failed:
-            self._start()
-        self._tell(b"+ %d\n" % group)
+        self._groups.add(group)
+        if self._fd >= 0:
+            self._tell(_listed(group))
+        elif self._start():
+            for each in self._groups:
+                self._tell(_listed(each))
 
     def remove(self, group: int) -> None:
         """Nobody is left of it; its number may be somebody else's from now on."""
-        self._tell(b"- %d\n" % group)
+        self._groups.discard(group)
+        if _listed(group) in self._unsaid:
+            self._unsaid.remove(_listed(group))
+        elif self._fd >= 0:
+            self._tell(b"- %d\n" % group)
 
     def close(self) -> None:
         """Those that are listed still are killed."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self._unsaid.clear()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         ours = theirs = -1
         try:
             theirs, ours = os.pipe2(os.O_CLOEXEC)
@@ -71,23 +81,30 @@ class Watchdog:
                 cwd="/",
                 start_new_session=True,
                 check=True,
+                timeout=_START_SECONDS,
             )
             os.set_blocking(ours, False)
             self._fd, ours = ours, -1
         except (OSError, subprocess.SubprocessError) as error:
-            self._failed = True
             self._log.warning("no-watchdog", why=str(error))
         finally:
             for fd in (ours, theirs):
                 if fd >= 0:
                     os.close(fd)
+        return self._fd >= 0
 
     def _tell(self, line: bytes) -> None:
-        if self._fd < 0:
-            return
+        self._unsaid.append(line)
         try:
-            os.write(self._fd, line)
+            while self._unsaid:
+                os.write(self._fd, self._unsaid[0])
+                del self._unsaid[0]
+        except BlockingIOError:
+            pass  # to close it now would have it kill what runs
         except OSError as error:  # somebody has killed it
             self._log.warning("no-watchdog", why=str(error))
-            self._failed = True
             self.close()
+
+
+def _listed(group: int) -> bytes:
+    return b"+ %d\n" % group

@@ -158,6 +158,12 @@ class Splitter(Generic[Route]):
         """The id of the data frame that is not whole and has no route; empty where there is none."""
         return self._ident if self.missing and self._ident not in self.routes else b""
 
+    def drop(self) -> None:
+        """Hold nothing any more: the stream is over."""
+        self._pieces = []
+        self._head = b""
+        self.missing = 0
+
     def hand_over(self) -> Span:
         """What is held of the frame that is not whole.
 

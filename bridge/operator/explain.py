@@ -115,6 +115,7 @@ def _bridge(options: argparse.Namespace) -> Bridge:
         host=options.host,
         superuser=options.superuser or (ROOT if root else NONE),
         limits=limits,
+        pid=options.pid,
     )
 
 

@@ -231,8 +231,13 @@ def _privileged_text(found: Listing, paint: Paint) -> str:
 
 def _command(rule: RuleEntry) -> str:
     """As it is written, variables and all, quoted as for a shell."""
-    environ = [f"{name}={shlex.quote(value)}" for name, _, value in (text.partition("=") for text in rule.environ)]
-    return printable(" ".join([*environ, shlex.join(rule.spawn)]))
+    return printable(" ".join([*map(_setting, rule.environ), shlex.join(rule.spawn)]))
+
+
+def _setting(text: str) -> str:
+    """An entry of `environ`: only the value in quotes, as is usual, unless the name needs them too."""
+    name, equals, value = text.partition("=")
+    return f"{name}{equals}{shlex.quote(value)}" if shlex.quote(name) == name else shlex.quote(text)
 
 
 def _settings(rule: RuleEntry) -> list[str]:

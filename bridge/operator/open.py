@@ -52,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Status: 0 closed without a problem, 1 with one, 2 not tried, 128 + number of the signal that ended it.",
     )
     parser.add_argument("payload", metavar="PAYLOAD", help="what kind of channel: echo, stream, ...")
-    parser.add_argument("members", metavar="NAME=VALUE", nargs="*", help="further members of the open message")
+    # Without a default argparse takes it for required as soon as PAYLOAD is missing.
+    parser.add_argument(
+        "members", metavar="NAME=VALUE", nargs="*", default=(), help="further members of the open message"
+    )
     parser.add_argument("--bridge", metavar="CMD", help="the bridge, or the helper, to start; else spanbridge itself")
     parser.add_argument(
         "--host", default="localhost", help="the name of the machine, told in init (default: localhost)"

@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import math
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -14,9 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from ..status_socket import directory_of
+from .printable import printable
 from .terminal import Paint
 
 _ANSWER_SECONDS: Final = 2.0
+_INTERVAL_SECONDS: Final = 2.0
 _ANSWER_BYTES: Final = 64 << 20
 _CLEAR: Final = "\33[H\33[2J"
 _HEADER: Final = ("HELPER", "PID", "STATE", "AGE", "CHANNELS", "FROM IT", "TO IT", "QUEUED")
@@ -37,10 +41,16 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("pid", nargs="*", type=int, help="only these bridges")
     parser.add_argument("--json", action="store_true", help="one JSON list")
+    parser.add_argument("--watch", action="store_true", help="again and again, until interrupted")
     parser.add_argument(
-        "--watch", nargs="?", type=_seconds, const=2.0, metavar="SECONDS", help="again and again, every 2 seconds"
+        "--interval",
+        type=_seconds,
+        metavar="SECONDS",
+        help=f"with --watch: how long to wait in between (default {_INTERVAL_SECONDS:g})",
     )
     given = parser.parse_args(arguments)
+    if given.interval is not None and not given.watch:
+        parser.error("--interval: expected --watch too")
     try:
         with contextlib.suppress(KeyboardInterrupt):
             return _watch(given) if given.watch else _once(given, None, 0.0)[0]
@@ -51,9 +61,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.1 <= value <= 86_400:
-        raise argparse.ArgumentTypeError("expected seconds, 0.1 to 86400")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds, 0.1 to 86400")
     return value
 
 
@@ -66,7 +79,7 @@ def _watch(given: argparse.Namespace) -> int:
         began = time.monotonic()
         _, before = _once(given, before, paced)
         sys.stdout.flush()
-        time.sleep(given.watch)
+        time.sleep(_INTERVAL_SECONDS if given.interval is None else given.interval)
         paced = time.monotonic() - began
 
 
@@ -84,8 +97,20 @@ def _once(
         for status in found:
             earlier = before.get(status["pid"]) if before else None
             for line in lines(status, paint, earlier, seconds):
-                print(line if width is None or "\33" in line else line[:width])
+                print(line if width is None else _cut(line, width))
     return (0 if found else 1), {status["pid"]: status for status in found}
+
+
+def _cut(line: str, width: int) -> str:
+    """As much of it as fits; its colours take no room."""
+    kept, left = [], width
+    for piece in re.split(r"(\x1b\[\d+m)", line):
+        if piece.startswith("\33"):
+            kept.append(piece)
+        else:
+            kept.append(piece[:left])
+            left = max(0, left - len(piece))
+    return "".join(kept)
 
 
 def statuses(environ: Mapping[str, str], pids: list[int]) -> list[Status]:
@@ -141,7 +166,7 @@ def lines(
     channels, front = status["channels"], status["front-end"]
     moved = _moved(front, earlier["front-end"] if earlier else None, seconds)
     told = [
-        paint("bold", f"bridge {status['pid']}") + f", up {_age(status['seconds'])}, host {status['host']}",
+        paint("bold", f"bridge {status['pid']}") + f", up {_age(status['seconds'])}, {_host(status['host'])}",
         f"  channels: {channels['open']} open, {channels['waiting']} waiting for a helper"
         + "".join(f", {count} {name}" for name, count in sorted(channels["internal"].items())),
         f"  front end: {moved}, {_size(front['queued'])} wait"
@@ -161,9 +186,8 @@ def lines(
     else:
         told.append("  no helper runs")
     for rule, starts in status["rules"].items():
-        if starts["started"] > 1 or starts["rests"]:
-            rests = f", failed and is not tried for {starts['rests']:.1f} s" if starts["rests"] else ""
-            told.append(paint("yellow" if rests else "dim", f"  {rule}: {starts['started']} started{rests}"))
+        if starts["started"] > 1 or starts["last-end"]:
+            told.append(paint("yellow" if starts["failed"] else "dim", f"  {printable(rule)}: {_starts(starts)}"))
     for name, count in status["limits-hit"].items():
         told.append(paint("yellow", f"  limit {name} hit {count} times (--set {name}=..., SPANBRIDGE_{name.upper()})"))
     return told
@@ -185,7 +209,25 @@ def _row(helper: Status, past: Status | None, seconds: float) -> tuple[str, ...]
 
 def _details(helper: Status) -> list[str]:
     variables = [f"{name}={shlex.quote(value)}" for name, value in helper["variables"].items()]
-    return [f"{shlex.join(helper['command'])}  ({helper['source']})", *([" ".join(variables)] if variables else [])]
+    told = [f"{shlex.join(helper['command'])}  ({helper['source']})", " ".join(variables)]
+    return [printable(line) for line in told if line]
+
+
+def _host(host: str | None) -> str:
+    return "host -: no front end yet" if host is None else f"host {printable(host)}"
+
+
+def _starts(starts: Status) -> str:
+    """How it went with the helpers of a rule."""
+    told = f"{starts['started']} started"
+    if starts["failed"]:
+        told += f", {starts['failed']} failed"
+    if starts["rests"]:
+        told += f", is not tried for {starts['rests']:.1f} s"
+    if end := starts["last-end"]:
+        why = printable(f"{end['problem']}: {end['message']}")
+        told += f"; the last ended {_age(end['seconds'])} ago: {why}"
+    return told
 
 
 def _moved(front: Status, past: Status | None, seconds: float) -> str:

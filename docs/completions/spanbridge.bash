@@ -23,7 +23,7 @@ _spanbridge_options() { # TOOL
         open) echo --binary --bridge --help --host --lines --newline --raw --superuser --timeout --verbose -v ;;
         tap) echo --format --help --output --payload ;;
         replay) echo --as --compare --help --ignore --timeout --timing --verbose -v ;;
-        status) echo --help --json --watch ;;
+        status) echo --help --json --watch --interval ;;
         schema) echo --help --url ;;
         *) echo --bridges --debug --help --packages --privileged --set --version ;;
     esac
@@ -45,7 +45,7 @@ _spanbridge_value() { # TOOL OPTION CURRENT
         "replay --as") mapfile -t COMPREPLY < <(compgen -W "front-end helper" -- "$3") ;;
         "replay --compare") mapfile -t COMPREPLY < <(compgen -W "payload size kind" -- "$3") ;;
         "open --bridge") mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
-        *" --ignore" | *" --timeout" | "explain --pid") COMPREPLY=() ;;
+        *" --ignore" | *" --timeout" | *" --interval" | "explain --pid") COMPREPLY=() ;;
         *) return 1 ;;
     esac
     return 0

@@ -140,5 +140,6 @@ complete -c spanbridge -n '__spanbridge_is replay; and __spanbridge_behind' -a '
 
 complete -c spanbridge -n '__spanbridge_is status' -l json -d 'One JSON list'
 complete -c spanbridge -n '__spanbridge_is status' -l watch -d 'Again and again'
+complete -c spanbridge -n '__spanbridge_is status' -l interval -x -d 'How long to wait in between, in seconds'
 
 complete -c spanbridge -n '__spanbridge_is schema' -l url -d 'The file: URL of the installed schema'

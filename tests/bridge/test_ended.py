@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import sys
 
 import pytest
 
 from bridge.testing import processes
-from bridge.testing.bridge import Bridge
+from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.home import Home
 from bridge.testing.plugin import Start
 from bridge.testing.script import (
     Step,
@@ -19,7 +21,9 @@ from bridge.testing.script import (
     fork,
     helper_rule,
     init,
+    note,
     raw,
+    repeat,
     send,
     serve,
     stderr,
@@ -196,3 +200,50 @@ def test_many_that_end_at_once(start: Start) -> None:
         assert "SIGKILL" in closed["message"]
     front.sync()
     assert front.pending == []
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_one_that_has_closed_a_pipe_gets_no_more_opens(start: Start, closed: int) -> None:
+    """It is given a moment to exit; the next open starts another."""
+    steps = [close_fd(closed), note("closed"), forever()]
+    rule = helper_rule({"payload": "test"}, [init(), serve({"data": steps})])
+    bridge = start(rule, limits={**QUICK, "last_words_seconds": 1000})
+    front = bridge.front_end
+    front.open("a")
+    first = front.expect("ready", "a")["pid"]
+    front.send("a", b"go")
+    bridge.wait_note("closed")
+    if closed == 0:  # that nobody reads is seen when something is written
+        front.send("a", b"more")
+    front.sync()
+    front.sync()
+    front.open("b")
+    assert front.expect("ready", "b")["pid"] != first
+
+
+def test_what_is_left_of_its_family_floods_its_stdout(start: Start) -> None:
+    """A child that has kept the pipe writes without end: the helper has ended all the same, and the session goes on."""
+    flood = repeat(1_000_000_000, [send("whatever")])
+    steps = [init(), fork([flood]), serve({"data": [exit_with(0)]})]
+    bridge = start(helper_rule({"payload": "test"}, steps), limits=QUICK)
+    front = bridge.front_end
+    front.open("a")
+    front.expect("ready", "a")
+    front.send("a", b"go")
+    front.expect("close", "a", problem="terminated")
+    front.sync()
+
+
+def test_children_that_are_ignored(home: Home) -> None:
+    """SIGCHLD may be handed down as ignored: the kernel would then reap helpers before the bridge has their status."""
+    home.package("test", helper_rule({"payload": "test"}, [init(), serve({"data": [exit_with(3)]})]))
+    ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+    ignoring += "os.execv(sys.argv[1], sys.argv[1:])"
+    with Bridge(home, command=(sys.executable, "-c", ignoring, str(SPANBRIDGE))) as bridge:
+        front = bridge.front_end
+        front.expect("init")
+        front.init()
+        front.open("a")
+        front.expect("ready", "a")
+        front.send("a", b"go")
+        assert "exited with status 3" in front.expect("close", "a")["message"]

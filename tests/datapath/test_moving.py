@@ -131,7 +131,7 @@ class Alone:
     def __init__(self, out_fd: int) -> None:
         self.turns = Turns()
         self.broken: list[str] = []
-        self._in_fd, self._to_link = pipe(PIPE)
+        self._in_fd, self.to_link = pipe(PIPE)
         unused, self._unread = pipe()
         self.source = self._link(self._in_fd, self._unread)
         self.target = self._link(unused, out_fd)
@@ -152,15 +152,20 @@ class Alone:
         )
 
     def move(self, held: bytes, rest: bytes) -> None:
-        os.write(self._to_link, rest)
+        os.write(self.to_link, rest)
         assert self.source.holds(len(rest))
         assert not self.source.holds(len(rest) + 1)
         self.target.move(held, self.source, len(rest))
 
+    def hang_up(self) -> None:
+        if self.to_link >= 0:
+            os.close(self.to_link)
+            self.to_link = -1
+
     def close(self) -> None:
         self.source.close()
         self.target.close()
-        os.close(self._to_link)
+        self.hang_up()
         self.turns.close()
 
 
@@ -196,3 +201,21 @@ def test_offsets_in_errors_count_what_was_moved(sides: Sides) -> None:
     failure = sides.stage.failure
     assert failure is not None
     assert f"frame at byte {before + len(good)} of" in str(failure["message"])
+
+
+@pytest.mark.parametrize("gone", [1, 60_000, 100_000])
+@pytest.mark.parametrize("ended", [False, True])
+def test_bytes_that_somebody_has_taken_back_are_made_up(gone: int, ended: bool) -> None:
+    """A writer can open its own pipe for reading. What was begun is ended as a frame, and nobody waits for the rest."""
+    out, out_fd = pipe(PIPE)
+    alone = Alone(out_fd)
+    os.write(alone.to_link, b"x" * 100_000)
+    assert alone.source.holds(100_000)
+    os.read(alone.source.in_fd, gone)
+    if ended:
+        alone.hang_up()
+    assert alone.target.move(b"head", alone.source, 100_000) == gone
+    alone.target.flush()
+    assert os.read(out, PIPE) == b"head" + b"x" * (100_000 - gone) + bytes(gone)
+    alone.close()
+    os.close(out)

@@ -241,9 +241,21 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "the same again": ({"bridges": [GOOD, GOOD]}, "unreachable", "bridges[1]", "cannot be started"),
     "a misspelt variable": (
         {"bridges": [{"match": {"payload": "x", "database": None}, "spawn": [*CAT, "${databse}"]}]},
-        "plain-text",
+        "unmatched-variable",
         "bridges[0].spawn[1]",
         "${database}",
+    ),
+    "a variable of one letter too many": (
+        {"bridges": [{"match": {"payload": "x", "unit": None}, "spawn": CAT, "environ": ["UNIT=${units}"]}]},
+        "unmatched-variable",
+        "bridges[0].environ[0]",
+        "${unit}",
+    ),
+    "a misspelt variable of a directory": (
+        {"bridges": [{"match": {"payload": "x", "unit": None}, "spawn": CAT, "directory": "/${unti}"}]},
+        "unmatched-variable",
+        "bridges[0].directory",
+        "${unit}",
     ),
     "a variable without braces": (
         {"bridges": [{**GOOD, "spawn": [*CAT, "$tag"]}]},

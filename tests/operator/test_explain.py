@@ -412,6 +412,14 @@ def test_a_running_bridge_is_asked_about_by_its_pid(start: Start, home: Home) ->
     assert ready["environ"] == environ
 
 
+def test_whose_directory_it_is(start: Start, home: Home) -> None:
+    bridge = start(helper_rule({"payload": "x"}, GOOD))
+    bridge.front_end.sync()
+    theirs, ours = (explain(home, *asked, "payload=x").stdout for asked in (["--pid", str(bridge.pid)], []))
+    assert f"  directory   {home.root} (the bridge's own)\n" in theirs
+    assert f"  directory   {home.root} (this shell's: a bridge has its own, see --pid)\n" in ours
+
+
 def test_a_process_that_cannot_be_asked_about(home: Home) -> None:
     done = explain(home, "--pid", str(2**22 + 1), "payload=x")
     assert (done.returncode, done.stderr.splitlines()[0]) == (

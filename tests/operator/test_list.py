@@ -87,6 +87,22 @@ def test_rules_in_the_order_in_which_they_are_tried(home: Home) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("environ", "shown"),
+    [
+        ("A=b", "A=b"),
+        ("A=", "A=''"),
+        ("A=${a}=c", "A='${a}=c'"),
+        ("${a}_X=${b}", "'${a}_X=${b}'"),
+        ("${a}=b", "'${a}=b'"),
+    ],
+)
+def test_the_quotes_of_an_environment(home: Home, environ: str, shown: str) -> None:
+    """Around the value, or around all of it where the name needs them."""
+    home.package("test", {"match": {"payload": "x"}, "spawn": ["/bin/cat"], "environ": [environ]})
+    assert f"       {shown} /bin/cat" in text(home).splitlines()
+
+
 def test_privileged_bridges(home: Home) -> None:
     """Which are offered, by what id; and why the others are not."""
     home.package(

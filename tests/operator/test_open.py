@@ -215,7 +215,7 @@ def test_a_timeout(home: Home, steps: list[list[object]], what: str, journal: Ta
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "the following arguments are required: PAYLOAD"),
+        ([], "the following arguments are required: PAYLOAD\n"),
         (["echo", "member"], "member: expected name=value"),
         (["echo", "command=close"], "command"),
         (["\udcff"], "\\udcff: expected UTF-8"),
@@ -376,6 +376,32 @@ def test_lines_are_edited_and_remembered(home: Home, editing: dict[str, str]) ->
         assert terminal.wait() == 0
         assert terminal.as_before
         assert terminal.text.endswith("< done\r\n\r< close\r\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "last"), [(b"", "\n> \r"), (b"half a line", "\n> half a line\r\n")], ids=["nothing", "some of it"]
+)
+def test_ctrl_c_leaves_the_next_prompt_a_line_of_its_own(
+    home: Home, editing: dict[str, str], typed: bytes, last: str
+) -> None:
+    with PseudoTerminal([SPANBRIDGE, "open", "echo"], editing, home.root) as terminal:
+        terminal.wait_shown("> ")
+        terminal.type(typed)
+        terminal.wait_shown(f"> {typed.decode()}")
+        terminal.type(b"\x03")
+        assert terminal.wait() == 130
+        assert terminal.as_before
+        assert terminal.text.endswith(last)
+
+
+def test_a_bridge_that_does_not_end_is_waited_for_aloud(home: Home, journal: Tail, editing: dict[str, str]) -> None:
+    argv = [str(SPANBRIDGE), "open", "x", "--bridge", helper([note("up"), forever()])]
+    with PseudoTerminal(argv, editing, home.root) as terminal:
+        journal.wait('"up"')
+        terminal.type(b"\x03")
+        terminal.wait_shown("waiting for the bridge to end, at most 6 s; another Ctrl-C ends it")
+        terminal.type(b"\x03")
+        assert terminal.wait() == 130
 
 
 def test_what_comes_does_not_garble_the_line(

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from bridge.operator.recordings import misread
+from bridge.operator.recordings.recording import Record
 from bridge.testing import processes
 from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
 from bridge.testing.deadline import SECONDS
@@ -144,6 +146,30 @@ def test_as_a_helper_of_a_rule(start: Start, home: Home) -> None:
     assert "sent 4 frames, expected 4, got 4: the same" in bridge.log.text
 
 
+def test_the_channels_of_a_front_end_have_other_ids_each_time(start: Start, home: Home) -> None:
+    """Those of other members are told apart, whatever the order in which they come; those alike go by order."""
+    file = home.root / "helper.jsonl"
+    tapped = ["tap", "--payload", "all", "--output", str(file), "--", *command(ECHO)]
+    said = {"a": {"tag": 1}, "b": {"tag": 2}, "c": {"tag": 2}}
+    for arguments, ids in (
+        (tapped, {"a": "1:1", "b": "1:2", "c": "1:3"}),
+        (["replay", str(file), "--as", "helper"], {"b": "2:1", "a": "1:2", "c": "1:1"}),
+    ):
+        bridge = start({"match": {"payload": "test"}, "spawn": [str(SPANBRIDGE), *arguments]})
+        front = bridge.front_end
+        for which, channel in ids.items():
+            front.open(channel, "test", **said[which])
+        for which, channel in sorted(ids.items()):
+            assert front.expect("ready", channel)["open"]["tag"] == said[which]["tag"]
+            front.send(channel, which.encode())
+            assert front.data(channel, 1) == which.encode()
+        for _, channel in sorted(ids.items()):
+            front.control("done", channel=channel)
+            front.expect("close", channel)
+        assert bridge.end() == 0
+    assert ": the same" in bridge.log.text, bridge.log.text
+
+
 def test_as_a_helper_against_a_command(home: Home) -> None:
     file = record(home, "cat", stdin=encode("a", b"x"))
     done = run(home, "replay", file, "--as", "helper", "--", *command([data("a", b"x"), read("data")]))
@@ -267,17 +293,40 @@ def test_garbage_that_was_sent(home: Home) -> None:
     assert "frame 1 (line 2) is no frame, and cannot be sent again" in done.stderr.decode()
 
 
+def test_every_member_of_a_record_is_known_to_what_tells_of_one() -> None:
+    assert tuple(misread._MEMBERS) == Record.__struct_fields__
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"", "it is empty: expected a recording"),
-        (b"hello\n", "line 1: expected the first line of a recording"),
+        (b"hello\n", 'line 1: this is no recording: expected {"recording": 1, '),
+        (b'{\n  "bridges": []\n}\n', "as `spanbridge tap --format json` writes it, found {\n"),
+        (b'{"bridges": []}\n', 'found {"bridges": []}\n'),
+        (b"\n", "found an empty line\n"),
+        (b"\x7fELF\x02\xff" + bytes(80), "found \\x7fELF\\x02\\xff\\x00\\x00"),
         (b'{"recording":2,"started":"","command":[],"payload":""}\n', "line 1: a recording of version 2, expected 1"),
-        (b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":"x"}\n', "line 2: expected a record"),
-        (b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":0,"colour":1}\n', "unknown field `colour`"),
+        (
+            b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":"x"}\n',
+            't: found string "x", expected seconds\n',
+        ),
+        (
+            BEGINNING + b'{"t":0,\n',
+            "line 2: expected a record, as `spanbridge tap --format json` writes it: not JSON at",
+        ),
+        (BEGINNING + b"\xff\n", "line 2: expected a record"),
+        (BEGINNING + b"[]\n", "found an empty list, expected an object\n"),
+        (BEGINNING + b"{}\n", "it has no t, the time in seconds\n"),
+        (BEGINNING + b'{"t":0,"dir":"up"}\n', 'dir: found string "up", expected "in" or "out"\n'),
+        (BEGINNING + b"[" * 10_000 + b"\n", "line 2: expected a record"),
+        (
+            b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":0,"colour":1}\n',
+            "line 2: expected a record, as `spanbridge tap --format json` writes it: unknown member colour\n",
+        ),
         (
             b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":0,"base64":"%"}\n',
-            "line 2: expected a record",
+            'base64: found string "%", expected a string in base64\n',
         ),
         (b'{"recording":1,"started":"","command":[],"payload":""}\n{"t":0,"dir":"in"}\n', "neither a message nor a"),
         (BEGINNING + b'{"t":0,"dir":"in","channel":""}\n', "frame 1 (line 2): channel '': expected an id"),

@@ -1,20 +1,25 @@
 """`spanbridge status` tells what running bridges do."""
 
+import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.operator import status as status_tool
 from bridge.testing.bridge import SPANBRIDGE, Bridge
+from bridge.testing.frames import encode_control
 from bridge.testing.home import Home
 from bridge.testing.plugin import Start
-from bridge.testing.script import exit_with, forever, helper_rule, init, read, ready, serve
+from bridge.testing.script import exit_with, forever, helper_rule, init, read, ready, send, serve, stderr
 
 
 def status(home: Home, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +68,7 @@ def test_helpers_channels_bytes(start: Start, home: Home) -> None:
     assert first["bytes-in"] > 100_000
     assert first["bytes-out"] > 100_000
     assert second["bytes-in"] < 10_000
-    assert one["rules"] == {"test/bridges[0]": {"started": 2, "rests": 0}}
+    assert one["rules"] == {"test/bridges[0]": {"started": 2, "failed": 0, "rests": 0, "last-end": None}}
 
     text = status(home).stdout
     assert f"bridge {bridge.pid}" in text
@@ -105,8 +110,93 @@ def test_a_rule_that_fails(start: Start, home: Home) -> None:
         bridge.front_end.open(str(number))
         bridge.front_end.expect("close", str(number), problem="not-supported")
     (one,) = told(home)
-    assert one["rules"]["test/bridges[0]"]["rests"] > 0
-    assert "is not tried for" in status(home).stdout
+    rule = one["rules"]["test/bridges[0]"]
+    assert (rule["started"], rule["failed"]) == (3, 3)
+    assert rule["rests"] > 0
+    assert rule["last-end"]["problem"] == "terminated"
+    (line,) = [line for line in status(home).stdout.splitlines() if line.startswith("  test/bridges[0]: ")]
+    ended = r"terminated: test/bridges\[0\] \(.*\): exited with status 1"
+    assert re.fullmatch(
+        rf"  test/bridges\[0\]: 3 started, 3 failed, is not tried for \d+\.\d s; the last ended \d+s ago: {ended}", line
+    )
+
+
+def test_a_helper_that_has_ended(start: Start, home: Home) -> None:
+    """It is told of as long as the bridge runs."""
+    bridge = start(helper_rule({"payload": "test"}, [init(), read("open"), ready(), exit_with(3)]))
+    bridge.front_end.open("a")
+    bridge.front_end.expect("close", "a", problem="terminated")
+    (line,) = [line for line in status(home).stdout.splitlines() if line.startswith("  test/bridges[0]: ")]
+    assert line.startswith("  test/bridges[0]: 1 started; the last ended ")
+    assert "exited with status 3" in line
+
+
+def test_before_a_front_end_has_spoken(start: Start, home: Home) -> None:
+    bridge = start(handshake=False)
+    hello = encode_control("init", version=1, host="there")
+    bridge.front_end.write_apart([hello[:1], hello[1:2]])  # it has read the first: it can be asked
+    (one,) = told(home)
+    assert one["host"] is None
+    assert status(home).stdout.splitlines()[0].endswith("s, host -: no front end yet")
+    bridge.front_end.write(hello[2:])
+    bridge.front_end.sync()
+    assert told(home)[0]["host"] == "there"
+
+
+def example() -> dict[str, Any]:
+    """What a bridge may tell."""
+    end = {"problem": "terminated", "message": "x: its last words on stderr: \x1b[2J" + "y" * 500, "seconds": 12.3}
+    return {
+        "pid": 7,
+        "seconds": 100.0,
+        "host": None,
+        "channels": {"open": 1, "waiting": 0, "internal": {}},
+        "front-end": {"bytes-in": 1, "bytes-out": 2, "queued": 0, "read": True, "takes": True},
+        "helpers": [],
+        "rules": {"x": {"started": 3, "failed": 3, "rests": 0.0, "last-end": end}},
+        "limits-hit": {},
+    }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("colour", ["", "1"], ids=["coloured", "plain"])
+def test_lines_are_as_long_as_the_terminal_is_wide(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], colour: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", colour)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(status_tool, "statuses", lambda *_: [example()])
+    whole = "  x: 3 started, 3 failed; the last ended 12s ago: terminated: x: its last words on stderr: \\x1b[2Jyyy"
+    terminal = Terminal()
+    with redirect_stdout(terminal):
+        assert status_tool.main([]) == 0
+    last = terminal.getvalue().splitlines()[-1]
+    assert ("\33" in last) == (not colour)
+    assert re.sub("\33\\[\\d+m", "", last) == whole[:60]
+    assert status_tool.main([]) == 0
+    piped = capsys.readouterr().out.splitlines()[-1]
+    assert piped.startswith(whole)
+    assert piped.endswith("y" * 500)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--watch", "--interval", "soon"], "--interval: 'soon': expected a number of seconds, 0.1 to 86400"),
+        (["--watch", "--interval", "0"], "--interval: '0': expected a number of seconds, 0.1 to 86400"),
+        (["--interval", "3"], "--interval: expected --watch too"),
+        (["--watch=3"], "--watch: ignored explicit argument '3'"),
+    ],
+)
+def test_what_makes_no_sense(home: Home, arguments: list[str], said: str) -> None:
+    done = status(home, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
 
 
 def test_several_bridges_and_one_of_them(start: Start, home: Home) -> None:
@@ -174,7 +264,10 @@ def test_watch_goes_on_until_interrupted(start: Start, home: Home) -> None:
     bridge.front_end.open("a")
     bridge.front_end.expect("ready", "a")
     with subprocess.Popen(
-        [str(SPANBRIDGE), "status", "--watch", "0.1"], env=home.environ, stdout=subprocess.PIPE, text=True
+        [str(SPANBRIDGE), "status", "--watch", "--interval", "0.1", str(bridge.pid)],
+        env=home.environ,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         seen = 0
@@ -183,3 +276,30 @@ def test_watch_goes_on_until_interrupted(start: Start, home: Home) -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait() == 0
+
+
+def test_paths_that_are_no_text(tmp_path: Path) -> None:
+    home = Home(tmp_path / os.fsdecode(b"h\xffme"))
+    home.package(
+        "test", helper_rule({"payload": "test"}, [init(), serve({"open": [send("ready", channel="$channel")]})])
+    )
+    with Bridge(home) as bridge:
+        front = bridge.front_end
+        front.expect("init")
+        front.init()
+        front.open("a")
+        front.expect("ready", "a")
+        (one,) = told(home)
+        assert "h\\udcffme" in one["helpers"][0]["source"]
+        front.sync()
+
+
+def test_how_helpers_ended_is_remembered(start: Start, home: Home) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [stderr("no such disk"), exit_with(1)]))
+    bridge.front_end.open("a")
+    bridge.front_end.expect("close", "a", problem="not-supported")
+    (one,) = told(home)
+    rule = one["rules"]["test/bridges[0]"]
+    assert (rule["started"], rule["failed"]) == (1, 1)
+    assert rule["last-end"]["problem"] == "terminated"
+    assert "no such disk" in rule["last-end"]["message"]

@@ -43,8 +43,9 @@ KINDS: Final = {
     "unused-override": Kind(WARNING, "an override of a package that is not there, or of nothing in it"),
     "relative": Kind(WARNING, "a path that depends on where the bridge was started"),
     "no-effect": Kind(WARNING, "something written that does nothing, such as a variable where none is filled in"),
+    "plain-text": Kind(WARNING, "something that only looks like a variable"),
+    "unmatched-variable": Kind(NOTE, "a variable that is not in match, with a name near to one that is"),
     "fallback": Kind(NOTE, "a bridge of a lower priority that is reached only if another cannot be started"),
-    "plain-text": Kind(NOTE, "something that only looks like a variable"),
     "not-offered": Kind(NOTE, "a privileged bridge that cannot be started here, while another can"),
     "not-used": Kind(NOTE, "a package that is hidden by another, or whose conditions are not met here"),
 }

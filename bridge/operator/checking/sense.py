@@ -83,8 +83,8 @@ def _variables(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
     for path, text in texts:
         for name in variables(parse(text)):
             if name not in known and (meant := nearest(name, known)):
-                message = f"${{{name}}} is empty unless the open has a member {quote(name)}"
-                yield source.finding("plain-text", path, message, f"${{{meant}}}")
+                message = f"${{{name}}} is not in match, and empty unless the open has a member {quote(name)}"
+                yield source.finding("unmatched-variable", path, message, f"${{{meant}}}")
         plain = "".join(part for part in parse(text) if isinstance(part, str))
         if through_shell or rule.privileged:
             continue

@@ -201,11 +201,15 @@ class Text:
         for index, line in enumerate(self._environ(attempt.environ)):
             yield f"  {'environ' if not index else '':<10}  {line}"
         yield from self._filled(attempt, "environ")
-        own = " (the bridge's own)" if attempt.own_directory else ""
-        yield f"  directory   {quoted(attempt.directory)}{own}"
+        yield f"  directory   {quoted(attempt.directory)}{self._whose_directory(attempt)}"
         yield from self._filled(attempt, "directory")
         yield f"  stays       {_stays(attempt.timeout)}"
         yield f"  shared      {_shared(attempt.depends_on)}"
+
+    def _whose_directory(self, attempt: Attempt) -> str:
+        if not attempt.own_directory:
+            return ""
+        return " (this shell's: a bridge has its own, see --pid)" if self._bridge.pid is None else " (the bridge's own)"
 
     def _filled(self, attempt: Attempt, member: str) -> Iterator[str]:
         for filled in attempt.filled:

@@ -58,6 +58,8 @@ class Bridge(msgspec.Struct, frozen=True):
     superuser: str
     """NONE: no privileged bridge runs. RUNNING: one does. ROOT: there are no privileges to gain."""
     limits: Limits
+    pid: int | None = None
+    """None: none that runs, but one that were started where we were."""
 
 
 class Miss(msgspec.Struct, frozen=True):

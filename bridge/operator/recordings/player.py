@@ -9,6 +9,7 @@ from ..complain import complain
 from ..signals import Woken
 from ..talking.wire import Wire
 from ..terminal import Paint
+from .channel_ids import ChannelIds
 from .comparison import Comparison
 from .record_text import text
 from .recording import Describer, Direction, Record
@@ -47,6 +48,7 @@ class Player:
         self._timing = timing
         self._told = told
         self._describer = Describer(None)
+        self._ids = ChannelIds([step.record for step in script if step.what == "expect"])
         self._cookies = [cookie for step in script if step.what == "expect" and (cookie := _question(step.record))]
         self._cookies_now: list[str] = []
         self._at = 0  # in the script
@@ -115,7 +117,7 @@ class Player:
         return due if due > time.monotonic() else None
 
     def _send(self, step: Step, wire: Wire) -> None:
-        record = self._now(step)
+        record = self._ids.now(self._now(step))
         data = frame(record)
         wire.send(data)
         self.sent += 1
@@ -147,7 +149,7 @@ class Player:
             got = self._describer.describe(self._side.receives, each, time.monotonic() - self._began)
             if cookie := _question(got):
                 self._cookies_now.append(cookie)
-            self._tell(got, self.comparison.take(got))
+            self._tell(got, self.comparison.take(self._ids.recorded(got)))
 
     def _awaited(self) -> str:
         if self._at >= len(self._script) or self._script[self._at].what != "expect":

@@ -11,6 +11,7 @@ from protocol.frames import LARGEST_FRAME
 from protocol.problems import Problem
 
 from .follower import Follower, Garbage, Seen
+from .misread import no_beginning, no_record
 from .redact import Buses, may_tell, redact
 
 VERSION: Final = 1
@@ -154,11 +155,11 @@ def read_recording(file: BinaryIO) -> Iterator[tuple[int, Record]]:
                 record = decoder.decode(line)
                 _ = record.data
                 yield number, record
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            what = "the first line of a recording" if first else "a record"
-            raise RecordingError(f"line {number}: expected {what}, as `tap --format json` writes it: {error}") from None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            why = no_beginning(line) if first else no_record(line)
+            raise RecordingError(f"line {number}: {why}") from None
     if first:
-        raise RecordingError("it is empty: expected a recording, as `tap --format json` writes it")
+        raise RecordingError("it is empty: expected a recording, as `spanbridge tap --format json` writes it")
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

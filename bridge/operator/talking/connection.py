@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ..child import start
@@ -15,6 +15,7 @@ from .wire import Wire
 
 EXIT_SECONDS: Final = 6.0  # a bridge gives its own helpers 2 seconds twice
 TERM_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 0.3  # a wait that nobody need be told of
 
 
 class End(NamedTuple):
@@ -61,23 +62,27 @@ class Connection:
             self.stderr = -1
         return data
 
-    def end(self, woken: Woken, *, at_once: bool = False) -> End:
+    def end(self, woken: Woken, *, at_once: bool = False, patience: Callable[[float], None] | None = None) -> End:
         """Hang up, and wait until it has ended: SIGTERM after a while, or at any signal of ours, then SIGKILL.
 
-        What it says meanwhile is dropped. `at_once`: begin with the SIGTERM.
+        What it says meanwhile is dropped. `at_once`: begin with the SIGTERM. `patience` is called once it is plain that
+        there is something to wait for before that, with the seconds.
         """
         self.wire.hang_up(at_once=at_once)
         steps = [(signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, None)]
         seconds: float | None = 0 if at_once else EXIT_SECONDS
-        while not self._gone(seconds, woken):
+        while not self._gone(seconds, woken, None if at_once else patience):
+            patience = None
             number, seconds = steps.pop(0)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
         return self._reap()
 
-    def _gone(self, seconds: float | None, woken: Woken) -> bool:
+    def _gone(self, seconds: float | None, woken: Woken, patience: Callable[[float], None] | None) -> bool:
         """Wait for its end, for so long (None: however long), or until a signal comes."""
-        until = None if seconds is None else time.monotonic() + seconds
+        now = time.monotonic()
+        until = None if seconds is None else now + seconds
+        told_at = now + PATIENCE_SECONDS
         while True:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
@@ -86,9 +91,14 @@ class Connection:
                 poll.register(woken.fd, select.POLLIN)
             if self.stderr >= 0:
                 poll.register(self.stderr, select.POLLIN)
-            events = dict(poll.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000))
+            wake = until if patience is None else told_at
+            events = dict(poll.poll(None if wake is None else max(0.0, wake - time.monotonic()) * 1000))
             if self.pidfd in events:
                 return True
+            if not events and patience is not None:
+                patience(seconds or 0)
+                patience = None
+                continue
             if not events or (woken.fd in events and woken.take()):
                 return False
             for _ in self.wire.step(events) or ():

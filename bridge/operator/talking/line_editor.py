@@ -25,10 +25,12 @@ class Typed(NamedTuple):
 class LineEditor:
     """`fd` can be read when something was typed; `take` gives it, and `ask` has the next line read."""
 
-    def __init__(self, read: Callable[[], str], show: Callable[[str], None]) -> None:
+    def __init__(self, read: Callable[[], str], show: Callable[[str], None], leave: Callable[[], None]) -> None:
         self._read = read
         self.show = show
         """Prints whole lines above the one that is edited."""
+        self.leave = leave
+        """Edit no more: the prompt is wiped, or the line that stands behind it is left as it is."""
         self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._typed: queue.SimpleQueue[Typed] = queue.SimpleQueue()
         self.fd, self._told = os.pipe2(os.O_CLOEXEC)
@@ -61,13 +63,17 @@ def on_terminal() -> Iterator[LineEditor]:
     """An editor on stdin and stdout; the terminal is as it was after it."""
     before = termios.tcgetattr(0)
     try:
-        yield LineEditor(*_with_readline())
+        editor = LineEditor(*_with_readline())
+        try:
+            yield editor
+        finally:
+            editor.leave()
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
-def _with_readline() -> tuple[Callable[[], str], Callable[[str], None]]:
+def _with_readline() -> tuple[Callable[[], str], Callable[[str], None], Callable[[], None]]:
     import readline
 
     editing = threading.Event()
@@ -84,4 +90,11 @@ def _with_readline() -> tuple[Callable[[], str], Callable[[str], None]]:
         again = f"{PROMPT}{readline.get_line_buffer()}" if editing.is_set() else ""
         os.write(1, f"\r\33[K{text}{again}".encode(errors="backslashreplace"))
 
-    return read, show
+    def leave() -> None:
+        if editing.is_set():
+            # The thread stays in readline, which writes nothing unless a key is hit.
+            editing.clear()
+            with contextlib.suppress(OSError):
+                os.write(1, b"\n" if readline.get_line_buffer() else b"\r\33[K")
+
+    return read, show, leave

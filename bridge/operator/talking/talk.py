@@ -64,7 +64,9 @@ def talk(
         except BaseException:
             bridge.end(woken, at_once=True)
             raise
-        ended = bridge.end(woken, at_once=talked.hurry)
+        if editor is not None:
+            editor.leave()
+        ended = bridge.end(woken, at_once=talked.hurry, patience=talked.tell_of_the_wait)
         return talked.status(ended.words)
 
 
@@ -124,6 +126,12 @@ class _Talk:
         if self._signal:
             return 128 + self._signal
         return 1 if self._problem else 0
+
+    def tell_of_the_wait(self, seconds: float) -> None:
+        """The bridge has not ended at once: somebody at a terminal should know what goes on."""
+        if os.isatty(2):
+            again = "another Ctrl-C" if self._signal else "Ctrl-C"
+            self._tell(f"waiting for the bridge to end, at most {seconds:.0f} s; {again} ends it")
 
     def _events(self) -> dict[int, int]:
         poll = select.poll()
