@@ -189,7 +189,8 @@ def lines(
         if starts["started"] > 1 or starts["last-end"]:
             told.append(paint("yellow" if starts["failed"] else "dim", f"  {printable(rule)}: {_starts(starts)}"))
     for name, count in status["limits-hit"].items():
-        told.append(paint("yellow", f"  limit {name} hit {count} times (--set {name}=..., SPANBRIDGE_{name.upper()})"))
+        times = "once" if count == 1 else f"{count} times"
+        told.append(paint("yellow", f"  limit {name} hit {times} (--set {name}=..., SPANBRIDGE_{name.upper()})"))
     return told
 
 

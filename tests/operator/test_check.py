@@ -280,6 +280,14 @@ def test_one_thing_wrong(home: Home, what: str) -> None:
     assert finding["severity"] == KINDS[kind].severity
 
 
+def test_a_variable_of_a_shell_is_a_problem(home: Home) -> None:
+    """The helper would be given it as it is written; nobody means that."""
+    home.package("test", {**GOOD, "spawn": [*CAT, "$unit"]})
+    done = run(home, "check", "--quiet")
+    assert done.returncode == 1
+    assert """warning: bridges[0].spawn[1]: "$unit" is plain text; a variable is written ${name}""" in done.stdout
+
+
 FINE: dict[str, dict[str, Any]] = {
     "nothing": {},
     "$schema": {"$schema": "file:///somewhere/manifest.schema.json"},

@@ -21,6 +21,8 @@ from bridge.testing.home import Home
 from bridge.testing.plugin import Start
 from bridge.testing.script import exit_with, forever, helper_rule, init, read, ready, send, serve, stderr
 
+from ..docs.pages import DOCS, blocks
+
 
 def status(home: Home, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [str(SPANBRIDGE), "status", *arguments]
@@ -78,6 +80,34 @@ def test_helpers_channels_bytes(start: Start, home: Home) -> None:
     assert "\33" not in text
 
 
+def shape(value: Any) -> Any:
+    """The members of objects, at any depth, but for those that are named by what they are of."""
+    if isinstance(value, dict):
+        inner = {name: shape(each) for name, each in value.items()}
+        return inner if all(re.fullmatch("[a-z-]+", name) for name in value) else list(inner.values())[:1]
+    return [shape(each) for each in value[:1]] if isinstance(value, list) else None
+
+
+def test_what_is_told_is_what_docs_tell_of(start: Start, home: Home) -> None:
+    good, bad = helper_rule({"payload": "test"}, [init(), serve()], "${tag}"), helper_rule({}, [exit_with(1)])
+    front = start(good, bad).front_end
+    front.open("a", tag="x")
+    front.expect("ready", "a")
+    front.open("b", "other", a=1)
+    front.expect("close", "b")
+    (one,) = told(home)
+    (block,) = blocks(DOCS / "tools.md", "json", "status")
+    (shown,) = json.loads(block.text)
+    rules = [[shape(rule) for rule in each["rules"].values()] for each in (one, shown)]
+    assert rules[0] == rules[1]
+    for each in (one, shown):
+        for name in ("rules", "limits-hit"):
+            del each[name]
+        each["channels"]["internal"] = {}
+        each["helpers"][0]["variables"] = {}
+    assert shape(one) == shape(shown)
+
+
 def test_a_helper_that_is_stuck(start: Start, home: Home) -> None:
     rule = helper_rule({"payload": "test"}, [init(), read("open"), ready(), forever()])
     bridge = start(rule, limits={"helper_queue_bytes": 100_000})
@@ -133,7 +163,7 @@ def test_a_helper_that_has_ended(start: Start, home: Home) -> None:
 
 def test_before_a_front_end_has_spoken(start: Start, home: Home) -> None:
     bridge = start(handshake=False)
-    hello = encode_control("init", version=1, host="there")
+    hello = encode_control({"command": "init", "version": 1, "host": "there"})
     bridge.front_end.write_apart([hello[:1], hello[1:2]])  # it has read the first: it can be asked
     (one,) = told(home)
     assert one["host"] is None

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bridge.operator import open as open_tool
-from bridge.operator import replay, tap
+from bridge.operator import replay, status, tap
 from bridge.operator.recordings import redact
 from bridge.operator.recordings.recording import Record
 from bridge.testing.home import Home
@@ -17,6 +17,7 @@ from ..docs.pages import DOCS, Block, blocks, prose, tables, words
 from ..docs.shell import run
 from ..docs.test_examples import write_minimal
 from .conversation import run as tool
+from .tools import options_of
 
 PAGE = DOCS / "tools.md"
 FOUND = blocks(PAGE)
@@ -40,7 +41,7 @@ def test_what_is_shown_comes_out(block: Block, output: Block, home: Home) -> Non
 
 def test_every_block_is_accounted_for() -> None:
     assert len(RUN) == 5
-    assert [block.tag for block in FOUND if block.tag not in ("run", "output")] == ["manifest"]
+    assert [block.tag for block in FOUND if block.tag not in ("run", "output")] == ["manifest", "status", "status"]
 
 
 def test_the_manifest_is_one(home: Home) -> None:
@@ -59,6 +60,17 @@ def test_every_option_is_listed(heading: str, parser: argparse.ArgumentParser) -
     listed = {re.split(r"[ \[]", word)[0] for row in table[1:] for word in words(row[0])}
     options = {name for action in parser._actions for name in action.option_strings}
     assert {name for name in listed if name.startswith("-")} == options - {"-h", "--help"}
+
+
+def test_a_status_as_text_and_as_json() -> None:
+    """They are of the same bridge; each column, option and member is explained."""
+    (text,), (encoded,) = blocks(PAGE, "text", "status"), blocks(PAGE, "json", "status")
+    (told,) = json.loads(encoded.text)
+    assert text.text.splitlines() == status.lines(told, lambda _style, text: text)
+    lines, options = tables(PAGE, "status")
+    explained = {word for row in lines[1:] for word in words(row[0])}
+    assert explained >= set(status._HEADER) | {"bridge", "channels", "front end", "limit"}
+    assert {row[0].strip("`").split(" ")[0] for row in options[1:]} == options_of("status")
 
 
 def test_every_member_of_a_record_is_listed() -> None:
