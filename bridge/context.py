@@ -3,9 +3,10 @@
 import asyncio
 from typing import NamedTuple
 
+from .flusher import Flusher
 from .limits import Limits
-from .link import Flusher, PipeBudget
 from .log import Log
+from .pipe_budget import PipeBudget
 from .poller import Poller
 from .watchdog import Watchdog
 

@@ -26,6 +26,8 @@ from typing import Final, cast
 
 from protocol.frames import Buffer, Span
 
+from .flusher import Flusher
+from .pipe_budget import PipeBudget
 from .poller import Poller
 
 _IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
@@ -34,61 +36,6 @@ REST_BYTES: Final = 16_384  # missing from a frame: from here on it is worth mov
 _HEAD_BYTES: Final = 1_024  # read of a frame that is likely to be moved
 _MOVES: Final = 8  # frames moved in one turn, before the others have theirs
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
-
-
-class Flusher:
-    """Remembers which links have something new to write, and has them write once a turn."""
-
-    __slots__ = ("_dirty", "_loop", "_turn")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._dirty: list[Link] = []
-        self._turn = False  # whether a flush is certain to come at the end of this turn
-
-    def add(self, link: "Link") -> None:
-        self._dirty.append(link)
-        if not self._turn:
-            self._turn = True
-            self._loop.call_soon(self.flush)
-
-    def begin(self) -> None:
-        """A turn begins whose end calls `flush` by itself; saves a round of the event loop for each chunk."""
-        self._turn = True
-
-    def flush(self) -> None:
-        self._turn = False
-        while self._dirty:
-            dirty, self._dirty = self._dirty, []
-            for link in dirty:
-                link.flush()
-
-
-class PipeBudget:
-    """How many pipes may still be enlarged: unprivileged users share 64 MiB of pipe buffers, past which new pipes
-    shrink (pipe(7), pipe-user-pages-soft)."""
-
-    __slots__ = ("_bytes", "_left")
-
-    def __init__(self, count: int, size: int) -> None:
-        self._left = count
-        self._bytes = size
-
-    def enlarge(self, fd: int) -> bool:
-        """Make the pipe behind `fd` larger; False where that cannot be, or not be any more."""
-        if self._left <= 0:
-            return False
-        try:
-            if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) >= self._bytes:
-                return False
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, self._bytes)
-        except OSError:  # no pipe, or no more for this user
-            return False
-        self._left -= 1
-        return True
-
-    def give_back(self) -> None:
-        self._left += 1
 
 
 class Link:

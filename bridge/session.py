@@ -21,12 +21,14 @@ from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Proble
 
 from .channels import Channels, Sink
 from .context import Context
+from .flusher import Flusher
 from .front import Front
 from .helper import Helper
 from .internal.base import Services
 from .limits import Limits
-from .link import REST_BYTES, Flusher, PipeBudget
+from .link import REST_BYTES
 from .log import Log
+from .pipe_budget import PipeBudget
 from .poller import Poller
 from .status_socket import StatusSocket, directory_of
 from .superuser import Superuser

@@ -14,10 +14,11 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from bridge.context import Context
+from bridge.flusher import Flusher
 from bridge.internal.base import Internal, Maker, Port, Services
 from bridge.limits import Limits
-from bridge.link import Flusher, PipeBudget
 from bridge.log import Log
+from bridge.pipe_budget import PipeBudget
 from bridge.poller import Poller
 from bridge.testing.frames import Decoder, Frame
 from bridge.watchdog import Watchdog

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bridge.context import Context
 from bridge.front import Front
-from bridge.link import PipeBudget
+from bridge.pipe_budget import PipeBudget
 from bridge.watchdog import Watchdog
 
 from ..protocol.determined import examples

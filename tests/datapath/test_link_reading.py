@@ -8,7 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.link import Link, PipeBudget
+from bridge.link import Link
+from bridge.pipe_budget import PipeBudget
 
 from ..protocol.determined import examples
 from .turns import Turns, give, is_open, pair, pipe, unread

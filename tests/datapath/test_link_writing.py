@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import bridge.link
-from bridge.link import Link, PipeBudget
+from bridge.link import Link
+from bridge.pipe_budget import PipeBudget
 from protocol.frames import Buffer
 
 from ..protocol.determined import examples

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.limits import Limits
-from bridge.link import Link, PipeBudget
+from bridge.link import Link
+from bridge.pipe_budget import PipeBudget
 from manifests.model import Rule
 
 from .stage import End, FakeProcess, Stage, limits

@@ -3,7 +3,7 @@
 import fcntl
 import os
 
-from bridge.link import PipeBudget
+from bridge.pipe_budget import PipeBudget
 
 from .test_link_reading import Reader
 from .turns import give, pair, pipe, take

@@ -10,7 +10,7 @@ import termios
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from bridge.link import Flusher
+from bridge.flusher import Flusher
 from bridge.poller import Poller
 
 try:
