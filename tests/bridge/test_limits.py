@@ -191,3 +191,13 @@ def test_no_descriptor_is_left(home: Home) -> None:
         front.send(served[-1]["channel"], b"alive")
         assert front.data(served[-1]["channel"], 5) == b"alive"
         assert "Traceback" not in bridge.log.text
+
+
+@pytest.mark.parametrize("name", ["group", "host"])
+def test_what_is_kept_of_an_open_is_no_longer_than_an_id(start: Start, name: str) -> None:
+    front = start(helper_rule({"payload": "test", "host": None}, GOOD), helper_rule(TEST, GOOD)).front_end
+    front.open("a", **{name: "x" * 8_192})
+    front.expect("ready", "a")
+    front.open("b", **{name: "x" * 8_193})
+    assert f'"{name}" of the open: 8193 characters' in front.expect("close", "b", problem="protocol-error")["message"]
+    front.round_trip("a")
