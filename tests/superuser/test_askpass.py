@@ -37,8 +37,9 @@ class Askpass:
         assert not decoder.rest
         return frame.message
 
-    def answer(self, **members: Any) -> None:
-        self.ours.sendall(encode_control({"command": "authorize", **members}))
+    def answer(self, *, followed_by: bytes = b"", **members: Any) -> None:
+        # At once: the program may end as soon as it has its answer.
+        self.ours.sendall(encode_control({"command": "authorize", **members}) + followed_by)
 
     def end(self) -> tuple[int, bytes, bytes]:
         """Wait; its exit status, what it printed, and what it said on stderr."""
@@ -86,8 +87,7 @@ def test_what_follows_the_answer_is_left_for_the_helper(run: Run) -> None:
     askpass = run()
     question = askpass.question()
     # The other end is open in the program alone: what is not read there shows as a reset of the connection.
-    askpass.answer(cookie=question["cookie"], response="yes")
-    askpass.ours.sendall(b"for the helper")
+    askpass.answer(cookie=question["cookie"], response="yes", followed_by=b"for the helper")
 
     said, _ = askpass.process.communicate(timeout=20)
 
