@@ -359,7 +359,7 @@ class Channels:
         self._forget(ident)
         self._front.put(frame)
 
-    def close_answered(self, helper: "Helper", ident: bytes, frame: bytes) -> None:
+    def close_answered(self, helper: Helper, ident: bytes, frame: bytes) -> None:
         if self._answers.get(ident) is helper:
             del self._answers[ident]
             if ident not in self.routes:

@@ -20,10 +20,11 @@ def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
     """
     if command != "init":
         raise Problem(PROTOCOL_ERROR, f"expected init as its first message, found {command[:_SHOWN]!r}")
-    refusal = read_refusal(payload, refusal_bytes)
+    message = read_object(payload)
+    refusal = _refusal(message, len(payload) > refusal_bytes)
     if refusal is not None:
         raise refusal
-    version = read_object(payload).get("version")
+    version = message.get("version")
     if type(version) is not int or version != VERSION:
         raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {repr(version)[:_SHOWN]}")
 
@@ -31,12 +32,15 @@ def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
 def read_refusal(payload: bytes, refusal_bytes: int) -> Refusal | None:
     """The problem of an `init`, None where it tells of none. Of one longer than `refusal_bytes` no more than the
     beginning: every open that waits is closed with it."""
-    message = read_object(payload)
+    return _refusal(read_object(payload), len(payload) > refusal_bytes)
+
+
+def _refusal(message: dict[str, Any], long: bool) -> Refusal | None:
     if message.get("problem") is None:
         return None
     code, text = str(message["problem"]), message.get("message")
     text = text if isinstance(text, str) else ""
-    if len(payload) > refusal_bytes:
+    if long:
         return Refusal(code[:_CODE_CHARACTERS], text[:_TEXT_CHARACTERS])
-    members: dict[str, Any] = {key: value for key, value in message.items() if key not in _OF_INIT}
+    members = {key: value for key, value in message.items() if key not in _OF_INIT}
     return Refusal(code, text, **members)

@@ -48,6 +48,18 @@ class _Record:
         self.last: Problem | None = None
 
 
+class _History:
+    """What became of the helpers of one rule."""
+
+    __slots__ = ("end", "failed", "name", "started")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.started = 0
+        self.failed = 0  # of those, that never were ready
+        self.end: tuple[float, Problem] | None = None  # when and how the last one ended
+
+
 class Pool:
     """All helper processes of one session, by what they were expanded to.
 
@@ -76,10 +88,7 @@ class Pool:
         self._serving: dict[Key, Helper] = {}  # those that take opens
         self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
         self._records: dict[bytes, _Record] = {}
-        self._starts: dict[bytes, int] = {}  # of each rule, by its identity
-        self._names: dict[bytes, str] = {}
-        self._failed: dict[bytes, int] = {}  # of those, that never were ready
-        self._ends: dict[bytes, tuple[float, Problem]] = {}  # how the last one ended, and when
+        self._histories: dict[bytes, _History] = {}  # by the identity of the rule
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
         self._overdue: set[Helper] = set()  # idle for long enough, but for an answer that they owe
 
@@ -124,8 +133,7 @@ class Pool:
 
     def _add(self, helper: Helper) -> None:
         self.alive.add(helper)
-        self._names[helper.key[0]] = helper.name
-        self._starts[helper.key[0]] = self._starts.get(helper.key[0], 0) + 1
+        self._histories.setdefault(helper.key[0], _History(helper.name)).started += 1
 
     @property
     def by_age(self) -> list[Helper]:
@@ -137,11 +145,11 @@ class Pool:
         the rule is not tried."""
         now = self._loop.time()
         told: dict[str, dict[str, Any]] = {}
-        for identity, count in self._starts.items():
-            record, end = self._records.get(identity), self._ends.get(identity)
-            told[self._names[identity]] = {
-                "started": count,
-                "failed": self._failed.get(identity, 0),
+        for identity, history in self._histories.items():
+            record, end = self._records.get(identity), history.end
+            told[history.name] = {
+                "started": history.started,
+                "failed": history.failed,
                 "rests": round(max(0.0, record.rests_until - now), 3) if record else 0.0,
                 "last-end": end
                 and {"problem": end[1].code, "message": end[1].message, "seconds": round(now - end[0], 3)},
@@ -228,12 +236,14 @@ class Pool:
     def ended(self, helper: Helper, problem: Problem, *, failed: bool) -> None:
         """It takes no more opens; the next matching one starts another. `failed`: it never was ready."""
         identity = helper.key[0]
-        self._ends[identity] = (self._loop.time(), problem)
+        history = self._histories.get(identity)
+        if history is not None:  # its rule is still there
+            history.end = (self._loop.time(), problem)
+            history.failed += failed
         if self._serving.get(helper.key) is helper:
             del self._serving[helper.key]
         self._forget_idle(helper)
         if failed:
-            self._failed[identity] = self._failed.get(identity, 0) + 1
             self._count_failure(helper.rule, identity, problem)
 
     def retire(self, helper: Helper) -> None:
@@ -274,7 +284,5 @@ class Pool:
                 helper.end(Problem(TERMINATED, "its rule was changed or removed"), dismissed=True)
         for identity in self._records.keys() - kept:
             del self._records[identity]
-        for identity in self._starts.keys() - kept:
-            del self._starts[identity], self._names[identity]
-            self._failed.pop(identity, None)
-            self._ends.pop(identity, None)
+        for identity in self._histories.keys() - kept:
+            del self._histories[identity]

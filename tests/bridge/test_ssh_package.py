@@ -11,12 +11,18 @@ from bridge.testing.home import Home
 from bridge.testing.plugin import Start
 from bridge.testing.script import command, init, serve
 
+from ..missing import lack
+
 MANIFEST = Path("/usr/share/cockpit/ssh/manifest.json")
 
-pytestmark = [
-    pytest.mark.cockpit,
-    pytest.mark.skipif(not MANIFEST.exists(), reason=f"{MANIFEST} is not installed"),
-]
+pytestmark = pytest.mark.cockpit
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> None:
+    if not MANIFEST.exists():
+        lack(f"{MANIFEST} is not installed")
+
 
 UNKNOWN_HOSTS = {"COCKPIT_SSH_CONNECT_TO_UNKNOWN_HOSTS": "true"}
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .parts import COCKPIT_SHELL, COCKPIT_WS, lack, require
+from ..missing import lack
+from .parts import COCKPIT_SHELL, COCKPIT_WS, require
 
 BACKPORTS: Final = Path(os.environ.get("SPANBRIDGE_TESTS_BACKPORTS", "/var/cache/spanbridge-tests/backports"))
 """Where `.ci/fetch-backports` has put the newer one. Nothing is fetched by a test."""
@@ -34,7 +35,7 @@ class FrontEnd(NamedTuple):
     """The path at which its shell asks for the manifests."""
 
     def require(self) -> None:
-        """Skip or fail a test (`parts.lack`) where this front end cannot run."""
+        """Skip or fail a test (`lack`) where this front end cannot run."""
         require(COCKPIT_WS, COCKPIT_SHELL)
         if self is NEWER:
             _require_backports()

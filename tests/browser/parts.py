@@ -1,11 +1,9 @@
 """The programs that these tests put together, and what to do where one is missing."""
 
-import os
 import sys
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from ..missing import lack
 
 SPANBRIDGE = str(Path(sys.executable).with_name("spanbridge"))
 
@@ -29,10 +27,3 @@ def require(*paths: str) -> None:
     missing = [f"{path} (Debian package {_PACKAGES[path]})" for path in paths if not Path(path).exists()]
     if missing:
         lack(f"missing: {', '.join(missing)}")
-
-
-def lack(reason: str) -> NoReturn:
-    """Skip the test, or fail it where the run has to be a full one, since this machine cannot run it."""
-    if os.environ.get("SPANBRIDGE_TESTS_REQUIRE_ALL") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)

@@ -24,7 +24,7 @@ from manifests.written import KNOWN, MEMBERS
 
 from ..manifests.manifest_tree import properties
 from ..manifests.test_docs_manifests import BLOCKS, rows
-from ..missing import missing
+from ..missing import lack
 from ..superuser.conftest import directory, installation, site
 from ..superuser.site import Site
 from .checking import check, override, run, system_package
@@ -761,7 +761,7 @@ def test_a_locale_without_the_characters(home: Home) -> None:
 def test_debian_is_clean(home: Home) -> None:
     """All of the installed packages: notes at most, such as of pkexec where there is only sudo."""
     if not (DEBIAN / "shell/manifest.json").exists():
-        missing("Debian's cockpit-system")
+        lack("needs Debian's cockpit-system")
     environ = {"XDG_DATA_DIRS": str(DEBIAN.parent)}
     assert check(home, environ=environ).status == 0
     assert check(home, DEBIAN).status == 0

@@ -16,7 +16,7 @@ from bridge.log import PARTS
 from bridge.testing.home import Home
 
 from ..docs.pages import ROOT
-from ..missing import missing
+from ..missing import lack
 from .shells import COMPLETIONS, bash, fish, zsh
 from .tools import NAMES, options_of
 
@@ -29,7 +29,7 @@ def complete(request: pytest.FixtureRequest) -> Complete:
     """A shell: what it offers for command lines."""
     shell: str = request.param
     if shutil.which(shell) is None:
-        missing(shell)
+        lack(f"needs {shell}")
     return SHELLS[shell]
 
 
@@ -168,7 +168,7 @@ def test_the_wheel_has_them() -> None:
 )
 def test_a_shell_can_read_it(shell: str, name: str, home: Home) -> None:
     if shutil.which(shell) is None:
-        missing(shell)
+        lack(f"needs {shell}")
     done = subprocess.run(
         [shell, "-n", COMPLETIONS / name], capture_output=True, text=True, check=False, env=home.environ
     )

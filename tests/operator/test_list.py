@@ -8,7 +8,7 @@ import pytest
 
 from bridge.testing.home import Home
 
-from ..missing import missing
+from ..missing import lack
 from .checking import override, run, system_package
 
 CAT = ["/bin/cat"]
@@ -218,7 +218,7 @@ def test_characters_that_a_terminal_would_act_on(home: Home) -> None:
 @pytest.mark.cockpit
 def test_debian(home: Home) -> None:
     if not DEBIAN.exists():
-        missing("Debian's cockpit-system")
+        lack("needs Debian's cockpit-system")
     found = listed(home, environ={"XDG_DATA_DIRS": str(DEBIAN.parent)})
     assert {"shell", "ssh", "system"} <= {each["name"] for each in found["packages"]}
     assert found["defects"] == []

@@ -19,7 +19,7 @@ from manifests.written import MEMBERS, schema
 from ..docs.pages import ROOT
 from ..manifests.manifest_tree import properties
 from ..manifests.test_docs_manifests import BLOCKS
-from ..missing import missing
+from ..missing import lack
 from .checking import run
 
 DEBIAN = Path("/usr/share/cockpit")
@@ -72,7 +72,7 @@ def test_bad_arguments(home: Home, arguments: list[str]) -> None:
 def test_debian_manifests_are_valid() -> None:
     found = sorted(DEBIAN.glob("*/manifest.json"))
     if not found:
-        missing("Debian's cockpit-system")
+        lack("needs Debian's cockpit-system")
     assert {path.parent.name: errors(json.loads(path.read_text())) for path in found} == {
         path.parent.name: [] for path in found
     }
