@@ -1,4 +1,4 @@
-"""`spanbridge`, which is also `python -m bridge`: the command line, imported so that it can be interrupted."""
+"""`spanbridge`, which is also `python -m spanbridge`: the command line, imported so that it can be interrupted."""
 
 import signal
 import sys

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from .limits import Limits, SettingError, explain, read_limits
 
 if TYPE_CHECKING:
-    from manifests.model import Rule
+    from spanbridge.manifests.model import Rule
 
 VERSION: Final = "0.1.0"
 PROTOCOL: Final = 1

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from manifests.load import load as load_catalog
-from manifests.model import Catalog
-from protocol.control import VERSION, control
-from protocol.problems import INTERNAL_ERROR
+from spanbridge.manifests.load import load as load_catalog
+from spanbridge.manifests.model import Catalog
+from spanbridge.protocol.control import VERSION, control
+from spanbridge.protocol.problems import INTERNAL_ERROR
 
 from .limits import Limits
 from .log import Log, journal_on_stderr
@@ -122,8 +122,8 @@ def _serve(
 
     import anyio
 
-    from .poller import Poller
-    from .session import Session
+    from .session.session import Session
+    from .wire.poller import Poller
 
     poller = Poller()
     blocking = [(fd, os.get_blocking(fd)) for fd in (0, 1)]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.start import Start
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.start import Start
 
 
 @pytest.fixture

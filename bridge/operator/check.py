@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from manifests.load import Libexecdir
-from manifests.model import Catalog
+from spanbridge.manifests.load import Libexecdir
+from spanbridge.manifests.model import Catalog
 
 from ..cli import GENERATION
 from ..limits import Limits, SettingError, read_limits

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from manifests.directories import data_directories, override_directories
-from manifests.model import Catalog, Defect, Hidden, Rule
+from spanbridge.manifests.directories import data_directories, override_directories
+from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
 
 from ..cli import GENERATION
+from ..helpers.superuser import ident_of, offer
 from ..limits import Limits, SettingError, read_limits
 from ..start import load
-from ..superuser import ident_of, offer
 from .checking.spelling import nearest
 from .checking.targets import override_files
 from .output import print_json, tolerate_any_character

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from manifests.locate import line_and_column
-from manifests.member import describe
-from manifests.syntax import first_error
-from protocol.control import read_message
-from protocol.problems import Problem
+from spanbridge.manifests.locate import line_and_column
+from spanbridge.manifests.member import describe
+from spanbridge.manifests.syntax import first_error
+from spanbridge.protocol.control import read_message
+from spanbridge.protocol.problems import Problem
 
 AND = "and"
 """The argument between two opens."""

@@ -122,7 +122,7 @@ def _init(options: argparse.Namespace) -> dict[str, Any]:
 
 def _command(bridge: str | None) -> list[str]:
     if bridge is None:
-        return [sys.executable, "-P", "-m", "bridge"]
+        return [sys.executable, "-P", "-m", "spanbridge"]
     try:
         command = shlex.split(bridge)
     except ValueError as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from protocol.problems import Problem
+from spanbridge.protocol.problems import Problem
 
 from .child import StartError
 from .command_line import split

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from manifests.written import schema
+from spanbridge.manifests.written import schema
 
 FILE: Final = Path(__file__).with_name("manifest.schema.json")
 """What `schema` prints, as it is installed: for editors, which want a place to read it from."""

@@ -1,4 +1,4 @@
-"""`spanbridge status`: what the running bridges of this user do (bridge/status_socket.py)."""
+"""`spanbridge status`: what the running bridges of this user do (bridge/session/status_socket.py)."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..status_socket import directory_of
+from ..session.status_socket import directory_of
 from .printable import printable
 from .terminal import Paint
 

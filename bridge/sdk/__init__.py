@@ -21,7 +21,7 @@ The modules:
     limits              all limits
 """
 
-from protocol.problems import Problem
+from spanbridge.protocol.problems import Problem
 
 from .channel import Channel
 from .errors import ChannelClosed, ProtocolError

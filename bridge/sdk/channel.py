@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar, overload
 import anyio
 import msgspec
 
-from protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, frame_of
-from protocol.control import close as close_frame
-from protocol.frames import encode
-from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, frame_of
+from spanbridge.protocol.control import close as close_frame
+from spanbridge.protocol.frames import encode
+from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
 from .errors import BridgeGone, ChannelClosed
 from .inbox import Inbox, Item, Message

@@ -10,9 +10,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from protocol.control import FOR_THE_TRANSPORT, VERSION, frame_of, read_message
-from protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload, payloads
-from protocol.problems import TERMINATED, TOO_LARGE, Problem
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, frame_of, read_message
+from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload, payloads
+from spanbridge.protocol.problems import TERMINATED, TOO_LARGE, Problem
 
 from .channel import Channel
 from .errors import BridgeGone, ProtocolError

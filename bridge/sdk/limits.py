@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.frames import LARGEST_FRAME, LONGEST_CONTROL
+from spanbridge.protocol.frames import LARGEST_FRAME, LONGEST_CONTROL
 
 
 class HelperLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from protocol.control import VERSION, control
+from spanbridge.protocol.control import VERSION, control
 
 from .errors import ProtocolError
 from .helper import Handler, open_helper

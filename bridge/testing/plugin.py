@@ -29,7 +29,7 @@ _LAZY = ("HOST", "Start", "starting")
 
 
 def __getattr__(name: str) -> Any:
-    """`from bridge.testing.plugin import Start`, for annotations."""
+    """`from spanbridge.testing.plugin import Start`, for annotations."""
     if name in _LAZY:
         from . import start
 

@@ -23,7 +23,7 @@ from functools import partial
 import anyio
 from inotify_simple import Event, INotify, flags  # type: ignore[import-untyped]
 
-from bridge.sdk import Channel, Problem, log, open_helper, refuse, run_main
+from spanbridge.sdk import Channel, Problem, log, open_helper, refuse, run_main
 
 LINES = 10
 MOST_LINES = 10_000

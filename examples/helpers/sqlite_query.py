@@ -29,7 +29,7 @@ from urllib.parse import quote
 import anyio
 import msgspec
 
-from bridge.sdk import Channel, refuse, run
+from spanbridge.sdk import Channel, refuse, run
 
 MOST_ROWS = 10_000
 MOST_BYTES = 8 << 20  # of one answer

@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from bridge.sdk import Channel, Problem, run
+from spanbridge.sdk import Channel, Problem, run
 
 INTERVAL = 1.0
 LEAST, MOST = 0.01, 3600.0  # seconds

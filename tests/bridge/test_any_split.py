@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
-from bridge.testing.front_end import PAGE
-from bridge.testing.home import Home
-from bridge.testing.plugin import HOST, Start
-from bridge.testing.script import helper_rule, init, ready, serve
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
+from spanbridge.testing.front_end import PAGE
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import HOST, Start
+from spanbridge.testing.script import helper_rule, init, ready, serve
 
 HELPER = helper_rule({"payload": "test"}, [init(), serve({"open": [ready(environ={})]})])
 

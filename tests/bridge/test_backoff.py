@@ -4,9 +4,9 @@ import shlex
 import signal
 from pathlib import Path
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.plugin import Start
-from bridge.testing.script import Steps, command, die, exit_with, forever, helper_rule, init, note, read, serve
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import Steps, command, die, exit_with, forever, helper_rule, init, note, read, serve
 
 TEST = {"payload": "test"}
 FAILING = [note("started"), exit_with(1)]

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     answer,
     data,
     exit_with,

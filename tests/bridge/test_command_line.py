@@ -12,12 +12,12 @@ from typing import IO
 
 import pytest
 
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import Decoder, encode_control
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import Decoder, encode_control
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 INIT = encode_control({"command": "init", "version": 1, "host": "localhost"})
 PING = encode_control({"command": "ping"})

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from bridge.testing.frames import encode
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import answer, data, echo, helper_rule, init, note_message, send, serve
+from spanbridge.testing.frames import encode
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import answer, data, echo, helper_rule, init, note_message, send, serve
 
 TEST = {"payload": "test"}
 GOOD = [init(), serve()]

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 TEST = {"payload": "test"}
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     Step,
     close_fd,
     data,

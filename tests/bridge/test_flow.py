@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.deadline import Deadline
-from bridge.testing.frames import encode
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.frames import encode
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     answer,
     exit_with,
     flood,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.plugin import Start
-from bridge.testing.script import exit_with, helper_rule, init, serve
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import exit_with, helper_rule, init, serve
 
 GOOD = [init(), serve()]
 HERE = helper_rule({"payload": "test"}, GOOD, "here", "${host}")

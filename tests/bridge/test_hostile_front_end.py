@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, note_message, serve
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, note_message, serve
 
 MIB = 1 << 20
 GOOD = [init(), serve()]

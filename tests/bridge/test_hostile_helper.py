@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
-from bridge.testing.plugin import Start
-from bridge.testing.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve, stderr_raw
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import Step, data, forever, helper_rule, init, raw, repeat, send, serve, stderr_raw
 
 MIB = 1 << 20
 QUICK = {"exit_seconds": 0.2, "term_seconds": 0.2}

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
-from manifests.model import Rule
+from spanbridge.manifests.model import Rule
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 from tests.manifests.test_files import CONTENTS, FILES, a_fifo
 
 MIB = 1 << 20

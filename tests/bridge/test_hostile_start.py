@@ -5,12 +5,24 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode, encode_control
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import Step, command, die, exit_with, forever, helper_rule, init, raw, repeat, send, serve
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode, encode_control
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
+    Step,
+    command,
+    die,
+    exit_with,
+    forever,
+    helper_rule,
+    init,
+    raw,
+    repeat,
+    send,
+    serve,
+)
 
 from .test_hostile_helper import ENDED, LIMITS, MIB, QUICK, spread
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from bridge.testing import processes
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import answer, helper_rule, init, note, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import answer, helper_rule, init, note, serve, wait
 
 TEST = {"payload": "test"}
 NOTING = [init(), serve(), note("stopped")]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
-from bridge.testing.plugin import Start
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
+from spanbridge.testing.plugin import Start
 
 
 @pytest.fixture(scope="module")

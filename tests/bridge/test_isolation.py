@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.plugin import Start
-from bridge.testing.script import Step, data, forever, helper_rule, init, note_message, raw, send, serve
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import Step, data, forever, helper_rule, init, note_message, raw, send, serve
 
 QUICK = {"exit_seconds": 0.2, "term_seconds": 0.2}
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, note_message, serve, wait
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, note_message, serve, wait
 
 CHANNELS: dict[str, dict[str, str]] = {
     "plain": {},

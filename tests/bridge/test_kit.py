@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.bridge import Bridge, LeftBehind
-from bridge.testing.deadline import Deadline, Hang
-from bridge.testing.frames import BrokenStream, Decoder, Frame, encode
-from bridge.testing.front_end import FrontEnd, Unexpected
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import forever, fork, helper_rule, init, note, serve, set_session, wait
-from bridge.testing.tail import Tail
+from spanbridge.testing.bridge import Bridge, LeftBehind
+from spanbridge.testing.deadline import Deadline, Hang
+from spanbridge.testing.frames import BrokenStream, Decoder, Frame, encode
+from spanbridge.testing.front_end import FrontEnd, Unexpected
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import forever, fork, helper_rule, init, note, serve, set_session, wait
+from spanbridge.testing.tail import Tail
 
 GOOD = [init(), serve()]
 TEST = {"payload": "test"}

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.frames import encode_control
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, ignore, init, note, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.frames import encode_control
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, ignore, init, note, serve, wait
 
 TEST = {"payload": "test"}
 GOOD = [init(), serve(), note("stopped")]

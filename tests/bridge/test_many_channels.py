@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import answer, helper_rule, init, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import answer, helper_rule, init, serve, wait
 
 MIB = 1 << 20
 BATCH = 1_000

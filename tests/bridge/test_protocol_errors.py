@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.frames import encode
-from bridge.testing.plugin import Start
-from bridge.testing.script import flood, forever, helper_rule, init, serve
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import flood, forever, helper_rule, init, serve
 
 QUICK = {"exit_seconds": 1, "term_seconds": 0.2}
 LIMITS = {**QUICK, "frame_bytes": 5_000, "control_bytes": 4_000, "channel_id_bytes": 100}

@@ -1,8 +1,8 @@
 """An open like the one before it takes a short way: it must lead where the long one does."""
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import exit_with, helper_rule, init, serve
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import exit_with, helper_rule, init, serve
 
 
 def test_a_variable_that_is_the_channel(start: Start) -> None:

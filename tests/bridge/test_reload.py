@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from bridge.testing import processes
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import answer, forever, helper_rule, init, note, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import answer, forever, helper_rule, init, note, serve, wait
 
 GOOD = [init(), serve(), note("stopped")]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import Rule, helper_rule, init, serve
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import Rule, helper_rule, init, serve
 
 GOOD = [init(), serve()]
 TEST = {"payload": "test"}

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 from ..superuser.conftest import directory, installation, site
 from ..superuser.site import Site

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     Step,
     close_fd,
     die,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import command, init, serve
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import command, init, serve
 
 from ..missing import lack
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     Step,
     close_fd,
     command,

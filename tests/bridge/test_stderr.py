@@ -3,10 +3,10 @@
 import os
 import re
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import close_fd, exit_with, helper_rule, init, serve, stderr, stderr_raw
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import close_fd, exit_with, helper_rule, init, serve, stderr, stderr_raw
 
 TEST = {"payload": "test"}
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.testing.plugin import Start
-from bridge.testing.script import command, helper_rule, init, serve
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import command, helper_rule, init, serve
 
 GOOD = [init(), serve()]
 TEST = {"payload": "test"}

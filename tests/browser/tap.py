@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.testing.frames import Decoder, Frame
+from spanbridge.testing.frames import Decoder, Frame
 
 # tee writes to its stdout first, so that is the file: what the session has answered is in it.
 _TAPPED = 'exec < <(exec tee -- /dev/fd/3 3>&1 >>"$0"); exec "$@"'

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing.front_end import FrontEnd
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 ERROR = "org.freedesktop.DBus.Error."

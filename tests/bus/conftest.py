@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.home import Home
-from bridge.testing.start import Start
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.home import Home
+from spanbridge.testing.start import Start
 
 from .client import BusClient
 

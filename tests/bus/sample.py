@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import anyio
 
-from bridge.internal.base import Services
-from bridge.internal.bus.bus import Outlet
-from bridge.internal.bus.errors import BusError
-from bridge.internal.bus.interface import method, readable, signal
-from bridge.internal.bus.values import Variant
+from spanbridge.payloads.base import Services
+from spanbridge.payloads.bus.bus import Outlet
+from spanbridge.payloads.bus.errors import BusError
+from spanbridge.payloads.bus.interface import method, readable, signal
+from spanbridge.payloads.bus.values import Variant
 
 
 class Kettle:

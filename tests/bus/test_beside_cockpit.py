@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.home import Home
 
 from ..browser.parts import COCKPIT_BRIDGE, require
 from .client import ERROR, PROPERTIES, BusClient

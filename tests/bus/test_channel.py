@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.plugin import Start
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.plugin import Start
 
 from .client import ERROR, PROPERTIES, BusClient
 

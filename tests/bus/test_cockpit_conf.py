@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.internal.bus.cockpit_conf import config_directories, parse
+from spanbridge.payloads.bus.cockpit_conf import config_directories, parse
 
 from ..protocol.determined import examples
 

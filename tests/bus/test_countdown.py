@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.internal.countdown import (
+from spanbridge.payloads.countdown import (
     GRACE_SECONDS,
     WARNING_SECONDS,
     Countdown,

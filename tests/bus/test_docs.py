@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from bridge.internal import dbus
-from bridge.internal.base import Services
-from bridge.internal.bus.bus import OBJECTS, Bus
-from bridge.internal.bus.interface import Argument, Method, interface_of
+from spanbridge.payloads import dbus
+from spanbridge.payloads.base import Services
+from spanbridge.payloads.bus.bus import OBJECTS, Bus
+from spanbridge.payloads.bus.interface import Argument, Method, interface_of
 
 from ..docs.pages import DOCS, blocks, tables, words
 from .without_process import workbench
@@ -63,7 +63,7 @@ def test_the_table_of_objects() -> None:
     assert [words(path) for path, _, _ in rows] == [[path] for path in sorted(OBJECTS)]
     for path, name, offers in rows:
         module, kind = OBJECTS[words(path)[0]]
-        interface = interface_of(getattr(import_module(module, "bridge.internal.bus"), kind))
+        interface = interface_of(getattr(import_module(module, "spanbridge.payloads.bus"), kind))
         types = {each.type.text for each in interface.properties.values()}
         assert words(name) == [interface.name]
         signals = {f"{each.name}({listed(each.arguments)})" for each in interface.signals.values()}

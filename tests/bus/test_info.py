@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.internal.base import PAYLOADS
-from bridge.internal.bus.account import read_account
-from bridge.os_release import read_os_release
-from bridge.testing.frames import encode_control
-from bridge.testing.front_end import FrontEnd
+from spanbridge.os_release import read_os_release
+from spanbridge.payloads.base import PAYLOADS
+from spanbridge.payloads.bus.account import read_account
+from spanbridge.testing.frames import encode_control
+from spanbridge.testing.front_end import FrontEnd
 
 
 def test_one_message_and_the_end(shared_front: FrontEnd, channel: str) -> None:

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bridge.internal.bus.bus import OBJECTS
-from bridge.internal.bus.interface import Interface, arguments_of, interface_of, method
-from bridge.internal.bus.introspect import to_meta, to_xml
+from spanbridge.payloads.bus.bus import OBJECTS
+from spanbridge.payloads.bus.interface import Interface, arguments_of, interface_of, method
+from spanbridge.payloads.bus.introspect import to_meta, to_xml
 
 from .sample import Kettle
 
@@ -61,7 +61,7 @@ def test_a_declaration_that_is_none_fails_at_once(text: str) -> None:
 def test_every_object_says_what_it_offers(path: str) -> None:
     """And takes as many arguments as it says."""
     module, name = OBJECTS[path]
-    kind = getattr(import_module(module, "bridge.internal.bus"), name)
+    kind = getattr(import_module(module, "spanbridge.payloads.bus"), name)
     interface: Interface = interface_of(kind)
     assert interface.name.startswith("cockpit.")
     assert kind.__doc__

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.internal.bus import machine_files
-from bridge.internal.bus.machine_files import FileError, read_machines, update_machine
+from spanbridge.payloads.bus import machine_files
+from spanbridge.payloads.bus.machine_files import FileError, read_machines, update_machine
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

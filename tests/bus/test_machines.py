@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import ERROR, BusClient
 

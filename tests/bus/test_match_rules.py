@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.internal.bus.matches import Counted, Full, Match, Watch
+from spanbridge.payloads.bus.matches import Counted, Full, Match, Watch
 
 from ..protocol.determined import examples
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bridge.internal.bus.login_messages import read_messages
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
+from spanbridge.payloads.bus.login_messages import read_messages
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 from .client import PROPERTIES, BusClient
 

@@ -8,11 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from bridge.internal import dbus
-from bridge.internal.base import Services
-from bridge.internal.bus.bus import Bus
-from bridge.internal.bus.values import Variant
-from bridge.limits import Limits
+from spanbridge.limits import Limits
+from spanbridge.payloads import dbus
+from spanbridge.payloads.base import Services
+from spanbridge.payloads.bus.bus import Bus
+from spanbridge.payloads.bus.values import Variant
 
 from .client import ERROR, PROPERTIES
 from .sample import OBJECTS, Kettle, Lamp

@@ -7,14 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
-from bridge.internal.bus.limits import ANSWER_BYTES
-from bridge.internal.dbus import DBus
-from bridge.limits import Limits
-from bridge.testing.frames import encode
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.processes import peak_bytes
-from manifests.model import Catalog, Package
+from spanbridge.limits import Limits
+from spanbridge.manifests.model import Catalog, Package
+from spanbridge.payloads.bus.limits import ANSWER_BYTES
+from spanbridge.payloads.dbus import DBus
+from spanbridge.testing.frames import encode
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.processes import peak_bytes
 
 from .client import PROPERTIES, BusClient
 from .without_process import Opened, Workbench, workbench

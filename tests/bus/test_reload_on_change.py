@@ -7,9 +7,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bridge import reload_on_change, watcher
-from bridge.testing.home import Home
-from bridge.watcher import CannotWatch
+from spanbridge import watcher
+from spanbridge.session import reload_on_change
+from spanbridge.testing.home import Home
+from spanbridge.watcher import CannotWatch
 
 from .without_process import Workbench, workbench
 

@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import pytest
 
-from bridge.internal.bus.cockpit_conf import CockpitConf
-from bridge.internal.session_control import SessionControl
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.payloads.bus.cockpit_conf import CockpitConf
+from spanbridge.payloads.session_control import SessionControl
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .without_process import Opened, Workbench, workbench
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.internal.bus.values import (
+from spanbridge.manifests.member import MemberError, spell
+from spanbridge.payloads.bus.values import (
     SignatureError,
     Type,
     Variant,
@@ -25,7 +26,6 @@ from bridge.internal.bus.values import (
     type_of,
     types_of,
 )
-from manifests.member import MemberError, spell
 
 from ..protocol.determined import examples
 

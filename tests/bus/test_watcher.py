@@ -10,7 +10,7 @@ import anyio.lowlevel
 import inotify_simple  # type: ignore[import-untyped]
 import pytest
 
-from bridge.watcher import CannotWatch, Wanted, Watcher, open_watcher
+from spanbridge.watcher import CannotWatch, Wanted, Watcher, open_watcher
 
 pytestmark = pytest.mark.anyio
 

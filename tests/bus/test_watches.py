@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from bridge.testing.plugin import Start
+from spanbridge.testing.plugin import Start
 
 from .client import ERROR, BusClient
 

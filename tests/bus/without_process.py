@@ -13,18 +13,18 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from bridge.context import Context
-from bridge.flusher import Flusher
-from bridge.internal.base import Internal, Maker, Port, Services
-from bridge.limits import Limits
-from bridge.log import Log
-from bridge.pipe_budget import PipeBudget
-from bridge.poller import Poller
-from bridge.testing.frames import Decoder, Frame
-from bridge.watchdog import Watchdog
-from manifests.model import Catalog
-from protocol.control import control, frame_of
-from protocol.frames import Span, encode, join
+from spanbridge.limits import Limits
+from spanbridge.log import Log
+from spanbridge.manifests.model import Catalog
+from spanbridge.payloads.base import Internal, Maker, Port, Services
+from spanbridge.protocol.control import control, frame_of
+from spanbridge.protocol.frames import Span, encode, join
+from spanbridge.testing.frames import Decoder, Frame
+from spanbridge.wire.context import Context
+from spanbridge.wire.flusher import Flusher
+from spanbridge.wire.pipe_budget import PipeBudget
+from spanbridge.wire.poller import Poller
+from spanbridge.wire.watchdog import Watchdog
 
 
 class Opened:

@@ -12,17 +12,17 @@ from contextvars import copy_context
 from typing import Any, Final
 from unittest.mock import patch
 
-import bridge.helper
-import bridge.session
-from bridge.channels import Channels
-from bridge.helper import Helper
-from bridge.limits import Limits
-from bridge.link import REST_BYTES, Link
-from bridge.log import Log
-from bridge.session import Session
-from bridge.watchdog import Watchdog
-from manifests.model import Catalog, Rule
-from protocol.frames import Span
+import spanbridge.helpers.helper
+import spanbridge.session.session
+from spanbridge.helpers.helper import Helper
+from spanbridge.limits import Limits
+from spanbridge.log import Log
+from spanbridge.manifests.model import Catalog, Rule
+from spanbridge.protocol.frames import Span
+from spanbridge.session.channels import Channels
+from spanbridge.session.session import Session
+from spanbridge.wire.link import REST_BYTES, Link
+from spanbridge.wire.watchdog import Watchdog
 
 from .turns import SMALLEST_PIPE, Turns, give, pipe, take, unread
 from .wire import Ear, Said, encode_control
@@ -108,7 +108,7 @@ class End:
 
 
 class FakeProcess(End):
-    """Stands where bridge.process.Process does. It "runs" until `exit`."""
+    """Stands where spanbridge.helpers.process.Process does. It "runs" until `exit`."""
 
     def __init__(
         self,
@@ -200,9 +200,9 @@ class Stage:
         self._on_start = on_start
         self.turns = Turns()
         self._stack = ExitStack()
-        self._stack.enter_context(patch.object(bridge.helper, "Process", self._spawn))
-        self._stack.enter_context(patch.object(bridge.session, "REST_BYTES", rest_bytes))
-        self._stack.enter_context(patch.object(bridge.helper, "REST_BYTES", rest_bytes))
+        self._stack.enter_context(patch.object(spanbridge.helpers.helper, "Process", self._spawn))
+        self._stack.enter_context(patch.object(spanbridge.session.session, "REST_BYTES", rest_bytes))
+        self._stack.enter_context(patch.object(spanbridge.helpers.helper, "REST_BYTES", rest_bytes))
         self.moves = 0  # frames whose end the kernel was to move
         self._listen(on_front_chunk, on_helper_chunk, on_helper_end)
         in_fd, to_bridge = pipe(pipe_bytes)

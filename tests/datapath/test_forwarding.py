@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from bridge.helper import Helper
-from bridge.link import REST_BYTES
-from manifests.model import Rule
+from spanbridge.helpers.helper import Helper
+from spanbridge.manifests.model import Rule
+from spanbridge.wire.link import REST_BYTES
 
 from ..protocol.determined import examples
 from ..protocol.streams import FILLERS, filled

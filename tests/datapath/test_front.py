@@ -1,4 +1,4 @@
-"""Who may use the front end's link, and when (bridge/front.py): nobody is forgotten, nobody is called twice."""
+"""Who may use the front end's link, and when (bridge/wire/front.py): nobody is forgotten, nobody is called twice."""
 
 import asyncio
 import os
@@ -7,10 +7,10 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bridge.context import Context
-from bridge.front import Front
-from bridge.pipe_budget import PipeBudget
-from bridge.watchdog import Watchdog
+from spanbridge.wire.context import Context
+from spanbridge.wire.front import Front
+from spanbridge.wire.pipe_budget import PipeBudget
+from spanbridge.wire.watchdog import Watchdog
 
 from ..protocol.determined import examples
 from .stage import Told, limits

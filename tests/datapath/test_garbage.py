@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.model import Rule
+from spanbridge.manifests.model import Rule
 
 from ..protocol.determined import examples
 from ..protocol.streams import broken_ends, chunked

@@ -1,4 +1,4 @@
-"""All that is written to a link is read once, in order, when it may be, and its end is told once (bridge/link.py)."""
+"""All that is written to a link is read once, in order, when it may be; its end is told once (bridge/wire/link.py)."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.link import Link
-from bridge.pipe_budget import PipeBudget
+from spanbridge.wire.link import Link
+from spanbridge.wire.pipe_budget import PipeBudget
 
 from ..protocol.determined import examples
 from .turns import Turns, give, is_open, pair, pipe, unread

@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 import pytest
 
-from bridge.link import Link
-from protocol.frames import Buffer
+from spanbridge.protocol.frames import Buffer
+from spanbridge.wire.link import Link
 
 from .test_link_reading import Reader
 from .turns import pipe, take
@@ -61,8 +61,8 @@ def test_small_pieces_go_out_together() -> None:
     for _ in range(50):
         reader.link.put(b"x" * 60)
     with (
-        patch("bridge.link.os.write", write),
-        patch("bridge.link.os.writev", lambda fd, pieces: write(fd, b"".join(pieces))),
+        patch("spanbridge.wire.link.os.write", write),
+        patch("spanbridge.wire.link.os.writev", lambda fd, pieces: write(fd, b"".join(pieces))),
     ):
         reader.turns.flusher.flush()
     assert list(writes) == [3_000]

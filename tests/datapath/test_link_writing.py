@@ -1,4 +1,4 @@
-"""All that is put into a link comes out once, in order, whatever the pace of who reads (bridge/link.py)."""
+"""All that is put into a link comes out once, in order, whatever the pace of who reads (bridge/wire/link.py)."""
 
 import os
 from itertools import pairwise
@@ -9,10 +9,10 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import bridge.link
-from bridge.link import Link
-from bridge.pipe_budget import PipeBudget
-from protocol.frames import Buffer
+import spanbridge.wire.link
+from spanbridge.protocol.frames import Buffer
+from spanbridge.wire.link import Link
+from spanbridge.wire.pipe_budget import PipeBudget
 
 from ..protocol.determined import examples
 from .turns import Turns, give, pair, pipe, take, unread
@@ -31,7 +31,7 @@ class Writing(RuleBasedStateMachine):
 
     @initialize(socket=st.booleans(), high_water=st.sampled_from([1, 700, 9_000, 20_000]), enlarge=st.booleans())
     def begin(self, socket: bool, high_water: int, enlarge: bool) -> None:
-        self.patches = patch.multiple(bridge.link, **TIGHT)
+        self.patches = patch.multiple(spanbridge.wire.link, **TIGHT)
         self.patches.start()
         self.turns = Turns()
         self.high_water = high_water

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.frames import encode
-from bridge.testing.gate import Gate
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.frames import encode
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve, wait
 
 ROUNDS = 250
 MEBIBYTE = 1 << 20

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.limits import Limits
-from bridge.link import Link
-from bridge.pipe_budget import PipeBudget
-from manifests.model import Rule
+from spanbridge.limits import Limits
+from spanbridge.manifests.model import Rule
+from spanbridge.wire.link import Link
+from spanbridge.wire.pipe_budget import PipeBudget
 
 from .stage import End, FakeProcess, Stage, limits
 from .turns import Turns, pipe

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.limits import Limits
-from manifests.model import Rule
+from spanbridge.limits import Limits
+from spanbridge.manifests.model import Rule
 
 from .stage import FakeProcess, Stage, limits
 from .wire import Said, encode, encode_control

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import Decoder, encode_control
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import Decoder, encode_control
+from spanbridge.testing.home import Home
 
 GREETING = encode_control({"command": "init", "version": 1, "host": "localhost"})
 OPEN = encode_control({"command": "open", "channel": "e", "payload": "echo"})

@@ -1,9 +1,9 @@
-"""Busy pipes are enlarged, so many at once, and each that ends makes room for another (bridge/link.py)."""
+"""Busy pipes are enlarged, so many at once, and each that ends makes room for another (bridge/wire/link.py)."""
 
 import fcntl
 import os
 
-from bridge.pipe_budget import PipeBudget
+from spanbridge.wire.pipe_budget import PipeBudget
 
 from .test_link_reading import Reader
 from .turns import give, pair, pipe, take

@@ -1,4 +1,4 @@
-"""Callbacks straight from epoll (bridge/poller.py)."""
+"""Callbacks straight from epoll (bridge/wire/poller.py)."""
 
 import os
 from collections.abc import Callable, Iterator

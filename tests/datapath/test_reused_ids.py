@@ -6,9 +6,9 @@ from unittest.mock import patch
 
 import pytest
 
-from bridge.internal import base
-from protocol.frames import Span
-from protocol.problems import Problem
+from spanbridge.payloads import base
+from spanbridge.protocol.frames import Span
+from spanbridge.protocol.problems import Problem
 
 from .test_nothing_hangs import Play, Scene, play
 from .wire import encode, encode_control

@@ -1,4 +1,4 @@
-"""Who is asked to serve an open, against a list that is walked from top to bottom (bridge/router.py)."""
+"""Who is asked to serve an open, against a list that is walked from top to bottom (bridge/session/router.py)."""
 
 from fnmatch import fnmatchcase
 from typing import Any
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.helper import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
-from bridge.router import Router, normalise
-from manifests.model import Rule
-from protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.helpers.helper import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
+from spanbridge.manifests.model import Rule
+from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.session.router import Router, normalise
 
 from ..protocol.determined import examples
 

@@ -1,10 +1,10 @@
-"""A helper that begins a frame and falls silent is not waited for without end (bridge/stall.py)."""
+"""A helper that begins a frame and falls silent is not waited for without end (bridge/wire/stall.py)."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from manifests.model import Rule
+from spanbridge.manifests.model import Rule
 
 from .stage import FakeProcess, Stage, limits
 from .turns import take

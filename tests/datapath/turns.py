@@ -10,8 +10,8 @@ import termios
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from bridge.flusher import Flusher
-from bridge.poller import Poller
+from spanbridge.wire.flusher import Flusher
+from spanbridge.wire.poller import Poller
 
 try:
     import sniffio

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.testing.deadline import SECONDS, Deadline, Hang
-from bridge.testing.gate import Gate
+from spanbridge.testing.deadline import SECONDS, Deadline, Hang
+from spanbridge.testing.gate import Gate
 
 from .pages import Block
 

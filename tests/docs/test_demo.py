@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import Frame
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import Frame
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 from .pages import README, ROOT, blocks
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.frames import Decoder
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing.frames import Decoder
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .pages import DOCS, README, ROOT, Block, blocks
 from .shell import after_first_frame, run

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.deadline import SECONDS
-from bridge.testing.home import Home
-from bridge.testing.tail import Tail
+from spanbridge.testing import processes
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.home import Home
+from spanbridge.testing.tail import Tail
 
 from ..browser import socket_activated
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, COCKPIT_WS, require

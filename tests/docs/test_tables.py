@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.helper import TRANSITIONS
-from bridge.internal.base import PAYLOADS
-from bridge.limits import DESCRIPTIONS, Limits
-from bridge.testing.plugin import Start
-from protocol import problems
-from protocol.control import FRONT_END_ONLY
+from spanbridge.helpers.helper import TRANSITIONS
+from spanbridge.limits import DESCRIPTIONS, Limits
+from spanbridge.payloads.base import PAYLOADS
+from spanbridge.protocol import problems
+from spanbridge.protocol.control import FRONT_END_ONLY
+from spanbridge.testing.plugin import Start
 
 from .pages import ALL, DOCS, ROOT, prose, tables, words
 

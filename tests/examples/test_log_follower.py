@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
 
 
 @pytest.fixture

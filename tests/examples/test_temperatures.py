@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
 
 
 @pytest.fixture

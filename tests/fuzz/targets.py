@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from manifests.load import MAX_DEPTH, load
-from manifests.locate import find, line_and_column
-from manifests.match import RuleIndex, matches
-from manifests.model import Catalog
-from manifests.syntax import first_error, first_too_deep
-from manifests.template import ExpansionError, Variable, compile_rule, expand, parse
-from protocol.control import close, frame_of, read_head, read_message, read_object
-from protocol.frames import CONTROL, FrameError, Splitter, control_payload, join
-from protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.manifests.load import MAX_DEPTH, load
+from spanbridge.manifests.locate import find, line_and_column
+from spanbridge.manifests.match import RuleIndex, matches
+from spanbridge.manifests.model import Catalog
+from spanbridge.manifests.syntax import first_error, first_too_deep
+from spanbridge.manifests.template import ExpansionError, Variable, compile_rule, expand, parse
+from spanbridge.protocol.control import close, frame_of, read_head, read_message, read_object
+from spanbridge.protocol.frames import CONTROL, FrameError, Splitter, control_payload, join
+from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 from tests.manifests.obvious import obvious
 from tests.protocol.account import Account, given_by, note, told_slowly
 from tests.protocol.slow_splitter import SlowSplitter

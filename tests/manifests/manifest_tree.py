@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import settings
 
-from manifests.load import load
-from manifests.model import Catalog, Rule
+from spanbridge.manifests.load import load
+from spanbridge.manifests.model import Catalog, Rule
 
 GENERATION = "320"
 ASKPASS = "/opt/spanbridge/askpass"

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests.match import RuleIndex
-from manifests.template import ExpansionError, compile_rule, expand
+from spanbridge.manifests.match import RuleIndex
+from spanbridge.manifests.template import ExpansionError, compile_rule, expand
 
 from .manifest_tree import Tree, properties
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from manifests.conditions import judge, version
-from manifests.load import MAX_DEFECTS
-from manifests.member import MemberError
+from spanbridge.manifests.conditions import judge, version
+from spanbridge.manifests.load import MAX_DEFECTS
+from spanbridge.manifests.member import MemberError
 
 from .manifest_tree import Tree, names
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from manifests.match import RuleIndex
-from manifests.template import Expansion, compile_rule, expand
+from spanbridge.manifests.match import RuleIndex
+from spanbridge.manifests.template import Expansion, compile_rule, expand
 
 from ..missing import lack
 from .manifest_tree import LIBEXEC, Tree

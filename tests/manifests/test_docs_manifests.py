@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from manifests.load import MAX_BYTES, MAX_DEFECTS, MAX_DEPTH
-from manifests.match import RuleIndex
-from manifests.template import compile_rule, expand
-from manifests.written import KNOWN
+from spanbridge.manifests.load import MAX_BYTES, MAX_DEFECTS, MAX_DEPTH
+from spanbridge.manifests.match import RuleIndex
+from spanbridge.manifests.template import compile_rule, expand
+from spanbridge.manifests.written import KNOWN
 
 from .manifest_tree import Tree
 
@@ -123,7 +123,7 @@ def test_the_limits_are_those_in_force() -> None:
 
 
 def test_the_limits_of_the_bridge_are_those_it_has() -> None:
-    from bridge.limits import Limits
+    from spanbridge.limits import Limits
 
     defaults = Limits()
     settings = {row[2].strip("`"): row[1] for row in rows("Limits") if row[2]}

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
-from manifests.load import MAX_BYTES
-from manifests.model import Catalog
+from spanbridge.manifests.load import MAX_BYTES
+from spanbridge.manifests.model import Catalog
 
 from .manifest_tree import Tree, names
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests.directories import Place, data_directories, libexecdir, override_directories
+from spanbridge.manifests.directories import Place, data_directories, libexecdir, override_directories
 
 from .manifest_tree import Tree, names
 

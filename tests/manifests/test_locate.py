@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.locate import children, elements, find, line_and_column
+from spanbridge.manifests.locate import children, elements, find, line_and_column
 
 from .manifest_tree import properties
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.match import Mismatch, RuleIndex, matches, mismatch
-from manifests.model import Rule
-from manifests.value import equal
+from spanbridge.manifests.match import Mismatch, RuleIndex, matches, mismatch
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.value import equal
 
 from .manifest_tree import properties, rule
 from .test_wildcard import obvious

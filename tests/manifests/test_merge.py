@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.merge import merge
+from spanbridge.manifests.merge import merge
 
 from .manifest_tree import properties
 

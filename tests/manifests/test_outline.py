@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.locate import find, outline
+from spanbridge.manifests.locate import find, outline
 
 from .manifest_tree import properties
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from manifests.load import MAX_DEFECTS
-from manifests.model import Defect, Rule
+from spanbridge.manifests.load import MAX_DEFECTS
+from spanbridge.manifests.model import Defect, Rule
 
 from .manifest_tree import Tree, names, rule
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.syntax import first_error, first_too_deep
+from spanbridge.manifests.syntax import first_error, first_too_deep
 
 from .manifest_tree import properties
 from .test_locate import JSON, LAYOUTS

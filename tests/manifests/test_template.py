@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.template import Expansion, ExpansionError, Variable, compile_rule, expand, parse, split_environ
+from spanbridge.manifests.template import (
+    Expansion,
+    ExpansionError,
+    Variable,
+    compile_rule,
+    expand,
+    parse,
+    split_environ,
+)
 
 from .manifest_tree import properties, rule
 from .obvious import obvious

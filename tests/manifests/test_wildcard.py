@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.wildcard import compile_wildcard, is_wildcard
+from spanbridge.manifests.wildcard import compile_wildcard, is_wildcard
 
 from .manifest_tree import properties
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from bridge.operator.check import main
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.home import Home
+from spanbridge.operator.check import main
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.home import Home
 
 
 def run(

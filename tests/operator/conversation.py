@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.testing import script
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import encode, encode_control
-from bridge.testing.home import Home
+from spanbridge.testing import script
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import encode, encode_control
+from spanbridge.testing.home import Home
 
 CHANNEL = "1"
 INIT = {"command": "init", "version": 1, "host": "localhost"}

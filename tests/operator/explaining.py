@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.deadline import SECONDS
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.home import Home
 
 
 def explain(

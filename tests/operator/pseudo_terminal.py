@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bridge.testing.deadline import SECONDS, Deadline, Hang
+from spanbridge.testing.deadline import SECONDS, Deadline, Hang
 
 
 class PseudoTerminal:

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS, Deadline, Hang
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS, Deadline, Hang
 
 from ..docs.pages import DOCS
 

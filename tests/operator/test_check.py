@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.checking.finding import KINDS, Source
-from bridge.operator.checking.form import of_source
-from bridge.operator.checking.spelling import nearest
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.home import Home
-from manifests.files import read_document
-from manifests.load import Libexecdir, load
-from manifests.written import KNOWN, MEMBERS
+from spanbridge.manifests.files import read_document
+from spanbridge.manifests.load import Libexecdir, load
+from spanbridge.manifests.written import KNOWN, MEMBERS
+from spanbridge.operator.checking.finding import KINDS, Source
+from spanbridge.operator.checking.form import of_source
+from spanbridge.operator.checking.spelling import nearest
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.home import Home
 
 from ..manifests.manifest_tree import properties
 from ..manifests.test_docs_manifests import BLOCKS, rows

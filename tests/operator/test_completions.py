@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import TOOLS
-from bridge.internal.base import PAYLOADS
-from bridge.limits import DESCRIPTIONS
-from bridge.log import PARTS
-from bridge.testing.home import Home
+from spanbridge.cli import TOOLS
+from spanbridge.limits import DESCRIPTIONS
+from spanbridge.log import PARTS
+from spanbridge.payloads.base import PAYLOADS
+from spanbridge.testing.home import Home
 
 from ..docs.pages import ROOT
 from ..missing import lack

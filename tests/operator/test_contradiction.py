@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.checking.contradiction import contradictions
+from spanbridge.operator.checking.contradiction import contradictions
 
 from ..manifests.manifest_tree import properties
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.talking.cutting import Cutter
+from spanbridge.operator.talking.cutting import Cutter
 
 
 def cut(cutter: Cutter, stream: bytes, size: int) -> list[bytes]:

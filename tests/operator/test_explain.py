@@ -12,16 +12,16 @@ from unittest.mock import patch
 
 import pytest
 
-from bridge.operator.explain import main
-from bridge.operator.explaining.explain_text import quoted
-from bridge.operator.explaining.hints import hint
-from bridge.operator.members import ArgumentError, read_member, read_opens
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import helper_rule, init, serve
-from manifests.match import mismatches
-from manifests.model import Rule
+from spanbridge.manifests.match import mismatches
+from spanbridge.manifests.model import Rule
+from spanbridge.operator.explain import main
+from spanbridge.operator.explaining.explain_text import quoted
+from spanbridge.operator.explaining.hints import hint
+from spanbridge.operator.members import ArgumentError, read_member, read_opens
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
 
 from ..superuser.conftest import directory, installation, site
 from ..superuser.site import Site

@@ -9,17 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.limits import Limits
-from bridge.operator.explaining.explanation import NOBODY, ROOT, RULE, Bridge, Explainer
-from bridge.operator.explaining.reuse import compare
-from bridge.router import normalise
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import Rule as Entry
-from bridge.testing.script import exit_with, helper_rule, init, serve
-from manifests.match import RuleIndex
-from manifests.model import Catalog, Package, Rule
-from protocol.problems import Problem
+from spanbridge.limits import Limits
+from spanbridge.manifests.match import RuleIndex
+from spanbridge.manifests.model import Catalog, Package, Rule
+from spanbridge.operator.explaining.explanation import NOBODY, ROOT, RULE, Bridge, Explainer
+from spanbridge.operator.explaining.reuse import compare
+from spanbridge.protocol.problems import Problem
+from spanbridge.session.router import normalise
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import Rule as Entry
+from spanbridge.testing.script import exit_with, helper_rule, init, serve
 
 from ..protocol.determined import examples
 from .explaining import answer, explained

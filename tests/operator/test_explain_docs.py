@@ -3,8 +3,8 @@
 import os
 import re
 
-from bridge.operator.explain import parser
-from bridge.testing.home import Home
+from spanbridge.operator.explain import parser
+from spanbridge.testing.home import Home
 
 from ..docs.pages import DOCS, ROOT, blocks, tables, words
 from ..docs.shell import run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.home import Home
+from spanbridge.testing.home import Home
 
 from ..missing import lack
 from .checking import override, run, system_package

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.limits import DESCRIPTIONS, Limits
-from manifests.load import load
-from manifests.written import KNOWN
+from spanbridge.limits import DESCRIPTIONS, Limits
+from spanbridge.manifests.load import load
+from spanbridge.manifests.written import KNOWN
 
 from ..docs.pages import DOCS, ROOT
 from ..docs.pages import tables as tables_of

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import encode
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import encode
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.script import (
     answer,
     data,
     echo,
@@ -33,7 +33,7 @@ from bridge.testing.script import (
     stderr,
     wait,
 )
-from bridge.testing.tail import Tail
+from spanbridge.testing.tail import Tail
 
 from .conversation import ECHO, helper, run
 from .pseudo_terminal import PseudoTerminal

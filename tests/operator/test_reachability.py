@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.operator.checking.reachability import covers, shadowed, wildcard_covers
-from manifests.match import RuleIndex
-from manifests.wildcard import compile_wildcard
+from spanbridge.manifests.match import RuleIndex
+from spanbridge.manifests.wildcard import compile_wildcard
+from spanbridge.operator.checking.reachability import covers, shadowed, wildcard_covers
 
 from ..manifests.manifest_tree import properties, rule
 

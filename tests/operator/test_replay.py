@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from bridge.operator.recordings import misread
-from bridge.operator.recordings.recording import Record
-from bridge.testing import processes
-from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import encode, encode_control
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import (
+from spanbridge.operator.recordings import misread
+from spanbridge.operator.recordings.recording import Record
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import encode, encode_control
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import (
     command,
     data,
     exit_with,
@@ -31,7 +31,7 @@ from bridge.testing.script import (
     read,
     send,
 )
-from bridge.testing.tail import Tail
+from spanbridge.testing.tail import Tail
 
 from .conversation import DONE, ECHO, INIT, OPEN, conversation, record, records, run
 from .pseudo_terminal import PseudoTerminal

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from bridge.operator import status as status_tool
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.frames import encode_control
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import exit_with, forever, helper_rule, init, read, ready, send, serve, stderr
+from spanbridge.operator import status as status_tool
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.frames import encode_control
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import exit_with, forever, helper_rule, init, read, ready, send, serve, stderr
 
 from ..docs.pages import DOCS, blocks
 

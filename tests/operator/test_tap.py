@@ -18,15 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.operator.recordings.recording import Describer, Record
-from bridge.testing import processes
-from bridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import encode, encode_control
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
-from bridge.testing.script import command, forever, helper_rule, init, note, on_signal, serve
-from bridge.testing.tail import Tail
+from spanbridge.operator.recordings.recording import Describer, Record
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import JOURNAL, MARK, SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import encode, encode_control
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import command, forever, helper_rule, init, note, on_signal, serve
+from spanbridge.testing.tail import Tail
 
 from .conversation import ECHO, conversation, record, records, run
 from .pseudo_terminal import PseudoTerminal

@@ -7,11 +7,11 @@ import re
 import msgspec
 import pytest
 
-from bridge.operator import open as open_tool
-from bridge.operator import replay, status, tap
-from bridge.operator.recordings import redact
-from bridge.operator.recordings.recording import Record
-from bridge.testing.home import Home
+from spanbridge.operator import open as open_tool
+from spanbridge.operator import replay, status, tap
+from spanbridge.operator.recordings import redact
+from spanbridge.operator.recordings.recording import Record
+from spanbridge.testing.home import Home
 
 from ..docs.pages import DOCS, Block, blocks, prose, tables, words
 from ..docs.shell import run

@@ -4,9 +4,9 @@ import re
 import subprocess
 from functools import cache
 
-from bridge.cli import TOOLS
-from bridge.testing.bridge import SPANBRIDGE
-from bridge.testing.deadline import SECONDS
+from spanbridge.cli import TOOLS
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import SECONDS
 
 NAMES = tuple(TOOLS)
 

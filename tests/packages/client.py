@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing.front_end import FrontEnd
 
 NO_CACHE = "no-cache, no-store"
 CHECKSUM = "X-Cockpit-Pkg-Checksum"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.start import Start
+from spanbridge.testing.start import Start
 
 from .client import Client
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.internal.packages.accept import allows_gzip, weights
-from bridge.internal.packages.bounds import LANGUAGE_CHARS, LANGUAGES
-from bridge.internal.packages.languages import accepted_languages, language_key, translations
+from spanbridge.payloads.packages.accept import allows_gzip, weights
+from spanbridge.payloads.packages.bounds import LANGUAGE_CHARS, LANGUAGES
+from spanbridge.payloads.packages.languages import accepted_languages, language_key, translations
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
 
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, require
 from . import differences as d

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bridge.testing import processes
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing import processes
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import CHECKSUM, COMMON, NO_CACHE, Client, Response, write_package
 from .conftest import Ask

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
 
 from .client import COMMON, NO_CACHE, Client, packed, write_package
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.internal.packages.checksum import bundle_checksum
-from bridge.internal.packages.listing import list_files
-from manifests.model import Package
+from spanbridge.manifests.model import Package
+from spanbridge.payloads.packages.checksum import bundle_checksum
+from spanbridge.payloads.packages.listing import list_files
 
 
 def package(path: Path, **manifest: Any) -> Package:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.internal.packages.files import MissingError, names_in, open_file
-from bridge.internal.packages.listing import Listing, list_files
-from bridge.internal.packages.lookup import variants
+from spanbridge.payloads.packages.files import MissingError, names_in, open_file
+from spanbridge.payloads.packages.listing import Listing, list_files
+from spanbridge.payloads.packages.lookup import variants
 
 
 def content(directory: Path, name: str) -> str:

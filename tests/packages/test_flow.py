@@ -4,10 +4,10 @@ import random
 import subprocess
 import sys
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import Client, packed, write_package
 from .conftest import Ask
@@ -133,10 +133,14 @@ def test_a_front_end_that_goes_away_within_an_answer_is_no_error(home: Home, sta
 
 def test_a_start_does_not_pay_for_this() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", "import bridge.start, bridge.session, sys; print(*sorted(sys.modules), sep='\\n')"],
+        [
+            sys.executable,
+            "-c",
+            "import bridge.start, spanbridge.session.session, sys; print(*sorted(sys.modules), sep='\\n')",
+        ],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    assert "bridge.internal.base" in found
-    assert not [name for name in found if name.startswith(("bridge.internal.packages", "bridge.internal.http"))]
+    assert "spanbridge.payloads.base" in found
+    assert not [name for name in found if name.startswith(("spanbridge.payloads.packages", "spanbridge.payloads.http"))]

@@ -1,7 +1,7 @@
 """The headers of an answer."""
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import Client, write_package
 from .conftest import Ask

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.os_release import MAX_BYTES, read_os_release
+from spanbridge.os_release import MAX_BYTES, read_os_release
 
 GOOD = """\
 # a comment

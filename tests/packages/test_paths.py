@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.internal.packages.bounds import PATH_CHARS
-from bridge.internal.packages.paths import ALLOWED, FileTarget, is_name, read_path
+from spanbridge.payloads.packages.bounds import PATH_CHARS
+from spanbridge.payloads.packages.paths import ALLOWED, FileTarget, is_name, read_path
 
 NAMES = st.text(sorted(ALLOWED), min_size=1, max_size=8).filter(lambda name: name != "." and ".." not in name)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.internal.packages.bodies import bytes_body, file_body, joined, text_body
-from bridge.internal.packages.bounds import MESSAGE_BYTES
-from bridge.internal.packages.gunzip import BadGzipError, gunzip
-from bridge.internal.packages.text import HELD_BYTES, NotTextError, whole_characters
+from spanbridge.payloads.packages.bodies import bytes_body, file_body, joined, text_body
+from spanbridge.payloads.packages.bounds import MESSAGE_BYTES
+from spanbridge.payloads.packages.gunzip import BadGzipError, gunzip
+from spanbridge.payloads.packages.text import HELD_BYTES, NotTextError, whole_characters
 
 
 def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.internal.packages.policy import Origin, policy_of, read_origin, security_policy
+from spanbridge.payloads.packages.policy import Origin, policy_of, read_origin, security_policy
 
 DEFAULT = (
     "default-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none';"

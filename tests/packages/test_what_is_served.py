@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.bridge import SPANBRIDGE, Bridge
-from bridge.testing.home import Home
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.home import Home
 
 from .client import COMMON, Client, write_package
 from .conftest import Ask

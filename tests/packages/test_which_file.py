@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bridge.testing.home import Home
-from bridge.testing.plugin import Start
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import COMMON, NO_CACHE, Client, packed, write_package
 from .conftest import Ask

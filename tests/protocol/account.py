@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Splitter, join
+from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Splitter, join
 
 from .slow_splitter import Given, Malformed, SlowSplitter
 from .streams import act

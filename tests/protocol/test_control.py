@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.control import close, control, frame_of, read_head, read_message, read_object
-from protocol.frames import CONTROL, Splitter, control_payload
-from protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.protocol.control import close, control, frame_of, read_head, read_message, read_object
+from spanbridge.protocol.frames import CONTROL, Splitter, control_payload
+from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from .determined import examples
 

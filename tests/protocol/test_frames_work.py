@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import protocol.frames
-from protocol.frames import Splitter
+from spanbridge.protocol.frames import Splitter
 
 from .determined import examples
 from .streams import frame, routes, same_lengths, streams
@@ -44,8 +43,8 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     counter = Looks()
-    monkeypatch.setattr(protocol.frames, "_agreeing", counter.agreeing(protocol.frames._agreeing))
-    monkeypatch.setattr(protocol.frames, "_targets", counter.targets(protocol.frames._targets))
+    monkeypatch.setattr(spanbridge.protocol.frames, "_agreeing", counter.agreeing(spanbridge.protocol.frames._agreeing))
+    monkeypatch.setattr(spanbridge.protocol.frames, "_targets", counter.targets(spanbridge.protocol.frames._targets))
     return counter
 
 
@@ -97,8 +96,8 @@ def test_in_any_stream() -> None:
         assert ahead <= PER_FRAME * frames
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(protocol.frames, "_agreeing", looks.agreeing(protocol.frames._agreeing))
-        patched.setattr(protocol.frames, "_targets", looks.targets(protocol.frames._targets))
+        patched.setattr(spanbridge.protocol.frames, "_agreeing", looks.agreeing(spanbridge.protocol.frames._agreeing))
+        patched.setattr(spanbridge.protocol.frames, "_targets", looks.targets(spanbridge.protocol.frames._targets))
         check()
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from bridge.sdk import Handler, HelperLimits, open_helper
-from bridge.sdk.errors import BridgeGone
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import Decoder, Frame, encode, encode_control
+from spanbridge.sdk import Handler, HelperLimits, open_helper
+from spanbridge.sdk.errors import BridgeGone
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import Decoder, Frame, encode, encode_control
 
 TURNS = 500
 

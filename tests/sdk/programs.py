@@ -6,7 +6,7 @@ import sys
 
 import anyio
 
-from bridge.sdk import Channel, HelperLimits, Problem, log, open_helper, refuse, run, run_main
+from spanbridge.sdk import Channel, HelperLimits, Problem, log, open_helper, refuse, run, run_main
 
 
 async def echo(channel: Channel) -> None:

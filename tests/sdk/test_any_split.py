@@ -6,8 +6,8 @@ import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.sdk import Channel, HelperLimits, ProtocolError, open_helper
-from bridge.testing.frames import encode, encode_control
+from spanbridge.sdk import Channel, HelperLimits, ProtocolError, open_helper
+from spanbridge.testing.frames import encode, encode_control
 
 from .peer import MemoryWire
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.gate import Gate
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.gate import Gate
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("echo", "noisy", "failing", "last-words", "flood", "gated", "refusing")

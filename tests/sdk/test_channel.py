@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 
-from bridge.sdk import Channel, ChannelClosed, Problem, open_helper
+from spanbridge.sdk import Channel, ChannelClosed, Problem, open_helper
 
 from .peer import MemoryWire, Peer, helping, settled
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bridge.sdk import Channel, HelperLimits
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
+from spanbridge.sdk import Channel, HelperLimits
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
 
 from ..docs.pages import DOCS, Block, blocks, prose, tables, words
 

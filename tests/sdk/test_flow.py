@@ -5,10 +5,10 @@ from collections import Counter
 import anyio
 import pytest
 
-from bridge.sdk import Channel
-from bridge.sdk.outbox import Outbox
-from bridge.sdk.window import BLOCK_BYTES
-from bridge.testing.deadline import SECONDS
+from spanbridge.sdk import Channel
+from spanbridge.sdk.outbox import Outbox
+from spanbridge.sdk.window import BLOCK_BYTES
+from spanbridge.testing.deadline import SECONDS
 
 from .peer import MemoryWire, Peer, helping, settled
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.deadline import SECONDS
-from bridge.testing.frames import Decoder, Frame, encode, encode_control
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.frames import Decoder, Frame, encode, encode_control
+from spanbridge.testing.front_end import FrontEnd
 
 PROGRAMS = [sys.executable, "-m", "tests.sdk.programs"]
 ROOT = Path(__file__).resolve().parents[2]

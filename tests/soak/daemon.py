@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, NamedTuple
 
-from bridge.testing import processes
-from bridge.testing.bridge import MARK, SPANBRIDGE
-from bridge.testing.deadline import Deadline
-from bridge.testing.home import Home
-from bridge.testing.tail import Tail
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import MARK, SPANBRIDGE
+from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.home import Home
+from spanbridge.testing.tail import Tail
 
 from .model import Violation
 from .wire import Wire

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bridge.testing import processes
-from bridge.testing.home import Home
-from bridge.testing.script import Rule as Entry
+from spanbridge.testing import processes
+from spanbridge.testing.home import Home
+from spanbridge.testing.script import Rule as Entry
 
 from .model import Rule
 from .schedule import PER_PACKAGE

@@ -13,7 +13,7 @@ that no other has, so that nothing of one can pass for something of the next.
 from collections import Counter, deque
 from typing import Any, Final, NoReturn
 
-from bridge.testing.frames import Frame
+from spanbridge.testing.frames import Frame
 
 from .peer import Account, payload
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bridge.testing import processes
-from bridge.testing.deadline import Deadline, Hang
-from bridge.testing.frames import encode, encode_control
-from bridge.testing.home import Home
+from spanbridge.testing import processes
+from spanbridge.testing.deadline import Deadline, Hang
+from spanbridge.testing.frames import encode, encode_control
+from spanbridge.testing.home import Home
 
 from . import schedule
 from .daemon import Daemon, Usage

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.frames import Frame
+from spanbridge.testing.frames import Frame
 
 from .model import Life, Model, Rule, Violation
 from .peer import Account, payload

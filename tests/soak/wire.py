@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
-from bridge.testing.frames import Decoder, Frame
+from spanbridge.testing.frames import Decoder, Frame
 
 _READ_BYTES: Final = 1 << 18
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from bridge.testing.front_end import FrontEnd
+from spanbridge.testing.front_end import FrontEnd
 
 PATH: Final = "/superuser"
 INTERFACE: Final = "cockpit.Superuser"

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.testing import script
+from spanbridge.testing import script
 
 from ..missing import lack
 
-_OURS: Final = ("bridge", "manifests", "protocol")
+_OURS: Final = ("spanbridge",)
 _NEEDED: Final = ("anyio", "idna", "msgspec", "sniffio", "typing_extensions", "inotify_simple")
 _HERE: Final = Path(__file__).parent
 _HELPERS: Final = (script.PROGRAM, _HERE / "socket_helper.py")
@@ -69,8 +69,8 @@ class Installation:
             shutil.copy(source, self.helpers)
         binaries = root / "bin"
         binaries.mkdir()
-        self.spanbridge = self._script(binaries / "spanbridge", "bridge.cli")
-        self.askpass = self._script(binaries / "spanbridge-askpass", "bridge.askpass")
+        self.spanbridge = self._script(binaries / "spanbridge", "spanbridge.cli")
+        self.askpass = self._script(binaries / "spanbridge-askpass", "spanbridge.askpass")
         for path in (root, *root.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.parent == binaries else 0o644)

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.gate import Gate
-from bridge.testing.home import Home
-from bridge.testing.script import Rule, Steps
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.home import Home
+from spanbridge.testing.script import Rule, Steps
 
 from .client import SuperuserClient
 from .installation import Installation, User

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.frames import Decoder, encode, encode_control
+from spanbridge.testing.frames import Decoder, encode, encode_control
 
 from .installation import Installation
 
@@ -176,9 +176,9 @@ def test_what_is_no_answer_is_not_repeated(run: Run, sent: bytes) -> None:
 def test_little_is_imported(installation: Installation) -> None:
     """It runs once for each prompt."""
     library = str(installation.root / "lib")
-    asked = f"import sys; sys.path.insert(0, {library!r}); import bridge.askpass; print(*sys.modules)"
+    asked = f"import sys; sys.path.insert(0, {library!r}); import spanbridge.askpass; print(*sys.modules)"
     told = subprocess.run([installation.python, "-IS", "-c", asked], capture_output=True, check=True, text=True)
 
     modules = set(told.stdout.split())
-    assert {name for name in modules if name.partition(".")[0] == "bridge"} == {"bridge", "bridge.askpass"}
+    assert {name for name in modules if name.partition(".")[0] == "spanbridge"} == {"spanbridge", "spanbridge.askpass"}
     assert not modules & {"anyio", "asyncio", "msgspec", "subprocess", "typing", "inspect", "dataclasses", "socket"}

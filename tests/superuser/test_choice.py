@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bridge.testing.script import Rule, init, serve
+from spanbridge.testing.script import Rule, init, serve
 
 from .site import Site
 

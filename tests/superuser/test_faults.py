@@ -3,8 +3,8 @@
 import select
 import signal
 
-from bridge.testing import processes
-from bridge.testing.script import close_fd, exit_with, forever, init, note, read, repeat, send, serve, wait
+from spanbridge.testing import processes
+from spanbridge.testing.script import close_fd, exit_with, forever, init, note, read, repeat, send, serve, wait
 
 from .site import Site
 from .test_process import Privileged

@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.script import Step, exit_with, forever, init, note, note_message, read, send, serve, stderr, wait
+from spanbridge.testing.script import (
+    Step,
+    exit_with,
+    forever,
+    init,
+    note,
+    note_message,
+    read,
+    send,
+    serve,
+    stderr,
+    wait,
+)
 
 from .client import ERROR, SuperuserClient
 from .site import Site

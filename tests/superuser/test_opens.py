@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.testing.script import exit_with, forever, init, note, serve, stderr, wait
+from spanbridge.testing.script import exit_with, forever, init, note, serve, stderr, wait
 
 from .site import Site
 

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 
-from bridge.testing.frames import Decoder, encode_control
+from spanbridge.testing.frames import Decoder, encode_control
 
 from .site import Site
 

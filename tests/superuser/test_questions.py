@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bridge.testing import processes
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.script import (
     Step,
     answer,
     exit_with,

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.bridge import Bridge
-from bridge.testing.script import Rule
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.script import Rule
 
 from ..browser.parts import COCKPIT_BRIDGE, COCKPIT_SHELL, require
 from ..browser.processes import descendants

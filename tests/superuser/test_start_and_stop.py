@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.testing import processes
-from bridge.testing.script import (
+from spanbridge.testing import processes
+from spanbridge.testing.script import (
     exit_with,
     forever,
     init,

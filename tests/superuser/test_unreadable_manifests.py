@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing.script import init, serve
+from spanbridge.testing.script import init, serve
 
 from .site import Site
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.testing.bridge import Bridge
-from bridge.testing.front_end import FrontEnd
-from bridge.testing.gate import Gate
-from bridge.testing.script import delay, die, exit_with, init, note, read, ready, reply, serve, wait
-from bridge.testing.scripted import FakeHelpers
-from bridge.testing.start import Start, command_of
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.gate import Gate
+from spanbridge.testing.script import delay, die, exit_with, init, note, read, ready, reply, serve, wait
+from spanbridge.testing.scripted import FakeHelpers
+from spanbridge.testing.start import Start, command_of
 
 
 def test_a_helper_without_a_script_sends_data_back(fake_helper: FakeHelpers, front_end: FrontEnd) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing import script
+from spanbridge.testing import script
 
 from ..browser.parts import COCKPIT_BRIDGE, require
 from ..docs.pages import DOCS, ROOT, Block, blocks, tables, words
@@ -61,7 +61,7 @@ def test_every_block_of_the_page_is_accounted_for() -> None:
 
 def test_the_fixtures_are_those_of_the_page_and_none_has_a_name_of_everyday(pytester: pytest.Pytester) -> None:
     told = run(pytester, "--fixtures").stdout.str()
-    _, _, ours = told.partition("fixtures defined from bridge.testing.plugin")
+    _, _, ours = told.partition("fixtures defined from spanbridge.testing.plugin")
     found = re.findall(r"^(\w+)(?: \[.*\])? -- .*plugin\.py", ours.partition("fixtures defined from")[0], re.MULTILINE)
     ((_, *rows),) = tables(PAGE, "The fixtures")
     assert set(found) == {words(row[0])[0] for row in rows}
@@ -85,8 +85,8 @@ def test_a_session_that_does_not_use_it_loads_one_module_of_it(pytester: pytest.
         import sys
 
         def test_nothing_much():
-            loaded = {name for name in sys.modules if name.partition(".")[0] in ("bridge", "protocol", "manifests")}
-            assert loaded == {"bridge", "bridge.testing", "bridge.testing.plugin"}
+            loaded = {name for name in sys.modules if name.partition(".")[0] == "spanbridge"}
+            assert loaded == {"spanbridge", "spanbridge.testing", "spanbridge.testing.plugin"}
         """
     )
     run(pytester).assert_outcomes(passed=1)
@@ -94,11 +94,11 @@ def test_a_session_that_does_not_use_it_loads_one_module_of_it(pytester: pytest.
 
 def test_the_plugin_itself_imports_pytest_alone() -> None:
     code = (
-        "import sys, pytest; before = set(sys.modules); import bridge.testing.plugin; "
+        "import sys, pytest; before = set(sys.modules); import spanbridge.testing.plugin; "
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == ["bridge", "bridge.testing", "bridge.testing.plugin"]
+    assert done.stdout.split() == ["spanbridge", "spanbridge.testing", "spanbridge.testing.plugin"]
 
 
 def test_pytest_is_no_runtime_dependency() -> None:
@@ -106,8 +106,9 @@ def test_pytest_is_no_runtime_dependency() -> None:
     assert not [each for each in project["dependencies"] if "pytest" in each]
     assert [each for each in project["optional-dependencies"]["test"] if each.startswith("pytest")]
     code = (
-        "import sys; sys.modules['pytest'] = None; import bridge.cli, bridge.sdk, bridge.testing.front_end, "
-        "bridge.testing.bridge, bridge.testing.scripted, bridge.testing.start"
+        "import sys; sys.modules['pytest'] = None; "
+        "import spanbridge.cli, spanbridge.sdk, spanbridge.testing.front_end, "
+        "spanbridge.testing.bridge, spanbridge.testing.scripted, spanbridge.testing.start"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
@@ -161,8 +162,8 @@ def test_another_bridge(pytester: pytest.Pytester) -> None:
 def test_what_is_left_behind_fails_the_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        from bridge.testing.bridge import Bridge
-        from bridge.testing.script import forever, fork, init, note, serve, set_session
+        from spanbridge.testing.bridge import Bridge
+        from spanbridge.testing.script import forever, fork, init, note, serve, set_session
 
         Bridge.check_nothing_left.__defaults__ = (0.1,)  # seconds
 
@@ -180,7 +181,7 @@ def test_what_is_left_behind_fails_the_test(pytester: pytest.Pytester) -> None:
 def test_a_wait_that_fails_shows_the_log(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        from bridge.testing.script import exit_with, stderr
+        from spanbridge.testing.script import exit_with, stderr
 
         def test_it(fake_helper, front_end):
             fake_helper("test", [stderr("the database is locked"), exit_with(1)])

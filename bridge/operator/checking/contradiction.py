@@ -3,7 +3,7 @@
 import posixpath
 from typing import Any, Final, NamedTuple
 
-from manifests.member import Path, quote
+from spanbridge.manifests.member import Path, quote
 
 EXISTS: Final = "path-exists"
 NOT_EXISTS: Final = "path-not-exists"

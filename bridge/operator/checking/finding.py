@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from manifests.files import Document
-from manifests.locate import Outline, outline
-from manifests.member import Path, spell
-from manifests.model import Defect
+from spanbridge.manifests.files import Document
+from spanbridge.manifests.locate import Outline, outline
+from spanbridge.manifests.member import Path, spell
+from spanbridge.manifests.model import Defect
 
 from ..printable import printable
 from ..terminal import Paint

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from manifests.conditions import judge, unmet_requirement
-from manifests.files import DefectError
-from manifests.load import Libexecdir, check_override, identity
-from manifests.member import MemberError, Path, describe, quote
-from manifests.model import Rule
-from manifests.rules import read_rule
-from manifests.written import CONDITIONS, KNOWN, MEMBERS, REQUIREMENTS
+from spanbridge.manifests.conditions import judge, unmet_requirement
+from spanbridge.manifests.files import DefectError
+from spanbridge.manifests.load import Libexecdir, check_override, identity
+from spanbridge.manifests.member import MemberError, Path, describe, quote
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.rules import read_rule
+from spanbridge.manifests.written import CONDITIONS, KNOWN, MEMBERS, REQUIREMENTS
 
 from .contradiction import contradictions
 from .finding import Finding, Source

@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from manifests.member import Path, quote
-from manifests.model import Rule
-from manifests.template import parse, split_environ, variables
+from spanbridge.manifests.member import Path, quote
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.template import parse, split_environ, variables
 
+from ...helpers.superuser import TWICE, ident_of, offer
 from ...limits import Limits
-from ...superuser import TWICE, ident_of, offer
 from ..startable import look_up
 from .finding import Finding, Source
 

@@ -5,10 +5,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
-from manifests.match import HOST
-from manifests.model import Rule
-from manifests.value import equal
-from manifests.wildcard import is_wildcard
+from spanbridge.manifests.match import HOST
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.value import equal
+from spanbridge.manifests.wildcard import is_wildcard
 
 _Key: TypeAlias = tuple[str, str, Hashable]
 """Kind, member, and the text or value."""

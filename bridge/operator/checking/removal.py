@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from manifests.member import Path
+from spanbridge.manifests.member import Path
 
 from .finding import Finding, Source
 from .spelling import nearest

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from manifests.member import Path, describe, quote
-from manifests.model import Rule
-from manifests.template import parse, split_environ, variables
-from protocol import problems
+from spanbridge.manifests.member import Path, describe, quote
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.template import parse, split_environ, variables
+from spanbridge.protocol import problems
 
 from .finding import Finding, Source
 from .spelling import nearest

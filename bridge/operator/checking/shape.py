@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec import inspect
 
-from manifests.member import MemberError, Path, wrong
-from manifests.written import Manifest
+from spanbridge.manifests.member import MemberError, Path, wrong
+from spanbridge.manifests.written import Manifest
 
 _OF_THE_LOADER: Final = frozenset(("name", "priority", "conditions", "requires", "require", "bridges"))
 """Members that the loader reads itself, and says more about."""

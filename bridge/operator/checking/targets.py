@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from manifests.conditions import judge, unmet_requirement
-from manifests.directories import data_directories, override_directories
-from manifests.files import DefectError, read_document
-from manifests.load import MAX_DEPTH, Libexecdir, identity
-from manifests.merge import merge
-from manifests.model import Rule
+from spanbridge.manifests.conditions import judge, unmet_requirement
+from spanbridge.manifests.directories import data_directories, override_directories
+from spanbridge.manifests.files import DefectError, read_document
+from spanbridge.manifests.load import MAX_DEPTH, Libexecdir, identity
+from spanbridge.manifests.merge import merge
+from spanbridge.manifests.model import Rule
 
 from ...cli import GENERATION
 from . import form

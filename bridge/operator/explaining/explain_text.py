@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from manifests.model import Catalog
-from protocol.problems import PROTOCOL_ERROR
+from spanbridge.manifests.model import Catalog
+from spanbridge.protocol.problems import PROTOCOL_ERROR
 
-from ...internal.base import PAYLOADS
-from ...router import REQUIRE
+from ...payloads.base import PAYLOADS
+from ...session.router import REQUIRE
 from ..printable import printable
 from ..terminal import Paint
 from .explanation import (

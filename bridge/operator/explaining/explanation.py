@@ -10,16 +10,17 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from manifests.match import Mismatch, mismatches
-from manifests.model import Catalog, Rule
-from manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
-from protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
+from spanbridge.manifests.match import Mismatch, mismatches
+from spanbridge.manifests.model import Catalog, Rule
+from spanbridge.manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
+from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
-from ...board import Key
-from ...internal import base
+from ...helpers.board import Key
+from ...helpers.pool import helper_environ
+from ...helpers.superuser import in_turn, offer
 from ...limits import Limits
-from ...pool import helper_environ
-from ...router import (
+from ...payloads import base
+from ...session.router import (
     Plan,
     Router,
     after_failure,
@@ -29,7 +30,6 @@ from ...router import (
     privileges,
     without_privileges,
 )
-from ...superuser import in_turn, offer
 from ..startable import look_up
 from .hints import hint
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from manifests.match import Mismatch
-from manifests.value import compile_value
-from manifests.wildcard import is_wildcard
+from spanbridge.manifests.match import Mismatch
+from spanbridge.manifests.value import compile_value
+from spanbridge.manifests.wildcard import is_wildcard
 
 _OF_EVERY_OPEN = frozenset({"command", "channel", "payload", "host", "superuser", "group"})
 _CLOSE = 0.8  # how alike a name must be to one of these to be taken for it

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from manifests.template import Expansion, Recipe, expand, parse
+from spanbridge.manifests.template import Expansion, Recipe, expand, parse
 
 from .explanation import INTERNAL, NOBODY, PRIVILEGED, RULE, Explained, Explanation
 

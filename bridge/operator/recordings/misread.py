@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from manifests.locate import line_and_column
-from manifests.member import describe
-from manifests.syntax import first_error
+from spanbridge.manifests.locate import line_and_column
+from spanbridge.manifests.member import describe
+from spanbridge.manifests.syntax import first_error
 
 from ..printable import printable
 

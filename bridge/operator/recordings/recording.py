@@ -6,9 +6,9 @@ from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
-from protocol.control import read_message
-from protocol.frames import LARGEST_FRAME
-from protocol.problems import Problem
+from spanbridge.protocol.control import read_message
+from spanbridge.protocol.frames import LARGEST_FRAME
+from spanbridge.protocol.problems import Problem
 
 from .follower import Follower, Garbage, Seen
 from .misread import no_beginning, no_record

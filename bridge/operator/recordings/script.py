@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from protocol.control import frame_of
-from protocol.frames import encode
+from spanbridge.protocol.control import frame_of
+from spanbridge.protocol.frames import encode
 
 from .recording import Direction, Record, RecordingError
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from protocol.control import frame_of, read_message
-from protocol.frames import encode
-from protocol.problems import Problem
+from spanbridge.protocol.control import frame_of, read_message
+from spanbridge.protocol.frames import encode
+from spanbridge.protocol.problems import Problem
 
 from ..complain import complain, painted
 from ..printable import message_line, printable

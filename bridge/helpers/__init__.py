@@ -1,0 +1,1 @@
+"""Helpers: child processes that speak the protocol, from spawn to reap, and who gets which."""

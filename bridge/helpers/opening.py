@@ -1,0 +1,47 @@
+"""An open on its way to whoever will serve it."""
+
+from typing import Any, cast
+
+from spanbridge.protocol.frames import Buffer, Span
+
+from ..session.router import Router
+
+
+def let_go(piece: Buffer) -> Buffer:
+    """A copy of a view that is the smaller part of its chunk, which would stay in memory with it."""
+    if isinstance(piece, memoryview) and 2 * len(piece) < len(cast("bytes", piece.obj)):
+        return bytes(piece)
+    return piece
+
+
+class Opening:
+    """One open that nobody has taken yet, with all that the front end has sent on its channel meanwhile.
+
+    `frame` is the open itself; `later` are (command, span) pairs in order: a control frame with its command, or data
+    with None. `size` is the bytes of all of them. `tried` is the position in `router` of
+    the rule that was tried last, `failures` what became of those that were.
+    """
+
+    __slots__ = ("failures", "frame", "ident", "later", "message", "router", "size", "tried")
+
+    def __init__(self, ident: bytes, frame: bytes, message: dict[str, Any], router: Router) -> None:
+        self.ident = ident
+        self.frame = frame
+        self.message = message
+        self.router = router
+        self.tried = -1
+        self.failures: list[str] = []
+        self.later: list[tuple[str | None, Span]] = []
+        self.size = len(frame)
+
+    def add(self, command: str | None, span: Span) -> int:
+        """Keep what came for the channel; its bytes."""
+        if isinstance(span, list):
+            span = [let_go(piece) for piece in span]
+            size = sum(map(len, span))
+        else:
+            span = let_go(span)
+            size = len(span)
+        self.later.append((command, span))
+        self.size += size
+        return size

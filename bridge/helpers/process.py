@@ -1,0 +1,232 @@
+"""One child process: from spawn to reap.
+
+Its stdin, stdout and stderr are pipes; or stdin and stdout are one end of a socket pair, over which descriptors can be
+passed. It leads a session of its own, hence a process group that takes in whatever it
+starts, and it gets SIGKILL from the kernel when the bridge dies without having stopped it. So does its group, from the
+watchdog.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import anyio
+
+from ..wire.watchdog import Watchdog
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class SpawnError(Exception):
+    """The command could not be started; the text says what and why."""
+
+
+class Process:
+    """A running child. `exited` is set, and `on_exit` called, when it has ended; `reap` must follow.
+
+    The descriptors `stdin`, `stdout`, `stderr` are non-blocking and belong to the caller.
+    """
+
+    __slots__ = ("_loop", "_on_exit", "_pidfd", "_popen", "_watchdog", "exited", "pid", "stderr", "stdin", "stdout")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        directory: str | None,
+        on_exit: Callable[[], None],
+        *,
+        paired: bool = False,
+        watchdog: Watchdog,
+    ) -> None:
+        """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError.
+
+        `paired`: stdin and stdout are a socket pair.
+        """
+        self._loop = loop
+        self._watchdog = watchdog
+        fds: list[int] = []
+        try:
+            if paired:
+                fds += _socket_pair()
+            else:
+                fds += os.pipe2(os.O_CLOEXEC)
+                fds += os.pipe2(os.O_CLOEXEC)
+            fds += os.pipe2(os.O_CLOEXEC)
+            child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
+            self._popen = subprocess.Popen(
+                argv,
+                stdin=child_in,
+                stdout=child_out,
+                stderr=child_err,
+                env=environ,
+                cwd=directory,
+                start_new_session=True,
+                preexec_fn=_Deathbound(os.getpid()),
+            )
+            self.pid = self._popen.pid
+            self._pidfd = self._watch()
+            watchdog.add(self.pid)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            for fd in fds:
+                os.close(fd)
+            raise SpawnError(_why(error, argv, directory)) from None
+        for fd in (child_in, child_out, child_err):
+            os.close(fd)
+        for fd in (self.stdin, self.stdout, self.stderr):
+            os.set_blocking(fd, False)
+        self.exited = asyncio.Event()
+        self._on_exit = on_exit
+        loop.add_reader(self._pidfd, self._ended)
+
+    def _watch(self) -> int:
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:  # no descriptor left for it
+            self._popen.kill()
+            self._popen.wait()
+            raise
+
+    def _ended(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.exited.set()
+        self._on_exit()
+
+    def signal_group(self, number: int) -> bool:
+        """Send a signal to the process and all that it started in its group; False if there is nobody left."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # all that is left runs as another user
+            return True
+        return True
+
+    async def stop(self, seconds: float) -> bool:
+        """SIGTERM for the group, and so many seconds for the process to end; whether it has."""
+        return await self._end_by(signal.SIGTERM, seconds)
+
+    async def kill(self, seconds: float) -> bool:
+        """The same with SIGKILL."""
+        return await self._end_by(signal.SIGKILL, seconds)
+
+    async def _end_by(self, number: int, seconds: float) -> bool:
+        self.signal_group(number)
+        with anyio.move_on_after(seconds):
+            await self.exited.wait()
+        return self.exited.is_set()
+
+    async def end_group(self, seconds: float) -> None:
+        """End those that the process, itself gone, left behind in its group: SIGTERM, `seconds`, SIGKILL.
+
+        They are not our children: pidfds tell of their end, whoever reaps them. To be called before `reap`, which gives
+        the number of the group away.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            members = _members(self.pid)
+            if not members:
+                return
+            self.signal_group(number)
+            with anyio.move_on_after(seconds):
+                for pid in members:
+                    await _gone(pid)
+
+    def abandon(self) -> None:
+        """Watch it no more, though it has not ended."""
+        self._watchdog.remove(self.pid)
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+
+    def reap(self) -> None:
+        """Take the exit status. To be called once `exited` is set."""
+        self._watchdog.remove(self.pid)
+        self._popen.wait()
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words. Does not reap: until that is done nobody else can get its number."""
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            return "ended, and somebody else has taken its status"
+        if found is None:
+            return "still running"
+        if found.si_code == os.CLD_EXITED:
+            return f"exited with status {found.si_status}"
+        try:
+            return f"killed by {signal.Signals(found.si_status).name}"
+        except ValueError:  # a real-time signal
+            return f"killed by signal {found.si_status}"
+
+
+def _socket_pair() -> tuple[int, int, int, int]:
+    """One end twice around the other end twice: each of the four descriptors has one owner."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child_out = os.dup(theirs.fileno())
+        try:
+            stdin = os.dup(ours.fileno())
+        except OSError:
+            os.close(child_out)
+            raise
+        return theirs.detach(), stdin, ours.detach(), child_out
+
+
+def _members(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, _, pgrp = file.read().rpartition(b")")[2].split()[:3]
+            except OSError:  # gone meanwhile
+                continue
+            if int(pgrp) == group and state not in (b"Z", b"X"):
+                found.append(int(name))
+    return found
+
+
+async def _gone(pid: int) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:  # it is, or no descriptor is left to tell by
+        return
+    try:
+        await anyio.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+class _Deathbound:
+    """Runs in the child between fork and exec. Written to do next to nothing there."""
+
+    __slots__ = ("_parent", "_prctl")
+
+    def __init__(self, parent: int) -> None:
+        import ctypes  # a bridge that never starts a helper is the smaller for it
+
+        self._parent = parent
+        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def __call__(self) -> None:
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._parent:  # it died before the kernel was told
+            os._exit(127)
+
+
+def _why(error: Exception, argv: Sequence[str], directory: str | None) -> str:
+    if isinstance(error, OSError):
+        if directory is not None and error.filename == directory:
+            return f"working directory {directory}: {error.strerror}"
+        if error.errno == errno.E2BIG:
+            return f"{argv[0]}: arguments and environment are longer than the system allows"
+        return f"{argv[0]}: {error.strerror}"
+    return f"{argv[0]}: {error}"

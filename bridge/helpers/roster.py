@@ -1,0 +1,185 @@
+"""The channels of one helper, and the opens that wait for it.
+
+waiting   the open came before the helper's `init`
+open      the helper has the open; its frames go to the front end (`FORWARD`)
+closed    the front end, or the bridge, has closed it and the helper has not answered: what it still says of it is
+          late, and dropped (`DROP`)
+held      closed, and the same id opened anew: the open waits for the answer, which would else end the new channel
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from spanbridge.protocol.frames import Mark, Span
+
+from ..wire.context import Context
+from .opening import Opening
+
+FORWARD: Final = Mark("FORWARD")
+DROP: Final = Mark("DROP")
+
+
+class _Closed:
+    """A channel that was closed towards the helper, which has not answered."""
+
+    __slots__ = ("at", "held", "timer")
+
+    def __init__(self, at: float) -> None:
+        self.at = at  # loop time
+        self.held: Opening | None = None  # an open of the same id that waits for the answer
+        self.timer: asyncio.TimerHandle | None = None
+
+    def let_go(self) -> Opening | None:
+        """The open that is held, which is held no more."""
+        if self.timer is not None:
+            self.timer.cancel()
+        held, self.held, self.timer = self.held, None, None
+        return held
+
+
+class Roster:
+    """`put` writes to the helper. `adopted` is called for each open that waited and was handed over, `counted` when
+    `waiting_bytes` has changed, `idle` when the last channel has gone."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        put: Callable[[Span], None],
+        adopted: Callable[[Opening], None],
+        counted: Callable[[], None],
+        idle: Callable[[], None],
+    ) -> None:
+        self.routes: dict[bytes, Mark] = {}
+        self.channels = 0  # open, waiting and held ones
+        self.used = context.loop.time()  # when a channel was opened or closed last
+        self.waiting_bytes = 0  # of the opens that wait or are held, with all that came for them
+        self.forgot = False  # channels that were closed are not all remembered: nobody can tell late from forged
+        self._loop = context.loop
+        self._log = context.log
+        self._limits = context.limits
+        self._put = put
+        self._adopted = adopted
+        self._counted = counted
+        self._idle = idle
+        self._waiting: dict[bytes, Opening] = {}
+        self._closed: dict[bytes, _Closed] = {}
+
+    def take(self, opening: Opening, *, ready: bool) -> bool:
+        """Have a new channel served. False where its open must wait: for `init` unless `ready`, or for an answer."""
+        self.used = self._loop.time()
+        self.channels += 1
+        if ready and not self._hold(opening):
+            self._adopt(opening)
+            return True
+        if not ready:
+            self._waiting[opening.ident] = opening
+        self._count(opening.size)
+        return False
+
+    def settle(self) -> None:
+        """The helper takes opens now: hand over those that wait."""
+        waiting, self._waiting = self._waiting, {}
+        for opening in waiting.values():
+            self._adopt_waiting(opening)
+
+    def clear(self) -> list[Opening]:
+        """The helper has no channel any more. The opens that it was not handed."""
+        self.routes.clear()
+        left = list(self._waiting.values())
+        left += [held for closed in self._closed.values() if (held := closed.let_go()) is not None]
+        self._waiting.clear()
+        self._closed.clear()
+        return left
+
+    # Opens that wait (channels.Keeper)
+
+    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
+        """More has come for an open that waits."""
+        self._count(opening.add(command, span))
+
+    def forget(self, opening: Opening) -> None:
+        """An open that waits was closed by the front end: the helper need never hear of it."""
+        if self._waiting.pop(opening.ident, None) is None:
+            self._closed[opening.ident].let_go()
+        self._count(-opening.size)
+        self._lose()
+
+    # The end of a channel
+
+    def close(self, ident: bytes, frame: bytes) -> None:
+        """Close a channel towards the helper."""
+        self._put(frame)
+        self.routes[ident] = DROP
+        self._closed[ident] = _Closed(self._loop.time())
+        if len(self._closed) > self._limits.closed_ids:
+            oldest = next((ident for ident, closed in self._closed.items() if closed.held is None), None)
+            if oldest is not None:
+                del self._closed[oldest], self.routes[oldest]
+                if not self.forgot:
+                    self.forgot = True
+                    self._log.limit("closed_ids", self._limits.closed_ids)
+        self._lose()
+
+    def closed(self, ident: bytes) -> None:
+        """The helper has closed an open channel."""
+        del self.routes[ident]
+        self._lose()
+
+    def answered(self, ident: bytes) -> None:
+        """The helper has answered a close."""
+        self._release(ident)
+        if not self.channels and not self._closed:
+            self._idle()
+
+    @property
+    def answers_due(self) -> float:
+        """Seconds until no answer to a close is to be waited for; 0: there is none."""
+        newest = next(reversed(self._closed.values()), None)
+        if newest is None:
+            return 0.0
+        return max(0.0, newest.at + self._limits.close_answer_seconds - self._loop.time())
+
+    # Within
+
+    def _adopt(self, opening: Opening) -> None:
+        self.routes[opening.ident] = FORWARD
+        self._put(opening.frame)
+        for _, span in opening.later:
+            self._put(span)
+
+    def _adopt_waiting(self, opening: Opening) -> None:
+        self._count(-opening.size)
+        self._adopt(opening)
+        self._adopted(opening)
+
+    def _hold(self, opening: Opening) -> bool:
+        """Keep an open until the close of the same id has been answered, or that has taken too long."""
+        closed = self._closed.get(opening.ident)
+        if closed is None:
+            return False
+        left = closed.at + self._limits.close_answer_seconds - self._loop.time()
+        if left <= 0:
+            del self._closed[opening.ident]
+            return False
+        closed.held = opening
+        closed.timer = self._loop.call_later(left, self._release, opening.ident)
+        return True
+
+    def _release(self, ident: bytes) -> None:
+        """The close of `ident` is answered, or will not be."""
+        held = self._closed.pop(ident).let_go()
+        del self.routes[ident]
+        if held is not None:
+            self._adopt_waiting(held)
+
+    def _count(self, size: int) -> None:
+        self.waiting_bytes += size
+        self._counted()
+
+    def _lose(self) -> None:
+        self.channels -= 1
+        self.used = self._loop.time()
+        if not self.channels:
+            self._idle()

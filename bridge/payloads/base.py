@@ -1,0 +1,150 @@
+"""What an internal channel is to the session, and the session to it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from anyio.abc import TaskGroup
+
+from spanbridge.manifests.model import Catalog
+from spanbridge.protocol.control import close, control
+from spanbridge.protocol.frames import Buffer, Span, encode
+from spanbridge.protocol.problems import Problem
+
+from ..wire.context import Context
+
+if TYPE_CHECKING:
+    from ..helpers.superuser import Superuser
+
+Made = TypeVar("Made")
+
+
+class Services:
+    """What internal channels may use of their session.
+
+    `tasks` is the session's task group: whoever starts a task there ends it when the channel ends. `environ` is the
+    bridge's own environment. `catalog` gives the manifests as they are now, `reload` reads them anew, `on_reload` is
+    called after each reload. `front_drained` returns once the front end has taken what waits for it, at once where
+    nothing does: whoever sends much awaits it between two messages. `end_session` ends the bridge in order, for the
+    reason given.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        *,
+        catalog: Callable[[], Catalog],
+        reload: Callable[[], None],
+        front_drained: Callable[[], Awaitable[None]],
+        end_session: Callable[[str], None],
+    ) -> None:
+        self.context = context
+        self.tasks = tasks
+        self.environ = environ
+        self.catalog = catalog
+        self.reload = reload
+        self.front_drained = front_drained
+        self.end_session = end_session
+        self.superuser: Superuser  # set by the session
+        self.on_reload: list[Callable[[], None]] = []
+        self._made: dict[Callable[..., Any], Any] = {}
+
+    def once(self, make: "Callable[[Services], Made]") -> Made:
+        """What `make` makes of these services: made when first asked for, shared by all channels of the session."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
+
+
+class Internal(Protocol):
+    """Serves one channel. Made of a `Port`, the open message and the `Services`; raises Problem if it cannot be."""
+
+    def put(self, data: Span) -> None:
+        """Whole data frames of the channel (protocol.frames.payloads takes them apart)."""
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for the channel, `close` included."""
+
+    def end(self) -> None:
+        """The channel is over, whoever closed it: let go of all that it holds."""
+
+
+class Port:
+    """The channel's way to the front end."""
+
+    __slots__ = ("_close", "_open", "_put", "channel", "ident")
+
+    def __init__(self, channel: str, put: Callable[[Span], None], close: Callable[[bytes, bytes], None]) -> None:
+        self.channel = channel
+        self.ident = channel.encode()
+        self._put = put
+        self._close = close
+        self._open = True
+
+    def send(self, payload: Buffer) -> None:
+        """One data frame. Nothing goes out after `close`."""
+        if self._open:
+            self._put(encode(self.ident, payload))
+
+    def shut(self) -> None:
+        """The channel is over, whoever closed it: its id may be another's by now."""
+        self._open = False
+
+    def forward(self, frames: Span) -> None:
+        """Whole frames of this channel, as they are."""
+        if self._open:
+            self._put(frames)
+
+    def control(self, command: str, **members: object) -> None:
+        """One control message; `_` in a member's name stands for `-`."""
+        if self._open:
+            self._put(control(command, channel=self.channel, **members))
+
+    def close(self, problem: Problem | None = None, **members: Any) -> None:
+        """Close the channel; `end` is called."""
+        if not self._open:
+            return
+        self._open = False
+        if problem is None:
+            self._close(self.ident, close(self.channel, **members))
+        else:
+            told: dict[str, Any] = {**problem.members, **members}
+            self._close(self.ident, close(self.channel, problem.code, problem.message, **told))
+
+
+Maker = Callable[[Port, dict[str, Any], Services], Internal]
+
+# payload -> the module of this package that has its class, and the class. A module is imported when it is first
+# asked for: the start does not pay for payloads that nobody opens.
+PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
+    "null": ("null", "Null"),
+    "echo": ("echo", "Echo"),
+    "dbus-json3": ("dbus", "DBus"),
+    "info": ("info", "Info"),
+    "session-control": ("session_control", "SessionControl"),
+    "http-stream1": ("http_packages", "http_stream"),
+    "http-stream2": ("http_packages", "http_stream"),
+}
+
+
+def find(payload: Any) -> Maker | None:
+    """The class that serves `payload`, None if there is none."""
+    if not isinstance(payload, str) or payload not in PAYLOADS:
+        return None
+    module, name = PAYLOADS[payload]
+    found: Maker = getattr(import_module(f".{module}", __package__), name)
+    return found
+
+
+def check(message: dict[str, Any]) -> None:
+    """Raises the Problem with which an open of one of PAYLOADS is refused for its other members.
+
+    A module whose Maker refuses some opens has a function of this name, which the Maker calls.
+    """
+    module, _ = PAYLOADS[message["payload"]]
+    of_module = getattr(import_module(f".{module}", __package__), "check", None)
+    if of_module is not None:
+        of_module(message)

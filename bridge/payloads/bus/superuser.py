@@ -1,0 +1,63 @@
+"""`/superuser`: the privileged side of the session (docs/superuser.md)."""
+
+from typing import Final
+
+from ...helpers.superuser import Cancelled, SuperuserError
+from ..base import Services
+from .bus import Outlet
+from .errors import BusError
+from .interface import method, readable, signal
+from .values import Variant
+
+_ERROR: Final = "cockpit.Superuser.Error"
+_CANCELLED: Final = "cockpit.Superuser.Error.Cancelled"
+
+
+class Superuser:
+    """`cockpit.Superuser`. A start that its caller no longer waits for goes on, until it ends or is stopped."""
+
+    interface = "cockpit.Superuser"
+    signals = (signal("Prompt", "s message, s prompt, s default, b echo, s error"),)
+
+    def __init__(self, services: Services, outlet: Outlet) -> None:
+        self._superuser = services.superuser
+        self._superuser.on_change = lambda: outlet.changed("Bridges", "Current", "Methods")
+        self._superuser.on_prompt = lambda message, prompt, error: outlet.emit(
+            "Prompt", message, prompt, "", False, error
+        )
+
+    @readable("Bridges", "as")
+    def bridges(self) -> list[str]:
+        return list(self._superuser.offered)
+
+    @readable("Current", "s")
+    def current(self) -> str:
+        return self._superuser.current
+
+    @readable("Methods", "a{sv}")
+    def methods(self) -> dict[str, Variant]:
+        labels = {ident: rule.label for ident, rule in self._superuser.offered.items() if rule.label is not None}
+        return {ident: Variant("a{sv}", {"label": Variant("s", label)}) for ident, label in labels.items()}
+
+    @method("Start", "s id")
+    async def start(self, ident: str) -> None:
+        try:
+            await self._superuser.start(ident)
+        except Cancelled as error:
+            raise BusError(_CANCELLED, str(error)) from None
+        except SuperuserError as error:
+            raise BusError(_ERROR, str(error)) from None
+
+    @method("Stop")
+    def stop(self) -> None:
+        try:
+            self._superuser.stop()
+        except SuperuserError as error:
+            raise BusError(_ERROR, str(error)) from None
+
+    @method("Answer", "s response")
+    def answer(self, response: str) -> None:
+        try:
+            self._superuser.answer(response)
+        except SuperuserError as error:
+            raise BusError(_ERROR, str(error)) from None

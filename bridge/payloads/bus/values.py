@@ -1,0 +1,311 @@
+"""D-Bus values as JSON, by signature (docs/internal-bus.md, "Values"; types: D-Bus Specification, "Type System").
+
+| signature       | in Python     | in JSON                                                        |
+|-----------------|---------------|----------------------------------------------------------------|
+| `y n q i u x t` | int           | number without a fraction                                      |
+| `d`             | float         | number                                                         |
+| `b`             | bool          | true, false                                                    |
+| `s o g`         | str           | string                                                         |
+| `ay`            | bytes         | string, base64                                                 |
+| `aT`            | list          | list                                                           |
+| `a{KT}`         | dict          | object; a key that is no string is written as its JSON text    |
+| `(T...)`        | tuple         | list                                                           |
+| `v`             | Variant       | object: `t` the signature, `v` the value                       |
+
+`h`, a descriptor, cannot be passed this way and is no known type.
+"""
+
+import binascii
+import sys
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from spanbridge.manifests.member import MemberError, Path, describe, wrong
+
+LONGEST_SIGNATURE: Final = 255
+DEEPEST_ARRAYS: Final = 32
+DEEPEST_STRUCTS: Final = 32
+DEEPEST_VALUE: Final = 64
+
+_INTEGERS: Final = {
+    "y": (0, 2**8 - 1),
+    "n": (-(2**15), 2**15 - 1),
+    "q": (0, 2**16 - 1),
+    "i": (-(2**31), 2**31 - 1),
+    "u": (0, 2**32 - 1),
+    "x": (-(2**63), 2**63 - 1),
+    "t": (0, 2**64 - 1),
+}
+_LARGEST_FLOAT: Final = sys.float_info.max  # neither infinity nor NaN has a place in JSON
+_BASIC: Final = frozenset("bdsog").union(_INTEGERS)
+_PATH_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+
+class Type(NamedTuple):
+    """One complete type. `code`: its first letter; `inner`: what an array, a struct or a dict entry is made of."""
+
+    text: str
+    code: str
+    inner: tuple["Type", ...] = ()
+
+
+class Variant(NamedTuple):
+    """A value that carries its signature, a single complete type."""
+
+    signature: str
+    value: Any
+
+
+class SignatureError(ValueError):
+    """Not a signature; the text says why."""
+
+
+# Signatures
+
+
+@lru_cache(maxsize=512)
+def types_of(signature: str) -> tuple[Type, ...]:
+    """The complete types of a signature. Raises SignatureError."""
+    if len(signature) > LONGEST_SIGNATURE:
+        raise SignatureError(f"found a signature of {len(signature)} characters, expected at most {LONGEST_SIGNATURE}")
+    found: list[Type] = []
+    at = 0
+    while at < len(signature):
+        kind, at = _read(signature, at, 0, 0)
+        found.append(kind)
+    return tuple(found)
+
+
+def type_of(signature: str) -> Type:
+    """The one complete type that a signature is. Raises SignatureError."""
+    types = types_of(signature)
+    if len(types) != 1:
+        raise SignatureError(f"found {describe(signature)}, expected a signature of one complete type")
+    return types[0]
+
+
+def _read(signature: str, at: int, arrays: int, structs: int) -> tuple[Type, int]:
+    """The complete type that begins at `at`, and where it ends."""
+    code = signature[at : at + 1]
+    if code in _BASIC or code == "v":
+        return Type(code, code), at + 1
+    if code == "a" and arrays < DEEPEST_ARRAYS:
+        read = _read_entry if signature[at + 1 : at + 2] == "{" else _read
+        inner, end = read(signature, at + 1, arrays + 1, structs)
+        return Type(signature[at:end], "a", (inner,)), end
+    if code == "(" and structs < DEEPEST_STRUCTS:
+        members, end = _read_until(signature, ")", at + 1, arrays, structs + 1)
+        if members:
+            return Type(signature[at:end], "(", members), end
+    raise SignatureError(f"{describe(signature)} is no signature: position {at} does not begin a type")
+
+
+def _read_entry(signature: str, at: int, arrays: int, structs: int) -> tuple[Type, int]:
+    members, end = _read_until(signature, "}", at + 1, arrays, structs + 1)
+    if len(members) != 2 or members[0].code not in _BASIC:
+        raise SignatureError(
+            f"{describe(signature)} is no signature: position {at} is no key, of a basic type, and value"
+        )
+    return Type(signature[at:end], "{", members), end
+
+
+def _read_until(signature: str, closing: str, at: int, arrays: int, structs: int) -> tuple[tuple[Type, ...], int]:
+    members: list[Type] = []
+    while signature[at : at + 1] != closing:
+        member, at = _read(signature, at, arrays, structs)
+        members.append(member)
+    return tuple(members), at + 1
+
+
+# From JSON
+
+
+def from_json(kind: Type, value: Any, path: Path = ()) -> Any:
+    """The value of type `kind` that decoded JSON stands for.
+
+    `path` is where it stands. Raises MemberError, which says where, what was found and what was expected.
+    """
+    if len(path) > DEEPEST_VALUE:
+        raise MemberError(path, f"nested deeper than {DEEPEST_VALUE} levels")
+    code = kind.code
+    if code in _INTEGERS:
+        return _integer(code, value, path)
+    if code in "sog":
+        return _text(code, value, path)
+    if code == "b":
+        if isinstance(value, bool):
+            return value
+        raise wrong(path, value, "true or false")
+    if code == "d":
+        return _float(value, path)
+    if code == "v":
+        return _variant(value, path)
+    if code == "(":
+        return tuple(many_from_json(kind.inner, value, path))
+    return _array(kind.inner[0], value, path)
+
+
+def many_from_json(kinds: tuple[Type, ...], values: Any, path: Path = ()) -> list[Any]:
+    """The same for a list of values, one for each type."""
+    if not isinstance(values, list):
+        raise wrong(path, values, f"a list of {len(kinds)}")
+    if len(values) != len(kinds):
+        expected = f"{len(kinds)} ({''.join(kind.text for kind in kinds)})" if kinds else "none"
+        raise MemberError(path, f"found {len(values)} values, expected {expected}")
+    return [
+        from_json(kind, value, (*path, index)) for index, (kind, value) in enumerate(zip(kinds, values, strict=True))
+    ]
+
+
+def _integer(code: str, value: Any, path: Path) -> int:
+    least, most = _INTEGERS[code]
+    if type(value) is int and least <= value <= most:
+        return value
+    raise wrong(path, value, f"a whole number from {least} to {most} ({code})")
+
+
+def _float(value: Any, path: Path) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_FLOAT:
+        return float(value)
+    raise wrong(path, value, "a number (d)")
+
+
+def _text(code: str, value: Any, path: Path) -> str:
+    if not isinstance(value, str):
+        raise wrong(path, value, f"a string ({code})")
+    if "\0" in value:
+        raise MemberError(path, "found a string with a NUL, expected one without")
+    if code == "o" and not is_path(value):
+        raise wrong(path, value, "an object path (o)")
+    if code == "g":
+        _checked_signature(value, path)
+    return value
+
+
+def _checked_signature(value: str, path: Path) -> tuple[Type, ...]:
+    try:
+        return types_of(value)
+    except SignatureError as error:
+        raise MemberError(path, str(error)) from None
+
+
+def _variant(value: Any, path: Path) -> Variant:
+    if not isinstance(value, dict) or "t" not in value or "v" not in value:
+        raise wrong(path, value, 'an object with "t", a signature, and "v", a value (v)')
+    signature = _text("g", value["t"], (*path, "t"))
+    types = _checked_signature(signature, (*path, "t"))
+    if len(types) != 1:
+        raise wrong((*path, "t"), signature, "a signature of one complete type")
+    return Variant(signature, from_json(types[0], value["v"], (*path, "v")))
+
+
+def _array(inner: Type, value: Any, path: Path) -> Any:
+    if inner.code == "y":
+        return _bytes(value, path)
+    if inner.code == "{":
+        if not isinstance(value, dict):
+            raise wrong(path, value, f"an object (a{inner.text})")
+        of_key, of_value = inner.inner
+        return {
+            _key(of_key, name, (*path, name)): from_json(of_value, member, (*path, name))
+            for name, member in value.items()
+        }
+    if not isinstance(value, list):
+        raise wrong(path, value, f"a list (a{inner.text})")
+    return [from_json(inner, member, (*path, index)) for index, member in enumerate(value)]
+
+
+def _bytes(value: Any, path: Path) -> bytes:
+    if isinstance(value, str):
+        try:
+            return binascii.a2b_base64(value, strict_mode=True)
+        except ValueError:
+            pass
+    raise wrong(path, value, "a string in base64 (ay)")
+
+
+def _key(kind: Type, name: str, path: Path) -> Any:
+    """A key that is no string stands as its JSON text."""
+    if kind.code in "sog":
+        return _text(kind.code, name, path)
+    try:
+        value = msgspec.json.decode(name)
+    except (msgspec.MsgspecError, RecursionError):
+        raise wrong(path, name, f"the JSON text of a key ({kind.code})") from None
+    return from_json(kind, value, path)
+
+
+# To JSON
+
+
+def to_json(kind: Type, value: Any) -> Any:
+    """What stands for `value`, of type `kind`, in JSON. Raises TypeError or ValueError where it is of another type."""
+    code = kind.code
+    if code == "v":
+        if not isinstance(value, Variant):
+            raise TypeError(f"found {value!r}, expected a Variant")
+        return {"t": value.signature, "v": to_json(type_of(value.signature), value.value)}
+    if code == "a":
+        return _array_to_json(kind.inner[0], value)
+    if code == "(":
+        return many_to_json(kind.inner, value)
+    return _basic_to_json(code, value)
+
+
+def many_to_json(kinds: tuple[Type, ...], values: "tuple[Any, ...] | list[Any]") -> list[Any]:
+    """The same for values of several types."""
+    return [to_json(kind, value) for kind, value in zip(kinds, values, strict=True)]
+
+
+def _array_to_json(inner: Type, value: Any) -> Any:
+    if inner.code == "y":
+        return binascii.b2a_base64(value, newline=False).decode()
+    if inner.code == "{":
+        of_key, of_value = inner.inner
+        return {_key_to_json(of_key.code, key): to_json(of_value, member) for key, member in value.items()}
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"found {value!r}, expected a list (a{inner.text})")
+    return [to_json(inner, member) for member in value]
+
+
+def _key_to_json(code: str, key: Any) -> str:
+    told = _basic_to_json(code, key)
+    return told if isinstance(told, str) else msgspec.json.encode(told).decode()
+
+
+def _basic_to_json(code: str, value: Any) -> Any:
+    try:
+        if code in _INTEGERS:
+            return _integer(code, value, ())
+        if code == "d":
+            return _float(value, ())
+        if code in "sog":
+            value.encode()  # a lone surrogate has no place in JSON
+            return _text(code, value, ())
+    except MemberError as error:
+        raise TypeError(error.message) from None
+    if not isinstance(value, bool):
+        raise TypeError(f"found {value!r}, expected a bool")
+    return value
+
+
+# Text
+
+
+def as_utf8(text: str) -> str:
+    """What the system says (a file name, a variable) with U+FFFD for each byte of it that is no UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def is_path(text: str) -> bool:
+    """Whether it has the form of an object path: "/", or names of letters, digits and underscores with a "/" each."""
+    if not text.startswith("/"):
+        return False
+    return text == "/" or all(name and _PATH_CHARACTERS.issuperset(name) for name in text[1:].split("/"))
+
+
+def is_below(path: str, namespace: str) -> bool:
+    """Whether `path` is `namespace` or stands below it."""
+    return path == namespace or namespace == "/" or path.startswith(namespace + "/")

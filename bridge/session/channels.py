@@ -1,0 +1,387 @@
+"""The table of channels: who has which, how an open finds somebody, how a channel ends.
+
+An id is in the table from its open until either side has closed it. Its sink is one of three: a helper, an internal
+channel, or `Waiting`, an open that nobody has taken yet.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+from anyio.abc import TaskGroup
+
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.template import ExpansionError, expand, values
+from spanbridge.protocol.control import VERSION, close, control, frame_of
+from spanbridge.protocol.frames import Span
+from spanbridge.protocol.problems import (
+    DISCONNECTED,
+    INTERNAL_ERROR,
+    PROTOCOL_ERROR,
+    TERMINATED,
+    Problem,
+)
+
+from ..helpers.board import DISMISSED, FAILED, SERVED, End, Refusal
+from ..helpers.helper import Helper
+from ..helpers.opening import Opening
+from ..helpers.pool import Pool, Resting
+from ..helpers.superuser import Superuser
+from ..payloads import base
+from ..wire.context import Context
+from ..wire.front import Front
+from .recent import Recent
+from .router import Router, after_failure, nobody, normalise, own_payload
+
+_ABOUTS_KEPT: Final = 256
+
+
+class Sink(Protocol):
+    """Whoever has a channel."""
+
+    def put(self, data: Span) -> None:
+        """Whole data frames of its channels."""
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for one of its channels."""
+
+
+class Keeper(Protocol):
+    """Whoever an open waits for: a helper that is not ready, or the superuser."""
+
+    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
+        """More has come for an open that waits."""
+
+    def forget(self, opening: Opening) -> None:
+        """It was closed by the front end."""
+
+
+class Waiting:
+    """The sink of an open that nobody has taken yet: keeps all that comes, in order."""
+
+    __slots__ = ("_keeper", "opening")
+
+    def __init__(self, opening: Opening, keeper: Keeper) -> None:
+        self.opening = opening
+        self._keeper = keeper
+
+    def put(self, data: Span) -> None:
+        self._keeper.keep(self.opening, None, data)
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        if command == "close":
+            self._keeper.forget(self.opening)
+        else:
+            self._keeper.keep(self.opening, command, frame)
+
+    def close_later(self, frame: bytes) -> None:
+        """The close is to be the last that the helper hears of the channel."""
+        self._keeper.keep(self.opening, "close", frame)
+
+
+class Channels:
+    """All channels of one session. `host` is the front end's own, None until its `init` has come."""
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        tasks: TaskGroup,
+        rules: Sequence[Rule],
+        services: base.Services,
+        depth: int,
+    ) -> None:
+        self.routes: dict[bytes, Sink] = {}
+        self.pool = Pool(context, front, self, tasks, services.environ, depth)
+        self.host: str | None = None
+        self.superuser: Superuser  # set by the session, before the first open
+        self._limits = context.limits
+        self._log = context.log
+        self._front = front
+        self._services = services
+        self._router = Router(rules)
+        self._recent = Recent()
+        # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
+        self._about: dict[bytes, tuple[str | None, str | None]] = {}
+        self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+        self._ports: dict[bytes, base.Port] = {}  # of internal channels
+        self._answers: dict[bytes, Helper] = {}  # closed by the front end, and nobody's since: who is to answer
+        self._ending = False
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """From now on these rules serve; helpers of rules that are gone are stopped."""
+        self._router = Router(rules)
+        self._recent.forget()
+        self.pool.retain(rules)
+
+    # Opens
+
+    def open(self, channel: str, frame: bytes, message: dict[str, Any]) -> None:
+        """Find somebody for an open. Raises Problem (`protocol-error`) for an id that cannot be or is in use."""
+        ident = channel.encode()
+        if b"\n" in ident or len(ident) > self._limits.channel_id_bytes:
+            raise Problem(
+                PROTOCOL_ERROR,
+                f"open of channel {channel[:40]!r}: expected an id without a line feed, of at most"
+                f" {self._limits.channel_id_bytes} bytes",
+            )
+        if ident in self.routes:
+            raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
+        recent = self._recent.helper(message, self._router)
+        if recent is not None and len(self.routes) < self._limits.channels:
+            self.pool.use(recent)
+            self._about[ident] = self._recent.about
+            self._hand_over(Opening(ident, frame, message, self._router), recent)
+            return
+        try:
+            if len(self.routes) >= self._limits.channels:
+                self._log.limit("channels", self._limits.channels)
+                why = f"the limit of {self._limits.channels} open channels (channels) is reached"
+                raise Problem(INTERNAL_ERROR, why)
+            matched, forwarded = normalise(message, self.host or "")
+            self._check_length(matched)
+        except Problem as problem:
+            self._answers.pop(ident, None)
+            self._front.put(close(channel, problem.code, problem.message))
+            return
+        if forwarded is not message:
+            frame = frame_of(forwarded)
+        self._describe(ident, matched)
+        self._route(Opening(ident, frame, matched, self._router))
+
+    def _check_length(self, message: dict[str, Any]) -> None:
+        """What is kept for as long as the channel is open is no longer than its id may be."""
+        for name in ("group", "host"):
+            value = message.get(name)
+            if isinstance(value, str) and len(value) > self._limits.channel_id_bytes:
+                limit = f"{self._limits.channel_id_bytes} characters (channel_id_bytes)"
+                raise Problem(
+                    PROTOCOL_ERROR, f'"{name}" of the open: {len(value)} characters, above the limit of {limit}'
+                )
+
+    def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
+        group, host = message.get("group"), message.get("host")
+        about = (group if isinstance(group, str) else None, host)
+        if len(self._abouts) > _ABOUTS_KEPT:
+            self._abouts.clear()
+        self._about[ident] = self._abouts.setdefault(about, about)
+
+    def _route(self, opening: Opening) -> None:
+        """Find somebody for an open; one for this host may want privileges."""
+        if "superuser" in opening.message:
+            try:
+                claimed = self.superuser.claims(opening)
+            except Problem as problem:
+                self._refuse(opening, problem)
+                return
+            if claimed is True:
+                self.routes[opening.ident] = Waiting(opening, self.superuser)
+                return
+            if claimed:
+                self._hand_over(opening, claimed)
+                return
+        self._advance(opening)
+
+    def outcome(self, opening: Opening) -> None:
+        """Privileges are there, or will not be: what waited for that goes on."""
+        if not self._ending:
+            self._route(opening)
+
+    def _advance(self, opening: Opening) -> None:
+        """Offer an open to the next rule that matches, at last to the internal handlers."""
+        router, message = opening.router, opening.message
+        while (position := router.find(message, opening.tried)) >= 0:
+            opening.tried = position
+            rule, identity, recipe = router.plan(position)
+            try:
+                helper = self.pool.get(rule, (identity, expand(recipe, message)), partial(values, recipe, message))
+            except Resting as resting:
+                if not self._goes_on(opening, rule, resting.problem):
+                    return
+            except ExpansionError as error:
+                self._refuse(opening, Problem(PROTOCOL_ERROR, f"{rule.name}: {error}"))
+                return
+            except Problem as problem:
+                self._refuse(opening, problem)
+                return
+            else:
+                if not opening.failures and "host" not in message and "superuser" not in message:
+                    self._recent.note(message, router, position, helper)
+                self._hand_over(opening, helper)
+                return
+        self._serve(opening)
+
+    def _goes_on(self, opening: Opening, rule: Rule, problem: Problem) -> bool:
+        """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with
+        what the helper said itself, or else with what the rule says."""
+        last = problem if isinstance(problem, Refusal) else after_failure(rule, problem)
+        if last is None:
+            opening.failures.append(problem.message)
+            return True
+        self._refuse(opening, last)
+        return False
+
+    def _hand_over(self, opening: Opening, helper: Helper) -> None:
+        if helper.take(opening):
+            self._take_over(opening.ident, helper)
+        else:
+            self.routes[opening.ident] = Waiting(opening, helper.roster)
+
+    def _take_over(self, ident: bytes, sink: Sink) -> None:
+        """A channel has its sink. What answers the close of an earlier one of the same id is not for this one."""
+        self.routes[ident] = sink
+        self._answers.pop(ident, None)
+
+    def _serve(self, opening: Opening) -> None:
+        """No rule will have it: the internal handlers by payload, or nobody."""
+        message, ident = opening.message, opening.ident
+        found = base.find(own_payload(message))
+        if found is None:
+            self._refuse(opening, nobody(message, opening.failures))
+            return
+        port = self._ports[ident] = base.Port(ident.decode(), self._front.put, self._close_internal)
+        try:
+            channel = found(port, message, self._services)
+        except Problem as problem:
+            self._refuse(opening, problem)
+            return
+        self._take_over(ident, channel)
+        for command, span in opening.later:
+            if self.routes.get(ident) is not channel:
+                break
+            if command is None:
+                channel.put(span)
+            else:
+                self.command(ident, command, span)  # type: ignore[arg-type]
+
+    def _refuse(self, opening: Opening, problem: Problem) -> None:
+        self._forget(opening.ident)
+        self._answers.pop(opening.ident, None)
+        self._log.debug("open", "refused", channel=opening.ident.decode(), problem=problem.code, why=problem.message)
+        channel = opening.ident.decode()
+        try:
+            frame = close(channel, problem.code, problem.message or None, **problem.members)
+        except Problem:  # members nested so deeply that they could be read, and cannot be written from here
+            frame = close(channel, problem.code, problem.message or None)
+        self._front.put(frame)
+
+    # From the front end
+
+    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+        """A control message for a channel; dropped where it is not open."""
+        sink = self.routes.get(ident)
+        if sink is None:
+            return
+        if command != "close":
+            sink.command(ident, command, frame)
+            return
+        self._forget(ident)
+        if isinstance(sink, Helper):
+            self._answers[ident] = sink
+            if len(self._answers) > self._limits.closed_ids:
+                del self._answers[next(iter(self._answers))]
+        sink.command(ident, "close", frame)
+        self._end_internal(sink)
+
+    def kill(self, group: str | None, host: str | None) -> None:
+        """Close what matches `group` and `host`, on both sides; None matches all."""
+        wanted = None if host == self.host else host
+        matching = [
+            ident
+            for ident, (of_group, of_host) in self._about.items()
+            if group in (None, of_group) and (host is None or of_host == wanted)
+        ]
+        for ident in matching:
+            told = close(ident.decode(), TERMINATED, "killed by the front end")
+            sink = self.routes[ident]
+            self._forget(ident)
+            self._answers.pop(ident, None)
+            if isinstance(sink, Helper):
+                sink.roster.close(ident, told)
+            else:
+                sink.command(ident, "close", told)
+                self._end_internal(sink)
+            self._front.put(told)
+
+    def disconnect(self) -> None:
+        """The front end is gone: close all channels towards whoever has them. Opens that fail are not tried anew."""
+        self._ending = True
+        for ident, sink in list(self.routes.items()):
+            frame = close(ident.decode(), DISCONNECTED)
+            if isinstance(sink, Waiting):
+                sink.close_later(frame)
+            elif isinstance(sink, Helper):
+                sink.put(frame)
+            else:
+                self._forget(ident)
+                self._end_internal(sink)
+
+    # From internal channels
+
+    def _close_internal(self, ident: bytes, frame: bytes) -> None:
+        sink = self.routes.get(ident)
+        if sink is not None:
+            self._forget(ident)
+            self._front.put(frame)
+            self._end_internal(sink)
+
+    def _end_internal(self, sink: Sink | None) -> None:
+        if sink is not None and not isinstance(sink, Helper | Waiting):
+            sink.end()  # type: ignore[attr-defined]
+
+    def _forget(self, ident: bytes) -> None:
+        self.routes.pop(ident, None)
+        self._about.pop(ident, None)
+        port = self._ports.pop(ident, None)
+        if port is not None:
+            port.shut()
+
+    # From helpers (helper.Board)
+
+    def init_for(self, helper: Helper) -> bytes:
+        return control("init", version=VERSION, host=self.host, superuser=False)
+
+    def ready(self, helper: Helper) -> None:
+        self.pool.ready(helper)
+        self.pool.idle(helper)
+
+    def adopted(self, opening: Opening, helper: Helper) -> None:
+        self._take_over(opening.ident, helper)
+
+    def retired(self, helper: Helper) -> None:
+        self.pool.retire(helper)
+        self._recent.forget()
+
+    def idle(self, helper: Helper) -> None:
+        self.pool.idle(helper)
+
+    def closed(self, ident: bytes, frame: bytes) -> None:
+        self._forget(ident)
+        self._front.put(frame)
+
+    def close_answered(self, helper: Helper, ident: bytes, frame: bytes) -> None:
+        if self._answers.get(ident) is helper:
+            del self._answers[ident]
+            if ident not in self.routes:
+                self._front.put(frame)
+
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
+        self.pool.ended(helper, problem, failed=end == FAILED)
+        self._recent.forget()
+        for ident in [ident for ident, answering in self._answers.items() if answering is helper]:
+            del self._answers[ident]
+        if self._ending:
+            return
+        for ident in [ident for ident, sink in self.routes.items() if sink is helper]:
+            self._forget(ident)
+            self._front.put(close(ident.decode(), problem.code, problem.message))
+        for opening in waiting:
+            if end == DISMISSED:
+                self._refuse(opening, problem)
+            elif end == SERVED:  # it was held back for the close of its id: it may start a new one
+                opening.router, opening.tried = self._router, -1
+                self._route(opening)
+            elif self._goes_on(opening, helper.rule, problem):
+                if opening.router is not self._router:  # there was a reload meanwhile
+                    opening.router, opening.tried = self._router, self._router.position(helper.key[0])
+                self._advance(opening)

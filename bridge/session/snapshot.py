@@ -1,0 +1,78 @@
+"""What a running bridge tells of itself (`spanbridge status`)."""
+
+import os
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+
+from ..helpers.helper import Helper
+from ..wire.context import Context
+from ..wire.front import Front
+from .channels import Channels, Waiting
+
+_CHARACTERS: Final = 500  # shown of an argument or a variable, which may be a megabyte
+
+
+def snapshot(context: Context, front: Front, channels: Channels, began: float, from_front: int) -> bytes:
+    """A JSON object. Times are seconds, sizes are bytes. `began` is the loop time of the start, `from_front` what the
+    front end has sent."""
+    now, limits, pool = context.loop.time(), context.limits, channels.pool
+    sinks = list(channels.routes.values())
+    told: dict[str, Any] = {
+        "pid": os.getpid(),
+        "seconds": round(now - began, 3),
+        "host": channels.host,
+        "channels": {
+            "open": len(sinks),
+            "waiting": sum(isinstance(sink, Waiting) for sink in sinks),
+            "internal": _internal(sinks),
+            "limit": limits.channels,
+        },
+        "front-end": {
+            "bytes-in": from_front,
+            "bytes-out": front.link.written,
+            "queued": front.link.queued,
+            "read": not front.link.paused,
+            "takes": not front.link.blocked,
+        },
+        "helpers": [_helper(helper, now, limits.helper_queue_bytes) for helper in pool.by_age],
+        "rules": pool.told(),
+        "limits-hit": dict(context.log.limits_hit),
+    }
+    return msgspec.json.encode(_printable(told))
+
+
+def _internal(sinks: list[Any]) -> dict[str, int]:
+    return dict(Counter(type(sink).__name__ for sink in sinks if not isinstance(sink, Helper | Waiting)))
+
+
+def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
+    return {
+        "rule": helper.name,
+        "source": helper.rule.source,
+        "privileged": helper.rule.privileged,
+        "pid": helper.pid or None,
+        "state": helper.state,
+        "command": [_short(argument) for argument in helper.expansion.argv],
+        "variables": {name: _short(value) for name, value in helper.variables.items()},
+        "seconds": round(now - helper.made_at, 3),
+        "channels": helper.roster.channels,
+        "bytes-in": helper.bytes_in,
+        "bytes-out": helper.link.written if helper.link else 0,
+        "queued": helper.queued,
+        "queue-limit": queue_limit,
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}..."
+
+
+def _printable(value: Any) -> Any:
+    """The same without bytes that are no text, which paths and arguments may hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Framed streams over descriptors: reading, writing, turns, and the loop's selector."""
