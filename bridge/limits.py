@@ -1,95 +1,169 @@
-"""Every limit of the bridge, in one place: its default, its unit, and how it is set.
+"""Every limit of the bridge, in one place: its default, its unit, what it bounds, and how it is set.
 
 A limit is set with ``--set name=value`` or the environment variable ``SPANBRIDGE_NAME``; the first wins.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
+from msgspec import Meta
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one bridge process. Names that end in `_bytes` are bytes, those in `_seconds` seconds."""
+    """The limits of one bridge process. Names that end in `_bytes` are bytes, those in `_seconds` seconds.
 
-    frame_bytes: int = 99_999_999
-    control_bytes: int = 4 << 20
-    channel_id_bytes: int = 8_192
-    channels: int = 100_000
-    read_bytes: int = 256 << 10
-    pipe_bytes: int = 1 << 20
-    large_pipes: int = 16
-    helper_queue_bytes: int = 16 << 20
-    front_queue_bytes: int = 16 << 20
-    stuck_seconds: float = 30.0
-    stall_seconds: float = 30.0
-    handshake_seconds: float = 30.0
-    close_answer_seconds: float = 2.0
-    refusal_bytes: int = 16 << 10
-    closed_ids: int = 16_384
-    exit_seconds: float = 2.0
-    term_seconds: float = 2.0
-    last_words_seconds: float = 2.0
-    helpers_per_rule: int = 64
-    helpers: int = 256
-    start_failures: int = 3
-    start_failures_seconds: float = 10.0
-    backoff_seconds: float = 1.0
-    backoff_most_seconds: float = 30.0
-    stderr_line_bytes: int = 2_048
-    manifest_bytes: int = 1 << 20
-    max_depth: int = 8
-    stderr_seconds: float = 2.0
-    sudo_seconds: float = 1.0
-    status_seconds: float = 2.0
-    bus_backlog_bytes: int = 8 << 20
-    bus_calls: int = 256
-    bus_watches: int = 1_024
-    bus_described: int = 1_024
-    package_answers: int = 32
-    package_files: int = 100_000
-    watched_directories: int = 2_048
+    A number is above 0, unless its Meta allows 0; `pattern` tells what a word or a list may be.
+    """
+
+    frame_bytes: Annotated[int, Meta(description="longest frame taken from anyone")] = 99_999_999
+    control_bytes: Annotated[int, Meta(description="longest control message")] = 4 << 20
+    channel_id_bytes: Annotated[int, Meta(description="longest channel id")] = 8_192
+    channels: Annotated[int, Meta(description="channels open at once")] = 100_000
+    read_bytes: Annotated[
+        int, Meta(description="most bytes read from one stream before the others have their turn")
+    ] = 256 << 10
+    pipe_bytes: Annotated[int, Meta(description="size that a busy pipe is enlarged to")] = 1 << 20
+    large_pipes: Annotated[int, Meta(description="pipes enlarged at once")] = 16
+    helper_queue_bytes: Annotated[
+        int, Meta(description="bytes waiting for one helper before the front end is read no more")
+    ] = 16 << 20
+    front_queue_bytes: Annotated[
+        int, Meta(description="bytes of our own answers waiting for the front end before it is read no more")
+    ] = 16 << 20
+    stuck_seconds: Annotated[float, Meta(description="how long a helper with a full queue may take nothing")] = 30.0
+    stall_seconds: Annotated[
+        float, Meta(description="how long a helper may leave a frame unfinished and say nothing more")
+    ] = 30.0
+    handshake_seconds: Annotated[float, Meta(description="how long a helper may take to send its init")] = 30.0
+    close_answer_seconds: Annotated[
+        float, Meta(description="how long an open waits for the helper's answer to the close of the same id")
+    ] = 2.0
+    refusal_bytes: Annotated[
+        int, Meta(description="longest init with a problem that is passed on whole to the opens that wait")
+    ] = 16 << 10
+    closed_ids: Annotated[
+        int, Meta(description="closed channels remembered for each helper that has not answered the close")
+    ] = 16_384
+    exit_seconds: Annotated[float, Meta(description="how long a helper may take to exit once its stdin is closed")] = (
+        2.0
+    )
+    term_seconds: Annotated[float, Meta(description="how long it may take after SIGTERM, before SIGKILL")] = 2.0
+    last_words_seconds: Annotated[
+        float,
+        Meta(description="how long a helper that closed its stdout, or stdin, may take to exit before it is ended"),
+    ] = 2.0
+    helpers_per_rule: Annotated[int, Meta(description="helper processes of one rule")] = 64
+    helpers: Annotated[int, Meta(description="helper processes in all")] = 256
+    start_failures: Annotated[
+        int, Meta(description="failed starts of a rule, within start_failures_seconds, before it rests")
+    ] = 3
+    start_failures_seconds: Annotated[float, Meta(description="the time in which start_failures are counted")] = 10.0
+    backoff_seconds: Annotated[float, Meta(description="how long such a rule rests at first; doubled each time")] = 1.0
+    backoff_most_seconds: Annotated[float, Meta(description="how long it rests at most")] = 30.0
+    stderr_line_bytes: Annotated[int, Meta(description="how much of a helper's line of stderr is logged")] = 2_048
+    manifest_bytes: Annotated[int, Meta(description="largest manifest or override file read")] = 1 << 20
+    max_depth: Annotated[int, Meta(description="bridges that may start one another in a chain")] = 8
+    stderr_seconds: Annotated[
+        float, Meta(description="how long a privileged bridge waits for the stderr that it has asked for")
+    ] = 2.0
+    sudo_seconds: Annotated[
+        float, Meta(description="how long `sudo --help` may take, which tells whether it can ask through a program")
+    ] = 1.0
+    status_seconds: Annotated[
+        float, Meta(description="how long `spanbridge status` may take to read what it is told")
+    ] = 2.0
+    bus_backlog_bytes: Annotated[
+        int, Meta(description="messages of one channel of the internal bus that wait for the front end to take answers")
+    ] = 8 << 20
+    bus_calls: Annotated[
+        int, Meta(description="calls of one channel of the internal bus that are not answered yet")
+    ] = 256
+    bus_watches: Annotated[
+        int, Meta(description="watches of one channel of the internal bus, and separately its matches")
+    ] = 1_024
+    bus_described: Annotated[
+        int, Meta(description="interfaces that the front end may describe on one channel of the internal bus")
+    ] = 1_024
+    package_answers: Annotated[
+        int, Meta(description="answers with package files in the making at once; each holds one file open")
+    ] = 32
+    package_files: Annotated[
+        int, Meta(description="files of one package that are listed; one with more has no part in a checksum")
+    ] = 100_000
+    watched_directories: Annotated[
+        int, Meta(description="directories watched for changes; a user may have some 8000 watches in all")
+    ] = 2_048
+    programs: Annotated[int, Meta(description="programs running at once that channels have started")] = 1024
+    channel_queue_bytes: Annotated[
+        int, Meta(description="bytes waiting for one program, socket or file before the front end is read no more")
+    ] = 16 << 20
+    channels_queue_bytes: Annotated[
+        int, Meta(description="the same for all channels together that the bridge serves itself")
+    ] = 64 << 20
+    window_bytes: Annotated[int, Meta(description="bytes under way on a channel with flow-control")] = 2 << 20
+    stderr_bytes: Annotated[int, Meta(description="how much of a program's stderr a close tells: its end")] = 64 << 10
+    connect_seconds: Annotated[
+        float, Meta(description="how long connecting a socket may take, names and TLS included")
+    ] = 30.0
+    spawn_kill_seconds: Annotated[
+        float, Meta(ge=0, description="when SIGKILL follows on SIGTERM for a program whose channel is closed; 0: never")
+    ] = 0.0
+    file_jobs: Annotated[
+        int, Meta(description="file operations at once; one that takes over a second gives up its place")
+    ] = 32
+    file_threads: Annotated[
+        int, Meta(description="file operations that have not returned, before an open that needs one is refused")
+    ] = 512
+    info_entries: Annotated[int, Meta(description="entries of a directory that fsinfo tells")] = 1_000_000
+    http_connections: Annotated[int, Meta(description="HTTP and WebSocket connections at once; later ones wait")] = 1024
+    websocket_bytes: Annotated[int, Meta(description="longest message of a WebSocket server")] = 16 << 20
+    dbus_calls: Annotated[int, Meta(description="calls of one D-Bus channel that are not answered yet")] = 4096
+    metric_instances: Annotated[int, Meta(description="instances of one metric")] = 10_000
+    hosts: Annotated[int, Meta(ge=0, description="connections to other hosts; 0: none are made")] = 256
+    host_starts: Annotated[int, Meta(description="connections to other hosts that are coming up at once")] = 16
+    host_queue_bytes: Annotated[int, Meta(description="bytes waiting for a host that is not connected yet")] = 1 << 20
+    host_noise_bytes: Annotated[
+        int, Meta(description="what login scripts of a host may print before its bridge speaks")
+    ] = 64 << 10
+    host_connect_seconds: Annotated[float, Meta(description="how long connecting to a host may take")] = 30.0
+    host_idle_seconds: Annotated[float, Meta(description="how long a connection without channels is kept")] = 30.0
+    host_alive_seconds: Annotated[
+        float, Meta(ge=0, description="how often ssh asks whether the host is there; 0: as ssh_config says")
+    ] = 15.0
+    host_prompt_seconds: Annotated[float, Meta(description="how long a question of ssh waits for an answer")] = 120.0
+    host_send: Annotated[int, Meta(ge=0, description="whether a bridge is sent to hosts that have none; 0: no")] = 1
+    extension_body_bytes: Annotated[int, Meta(description="body of a request to an extension")] = 1 << 20
+    extension_request_seconds: Annotated[float, Meta(description="how long an extension may take to answer")] = 30.0
+    extension_start_seconds: Annotated[float, Meta(description="how long an extension may take to start")] = 10.0
+    extension_query_seconds: Annotated[float, Meta(description="how long one statement of SQL may take")] = 10.0
+    extension_database_bytes: Annotated[int, Meta(description="database of one extension")] = 256 << 20
+    extension_memory_bytes: Annotated[int, Meta(description="memory of one extension")] = 512 << 20
+    extension_files_bytes: Annotated[int, Meta(description="files of one extension")] = 256 << 20
+    extension_message_bytes: Annotated[int, Meta(description="message between an extension and its host")] = 16 << 20
+    extension_waiting: Annotated[int, Meta(description="requests of one extension that are not answered yet")] = 2048
+    extension_linger_seconds: Annotated[
+        float, Meta(description="how long the host of extensions outlives its last session")
+    ] = 10.0
+    extension_delivery_retries: Annotated[
+        str,
+        Meta(pattern=r"[0-9]+(,[0-9]+)*", description="seconds before each new try to deliver a webhook or a push"),
+    ] = "5,300,1800,7200,18000"
+    extension_delivery_allow: Annotated[
+        str,
+        Meta(pattern=r"([0-9A-Fa-f.:/]+(,[0-9A-Fa-f.:/]+)*)?", description="private networks that may be delivered to"),
+    ] = ""
+    extension_sandbox: Annotated[
+        str, Meta(pattern="best|required", description="whether an extension may run where the kernel has no Landlock")
+    ] = "best"
 
 
-DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "frame_bytes": "longest frame taken from anyone",
-    "control_bytes": "longest control message",
-    "channel_id_bytes": "longest channel id",
-    "channels": "channels open at once",
-    "read_bytes": "most bytes read from one stream before the others have their turn",
-    "pipe_bytes": "size that a busy pipe is enlarged to",
-    "large_pipes": "pipes enlarged at once",
-    "helper_queue_bytes": "bytes waiting for one helper before the front end is read no more",
-    "front_queue_bytes": "bytes of our own answers waiting for the front end before it is read no more",
-    "stuck_seconds": "how long a helper with a full queue may take nothing",
-    "stall_seconds": "how long a helper may leave a frame unfinished and say nothing more",
-    "handshake_seconds": "how long a helper may take to send its init",
-    "close_answer_seconds": "how long an open waits for the helper's answer to the close of the same id",
-    "refusal_bytes": "longest init with a problem that is passed on whole to the opens that wait",
-    "closed_ids": "closed channels remembered for each helper that has not answered the close",
-    "exit_seconds": "how long a helper may take to exit once its stdin is closed",
-    "term_seconds": "how long it may take after SIGTERM, before SIGKILL",
-    "last_words_seconds": "how long a helper that closed its stdout, or stdin, may take to exit before it is ended",
-    "helpers_per_rule": "helper processes of one rule",
-    "helpers": "helper processes in all",
-    "start_failures": "failed starts of a rule, within start_failures_seconds, before it rests",
-    "start_failures_seconds": "the time in which start_failures are counted",
-    "backoff_seconds": "how long such a rule rests at first; doubled each time",
-    "backoff_most_seconds": "how long it rests at most",
-    "stderr_line_bytes": "how much of a helper's line of stderr is logged",
-    "manifest_bytes": "largest manifest or override file read",
-    "max_depth": "bridges that may start one another in a chain",
-    "sudo_seconds": "how long `sudo --help` may take, which tells whether it can ask through a program",
-    "bus_backlog_bytes": "messages of one channel of the internal bus that wait for the front end to take answers",
-    "bus_calls": "calls of one channel of the internal bus that are not answered yet",
-    "bus_watches": "watches of one channel of the internal bus, and separately its matches",
-    "bus_described": "interfaces that the front end may describe on one channel of the internal bus",
-    "package_answers": "answers with package files in the making at once; each holds one file open",
-    "package_files": "files of one package that are listed; one with more has no part in a checksum",
-    "watched_directories": "directories watched for changes; a user may have some 8000 watches in all",
-    "status_seconds": "how long `spanbridge status` may take to read what it is told",
-    "stderr_seconds": "how long a privileged bridge waits for the stderr that it has asked for",
-}
+def _parts(name: str) -> tuple[type, Meta]:
+    kind, meta = get_args(Limits.__annotations__[name])
+    return kind, meta
+
+
+DESCRIPTIONS: Final[Mapping[str, str]] = {name: _parts(name)[1].description or "" for name in Limits.__struct_fields__}
 
 VARIABLE_PREFIX: Final = "SPANBRIDGE_"
 
@@ -118,15 +192,28 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
     return Limits(**values)
 
 
-def _value(where: str, name: str, text: str) -> float:
-    kind: type[float] = Limits.__annotations__[name]
+def _value(where: str, name: str, text: str) -> Any:
+    kind, meta = _parts(name)
+    if meta.pattern is not None:
+        import re
+
+        if re.fullmatch(meta.pattern, text) is None:
+            raise SettingError(f"{where}={text}: expected {_LISTS.get(name, meta.pattern.replace('|', ' or '))}")
+        return text
     try:
         value = kind(text)
     except ValueError:
         value = -1
-    if not 0 < value < float("inf"):
-        raise SettingError(f"{where}={text}: expected {'a whole number' if kind is int else 'a number'} above 0")
+    if not 0 <= value < float("inf") or (value == 0 and meta.ge is None):
+        least = "above 0" if meta.ge is None else "of 0 or more"
+        raise SettingError(f"{where}={text}: expected {'a whole number' if kind is int else 'a number'} {least}")
     return value
+
+
+_LISTS: Final = {
+    "extension_delivery_retries": "whole numbers of seconds with commas between",
+    "extension_delivery_allow": "networks such as 10.0.0.0/8 with commas between",
+}
 
 
 def explain() -> str:

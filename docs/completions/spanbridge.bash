@@ -10,8 +10,16 @@ _spanbridge_limits() {
     echo helper_queue_bytes front_queue_bytes stuck_seconds stall_seconds handshake_seconds
     echo close_answer_seconds refusal_bytes closed_ids exit_seconds term_seconds last_words_seconds
     echo helpers_per_rule helpers start_failures start_failures_seconds backoff_seconds backoff_most_seconds
-    echo stderr_line_bytes manifest_bytes max_depth sudo_seconds bus_backlog_bytes bus_calls bus_watches
-    echo bus_described package_answers package_files watched_directories status_seconds stderr_seconds
+    echo stderr_line_bytes manifest_bytes max_depth stderr_seconds sudo_seconds status_seconds
+    echo bus_backlog_bytes bus_calls bus_watches bus_described package_answers package_files
+    echo watched_directories programs channel_queue_bytes channels_queue_bytes window_bytes stderr_bytes
+    echo connect_seconds spawn_kill_seconds file_jobs file_threads info_entries http_connections
+    echo websocket_bytes dbus_calls metric_instances hosts host_starts host_queue_bytes host_noise_bytes
+    echo host_connect_seconds host_idle_seconds host_alive_seconds host_prompt_seconds host_send
+    echo extension_body_bytes extension_request_seconds extension_start_seconds extension_query_seconds
+    echo extension_database_bytes extension_memory_bytes extension_files_bytes extension_message_bytes
+    echo extension_waiting extension_linger_seconds extension_delivery_retries extension_delivery_allow
+    echo extension_sandbox
     # end of limits
 }
 

@@ -69,9 +69,9 @@ def test_limits() -> None:
     defaults = Limits()
     lines = []
     for name, text in DESCRIPTIONS.items():
-        lines += [f".It Cm {name} Ns = Ns {getattr(defaults, name):g}", text.replace("`", "")]
-        if isinstance(getattr(defaults, name), int):
-            lines[-2] = f".It Cm {name} Ns = Ns {getattr(defaults, name)}"
+        value = getattr(defaults, name)
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        lines += [f".It Cm {name} Ns = Ns {shown}" if shown else f".It Cm {name} Ns =", text.replace("`", "")]
     begin, end = '.\\" limits\n', '.\\" end of limits\n'
     text = TOOLS_PAGE.read_text()
     before, _, rest = text.partition(begin)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import spanbridge.protocol.frames
 from spanbridge.protocol.frames import CONTROL, UNROUTED, Splitter, control_payload, encode, join, payloads
 
 from .account import Account, given_by, note, note_slowly, told_by, told_slowly

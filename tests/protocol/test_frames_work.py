@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import spanbridge.protocol.frames
 from spanbridge.protocol.frames import Splitter
 
 from .determined import examples
