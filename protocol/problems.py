@@ -13,6 +13,7 @@ TERMINATED: Final = "terminated"
 TIMEOUT: Final = "timeout"
 DISCONNECTED: Final = "disconnected"
 TOO_LARGE: Final = "too-large"
+UNKNOWN_HOSTKEY: Final = "unknown-hostkey"
 
 
 class Problem(Exception):
