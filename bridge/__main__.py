@@ -1,11 +1,14 @@
 """`spanbridge`, which is also `python -m spanbridge`: the command line, imported so that it can be interrupted."""
 
+import contextlib
+import os
 import signal
 import sys
 
 
 def main() -> int:
     """Run the command that the arguments name; the exit status."""
+    _name_process(os.path.basename(sys.argv[0]))
     # Ctrl-C while Python still imports is to end us without a traceback. Whoever started us may have it ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
@@ -15,6 +18,12 @@ def main() -> int:
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return cli.main()
+
+
+def _name_process(name: str) -> None:
+    """Have `ps` and `pgrep` call this process by the command that was started, not `python`."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb", buffering=0) as comm:
+        comm.write(os.fsencode("spanbridge" if name == "__main__.py" else name))
 
 
 if __name__ == "__main__":

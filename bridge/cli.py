@@ -11,10 +11,6 @@ from .limits import Limits, SettingError, explain, read_limits
 if TYPE_CHECKING:
     from spanbridge.manifests.model import Rule
 
-VERSION: Final = "0.1.0"
-PROTOCOL: Final = 1
-GENERATION: Final = "337"  # the protocol generation that `requires` of a manifest is compared with
-
 _USAGE: Final = """\
 usage: spanbridge [--set NAME=VALUE ...] [--debug[=PART,...]]
        spanbridge --packages | --bridges | --version | --help
@@ -165,13 +161,13 @@ def _run(limits: Limits, debug: str, privileged: bool) -> int:
     parts = frozenset(filter(None, debug.split(",")))
     for part in parts.difference(PARTS, ("all",)):
         raise UsageError(f"--debug={part}: expected parts of {', '.join(PARTS)}")
-    return run(limits, parts, GENERATION, privileged=privileged)
+    return run(limits, parts, privileged=privileged)
 
 
 def _packages(limits: Limits) -> int:
-    from .start import load
+    from .installed import load
 
-    for package in load(os.environ, GENERATION, limits.manifest_bytes).packages:
+    for package in load(os.environ, limits.manifest_bytes).packages:
         labels = [
             str(item["label"])
             for section in ("menu", "tools", "dashboard")
@@ -189,9 +185,9 @@ def _items(section: object) -> list[dict[str, object]]:
 def _bridges(limits: Limits) -> int:
     import msgspec
 
-    from .start import load
+    from .installed import load
 
-    catalog = load(os.environ, GENERATION, limits.manifest_bytes)
+    catalog = load(os.environ, limits.manifest_bytes)
     told = [
         {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)
@@ -207,6 +203,8 @@ def _entry(rule: "Rule") -> dict[str, object]:
 
 
 def _version(limits: Limits) -> int:
+    from .installed import GENERATION, PROTOCOL, VERSION
+
     print(f"spanbridge {VERSION}\nprotocol {PROTOCOL}\ngeneration {GENERATION}")
     return 0
 

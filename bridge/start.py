@@ -7,15 +7,14 @@ milliseconds earlier, and answers while the rest of the start goes on.
 import os
 import signal
 import stat
-import sys
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from spanbridge.manifests.load import load as load_catalog
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import VERSION, control
 from spanbridge.protocol.problems import INTERNAL_ERROR
 
+from .installed import depth_of, load
 from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
@@ -25,17 +24,7 @@ NO_PACKAGES: Final = Catalog(packages=(), rules=(), privileged=(), defects=(), h
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def load(environ: Mapping[str, str], generation: str, manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
-    """What the manifests say now."""
-    return load_catalog(environ, generation=generation, askpass=askpass(), max_bytes=manifest_bytes)
-
-
-def askpass() -> str:
-    """Our askpass program, which stands beside the `spanbridge` command."""
-    return os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "spanbridge-askpass")
-
-
-def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: bool = False) -> int:
+def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> int:
     """Serve the front end on descriptors 0 and 1; the exit status.
 
     `privileged`: the front end is another bridge, and this one has privileges for it, and no packages of its own.
@@ -61,7 +50,7 @@ def run(limits: Limits, debug: frozenset[str], generation: str, *, privileged: b
         return 0
 
     def read_catalog() -> Catalog:
-        return NO_PACKAGES if privileged else load(environ, generation, limits.manifest_bytes)
+        return NO_PACKAGES if privileged else load(environ, limits.manifest_bytes)
 
     catalog = read_catalog()
     greeting = control(
@@ -183,9 +172,3 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # an id without a name
         return str(os.getuid())
-
-
-def depth_of(environ: Mapping[str, str]) -> int:
-    """How many bridges have started one another up to the one with this environment, without it."""
-    text = environ.get("SPANBRIDGE_DEPTH", "0")
-    return int(text) if text.isascii() and text.isdigit() else 0

@@ -9,9 +9,8 @@ from typing import Final
 from spanbridge.manifests.load import Libexecdir
 from spanbridge.manifests.model import Catalog
 
-from ..cli import GENERATION
+from ..installed import GENERATION, askpass, load
 from ..limits import Limits, SettingError, read_limits
-from ..start import askpass, load
 from .checking import form, machine
 from .checking.finding import ERROR, KINDS, NOTE, WARNING, Finding, of_defect, of_file
 from .checking.machine import same_ids
@@ -117,7 +116,7 @@ class Checking:
 
     def installed(self) -> list[Finding]:
         """All that a bridge would find."""
-        catalog = load(self._environ, GENERATION, self._limits.manifest_bytes)
+        catalog = load(self._environ, self._limits.manifest_bytes)
         layouts = installed(self._environ)
         for file in (*[file for layout in layouts for file in layout.files], *override_files(self._environ)):
             self._reader.read(file)

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..cli import GENERATION
+from ..installed import depth_of, load
 from ..limits import Limits, SettingError, read_limits
-from ..start import depth_of, load
 from .explaining.explain_text import Text, left_out, sharing
 from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
 from .explaining.reuse import Reuse, compare
@@ -108,7 +107,7 @@ def _bridge(options: argparse.Namespace) -> Bridge:
     if not options.host:
         raise ArgumentError("--host: expected a name")
     return Bridge(
-        catalog=load(environ, GENERATION, limits.manifest_bytes),
+        catalog=load(environ, limits.manifest_bytes),
         environ=environ,
         directory=directory,
         depth=depth_of(environ),

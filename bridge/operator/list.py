@@ -12,10 +12,9 @@ import msgspec
 from spanbridge.manifests.directories import data_directories, override_directories
 from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
 
-from ..cli import GENERATION
 from ..helpers.superuser import ident_of, offer
+from ..installed import load
 from ..limits import Limits, SettingError, read_limits
-from ..start import load
 from .checking.spelling import nearest
 from .checking.targets import override_files
 from .output import print_json, tolerate_any_character
@@ -104,7 +103,7 @@ def main(arguments: list[str]) -> int:
 
 def listing(environ: Mapping[str, str], limits: Limits) -> Listing:
     """What a bridge with this environment would find."""
-    catalog = load(environ, GENERATION, limits.manifest_bytes)
+    catalog = load(environ, limits.manifest_bytes)
     _, left_out = offer(catalog.privileged, environ.get("PATH"), limits.sudo_seconds)
     why = {rule.name: reason for rule, reason in left_out}
     applied = {file for package in catalog.packages for file in package.overrides}

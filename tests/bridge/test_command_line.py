@@ -62,7 +62,7 @@ def run(
 
 def limits_in(text: bytes) -> dict[str, str]:
     """Names and defaults of the limits that --help lists."""
-    return dict(re.findall(r"^ +([a-z_]+)=(\S+) +\S", text.decode(), re.MULTILINE))
+    return dict(re.findall(r"^ +([a-z_]+)=(\S*) +\S", text.decode(), re.MULTILINE))
 
 
 # Options

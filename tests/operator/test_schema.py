@@ -46,7 +46,7 @@ def test_it_is_in_the_wheel() -> None:
     build = project["tool"]["hatch"]["build"]
     assert build["targets"]["wheel"]["only-include"] == ["bridge", "protocol", "manifests"]
     assert build["targets"]["wheel"]["exclude"] == ["/bridge/protocol", "/bridge/manifests"]
-    assert FILE.is_relative_to(ROOT / "bridge")
+    assert FILE.resolve().is_relative_to(ROOT / "bridge")
 
 
 def test_it_is_printed(home: Home) -> None:

@@ -12,7 +12,7 @@ from spanbridge.manifests.load import MAX_DEPTH, Libexecdir, identity
 from spanbridge.manifests.merge import merge
 from spanbridge.manifests.model import Rule
 
-from ...cli import GENERATION
+from ...installed import GENERATION
 from . import form
 from .finding import Finding, Source, of_defect
 from .spelling import nearest

@@ -1,0 +1,53 @@
+"""What is installed here, for the daemon and the tools alike: this program, and the packages on its machine."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from spanbridge.manifests.load import load as load_catalog
+from spanbridge.manifests.model import Catalog
+
+from .limits import Limits
+
+VERSION: Final = "0.1.0"
+PROTOCOL: Final = 1
+GENERATION: Final = "366"  # the protocol generation that `requires` of a manifest is compared with
+
+_ASKPASS: Final = "spanbridge-askpass"
+
+
+def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
+    """What the manifests say now."""
+    return load_catalog(environ, generation=GENERATION, askpass=askpass(), max_bytes=manifest_bytes)
+
+
+def askpass() -> str:
+    """Our askpass program, which was installed beside the `spanbridge` command.
+
+    That may have been started through a link elsewhere, or as `python -m spanbridge`: then it is looked for beside what
+    the link leads to, and beside the Python that runs.
+    """
+    started = os.path.abspath(sys.argv[0])
+    beside = [os.path.join(os.path.dirname(path), _ASKPASS) for path in (started, os.path.realpath(started))]
+    beside.append(os.path.join(os.path.dirname(sys.executable), _ASKPASS))
+    found = (path for path in beside if os.access(path, os.X_OK))
+    return next(found, None) or _installed_elsewhere() or beside[0]
+
+
+def _installed_elsewhere() -> str | None:
+    """Where the installer has put it, by its own record. Slow: the last resort."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        recorded = files("spanbridge") or []
+    except PackageNotFoundError:
+        return None
+    paths = (os.path.realpath(str(file.locate())) for file in recorded if file.name == _ASKPASS)
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+def depth_of(environ: Mapping[str, str]) -> int:
+    """How many bridges have started one another up to the one with this environment, without it."""
+    text = environ.get("SPANBRIDGE_DEPTH", "0")
+    return int(text) if text.isascii() and text.isdigit() else 0
