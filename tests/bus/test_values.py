@@ -144,7 +144,15 @@ def test_values_and_what_stands_for_them(signature: str, value: Any, told: Any) 
     ("signature", "value", "error"),
     [
         ("i", True, "found true, expected a whole number from -2147483648 to 2147483647 (i)"),
-        ("i", 1.0, "found number 1.0"),
+        ("i", 1.5, "found number 1.5"),
+        ("i", 2.0**31, "found number 2147483648"),
+        ("i", "1", 'found string "1"'),
+        ("t", "-1", 'found string "-1"'),
+        ("x", "9223372036854775808", 'found string "9223372036854775808"'),
+        ("x", " 1", 'found string " 1"'),
+        ("x", "\N{ARABIC-INDIC DIGIT ONE}", "found string"),
+        ("s", "a\ud800", "a string with a lone surrogate"),
+        ("h", 0, "a descriptor (h) cannot be sent"),
         ("y", 256, "from 0 to 255 (y)"),
         ("t", -1, "found number -1"),
         ("x", 2**63, "found number 9223372036854775808"),
@@ -185,7 +193,7 @@ def test_what_is_no_value_of_the_type(signature: str, value: Any, error: str) ->
 
 @pytest.mark.parametrize(
     "signature",
-    ["a", "(", "()", "(i", "i)", "{sv}", "a{s}", "a{sss}", "a{vs}", "a{(i)s}", "a{asi}", "h", "z", "a{s", "é"],
+    ["a", "(", "()", "(i", "i)", "{sv}", "a{s}", "a{sss}", "a{vs}", "a{(i)s}", "a{asi}", "z", "a{s", "é"],
 )
 def test_what_is_no_signature(signature: str) -> None:
     with pytest.raises(SignatureError, match="is no signature: position"):
@@ -238,6 +246,21 @@ def test_variants_nest_so_deep_and_no_deeper() -> None:
 def test_a_program_that_gives_a_wrong_value_is_told_so(signature: str, value: Any) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError)):
         to_json(type_of(signature), value)
+
+
+@pytest.mark.parametrize(
+    ("signature", "told", "value"),
+    [
+        ("i", 5.0, 5),
+        ("y", 255.0, 255),
+        ("x", "-9223372036854775808", -(2**63)),
+        ("t", "18446744073709551615", 2**64 - 1),
+    ],
+)
+def test_numbers_may_be_written_otherwise(signature: str, told: Any, value: int) -> None:
+    found = from_json(type_of(signature), told)
+    assert found == value
+    assert type(found) is int
 
 
 def test_several_values() -> None:

@@ -2,7 +2,7 @@
 
 | signature       | in Python     | in JSON                                                        |
 |-----------------|---------------|----------------------------------------------------------------|
-| `y n q i u x t` | int           | number without a fraction                                      |
+| `y n q i u x t` | int           | whole number; `x t` also as a string of digits, to be exact    |
 | `d`             | float         | number                                                         |
 | `b`             | bool          | true, false                                                    |
 | `s o g`         | str           | string                                                         |
@@ -12,10 +12,11 @@
 | `(T...)`        | tuple         | list                                                           |
 | `v`             | Variant       | object: `t` the signature, `v` the value                       |
 
-`h`, a descriptor, cannot be passed this way and is no known type.
+`h`, a descriptor, is a type like others, but no JSON stands for a value of it.
 """
 
 import binascii
+import re
 import sys
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -38,8 +39,10 @@ _INTEGERS: Final = {
     "x": (-(2**63), 2**63 - 1),
     "t": (0, 2**64 - 1),
 }
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_DIGITS: Final = re.compile("-?[0-9]{1,20}")
 _LARGEST_FLOAT: Final = sys.float_info.max  # neither infinity nor NaN has a place in JSON
-_BASIC: Final = frozenset("bdsog").union(_INTEGERS)
+_BASIC: Final = frozenset("bdsogh").union(_INTEGERS)
 _PATH_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -103,7 +106,7 @@ def _read(signature: str, at: int, arrays: int, structs: int) -> tuple[Type, int
 
 
 def _read_entry(signature: str, at: int, arrays: int, structs: int) -> tuple[Type, int]:
-    members, end = _read_until(signature, "}", at + 1, arrays, structs + 1)
+    members, end = _read_until(signature, "}", at + 1, arrays, structs)
     if len(members) != 2 or members[0].code not in _BASIC:
         raise SignatureError(
             f"{describe(signature)} is no signature: position {at} is no key, of a basic type, and value"
@@ -144,6 +147,8 @@ def from_json(kind: Type, value: Any, path: Path = ()) -> Any:
         return _variant(value, path)
     if code == "(":
         return tuple(many_from_json(kind.inner, value, path))
+    if code == "h":
+        raise MemberError(path, "a descriptor (h) cannot be sent")
     return _array(kind.inner[0], value, path)
 
 
@@ -161,8 +166,13 @@ def many_from_json(kinds: tuple[Type, ...], values: Any, path: Path = ()) -> lis
 
 def _integer(code: str, value: Any, path: Path) -> int:
     least, most = _INTEGERS[code]
-    if type(value) is int and least <= value <= most:
-        return value
+    number = value
+    if isinstance(value, float) and value.is_integer():
+        number = int(value)
+    elif isinstance(value, str) and code in "xt" and _DIGITS.fullmatch(value) is not None:
+        number = int(value)  # a program whose numbers are floats can be exact this way
+    if type(number) is int and least <= number <= most:
+        return number
     raise wrong(path, value, f"a whole number from {least} to {most} ({code})")
 
 
@@ -177,6 +187,8 @@ def _text(code: str, value: Any, path: Path) -> str:
         raise wrong(path, value, f"a string ({code})")
     if "\0" in value:
         raise MemberError(path, "found a string with a NUL, expected one without")
+    if not value.isascii() and _SURROGATES.search(value) is not None:
+        raise MemberError(path, "found a string with a lone surrogate, expected one without")
     if code == "o" and not is_path(value):
         raise wrong(path, value, "an object path (o)")
     if code == "g":

@@ -1,0 +1,231 @@
+"""Messages of D-Bus as bytes, both ways (D-Bus Specification, "Message Protocol").
+
+Only the header is read when a message comes: most of what a bus sends is looked at by path and name alone. `values`
+reads the body.
+"""
+
+import sys
+from functools import lru_cache
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from .marshal import TooMuch, marshal
+from .names import is_bus_name, is_interface, is_member
+from .unmarshal import ERRORS, Malformed, malformed, of_variant, unmarshal
+
+MESSAGE_BYTES: Final = 128 << 20
+FIELDS_BYTES: Final = 64 << 20
+
+CALL: Final = 1
+REPLY: Final = 2
+ERROR: Final = 3
+SIGNAL: Final = 4
+
+NO_REPLY: Final = 1
+NO_AUTO_START: Final = 2
+INTERACTIVE: Final = 4
+
+ORDER: Final = "<" if sys.byteorder == "little" else ">"
+"""The byte order of this machine. What we write is little-endian all the same: everybody reads both."""
+
+_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SENDER, _SIGNATURE, _FDS = range(1, 10)
+_TYPES: Final = {
+    **dict.fromkeys((_INTERFACE, _MEMBER, _ERROR_NAME, _DESTINATION, _SENDER), "s"),
+    **dict.fromkeys((_REPLY_SERIAL, _FDS), "u"),
+    _PATH: "o",
+    _SIGNATURE: "g",
+}
+_REQUIRED: Final = {
+    CALL: (_PATH, _MEMBER),
+    REPLY: (_REPLY_SERIAL,),
+    ERROR: (_ERROR_NAME, _REPLY_SERIAL),
+    SIGNAL: (_PATH, _INTERFACE, _MEMBER),
+}
+_START: Final = 16
+"""Bytes of a header before its fields."""
+_ORDERS: Final = {ord("l"): "<", ord("B"): ">"}
+_NUMBERS: Final = {order: Struct(order + "III").unpack_from for order in _ORDERS.values()}
+_HEAD: Final = Struct("<cBBBIII")
+
+
+class Message(NamedTuple):
+    """One message. What it has not is None; `fds` are its descriptors, which belong to whoever has the message."""
+
+    kind: int
+    serial: int = 0
+    flags: int = 0
+    path: str | None = None
+    interface: str | None = None
+    member: str | None = None
+    error: str | None = None
+    answers: int = 0
+    """The serial of the call that it answers; 0: it is no answer."""
+    destination: str | None = None
+    sender: str | None = None
+    signature: str = ""
+    body: bytes = b""
+    order: str = "<"
+    fds: "list[int] | tuple[int, ...]" = ()
+
+    def values(self, *, bare: bool = False) -> list[Any]:
+        """The body as JSON has it; `bare` as in unmarshal.py. Raises Malformed."""
+        return unmarshal(self.signature, self.body, self.order, bare=bare)
+
+
+class Head(NamedTuple):
+    """What the first bytes of a message say: its order, its whole length, that of its fields and of its body."""
+
+    order: str
+    length: int
+    fields: int
+    body: int
+    serial: int
+
+
+def read_head(data: "bytes | bytearray", at: int) -> Head:
+    """Of the message that begins at `at`, of which at least 16 bytes are there. Raises Malformed."""
+    order = _ORDERS.get(data[at])
+    if order is None or data[at + 3] != 1 or not data[at + 1]:
+        raise Malformed("what should be the beginning of a message is none")
+    body, serial, fields = _NUMBERS[order](data, at + 4)
+    length = _START + ((fields + 7) & -8) + body
+    if fields > FIELDS_BYTES or length > MESSAGE_BYTES or not serial:
+        raise Malformed(f"a message of {length} bytes with {fields} of fields")
+    return Head(order, length, fields, body, serial)
+
+
+def read_message(data: bytes, head: Head) -> tuple[Message, int]:
+    """A whole message, without its descriptors, and how many those are. Raises Malformed."""
+    try:
+        fields = _read_fields(data, head)
+    except ERRORS as error:
+        raise malformed(error) from None
+    kind = data[1]
+    for code in _REQUIRED.get(kind, ()):
+        if code not in fields:
+            raise Malformed(f"a message of type {kind} without field {code}")
+    message = Message(
+        kind,
+        head.serial,
+        data[2],
+        fields.get(_PATH),
+        fields.get(_INTERFACE),
+        fields.get(_MEMBER),
+        fields.get(_ERROR_NAME),
+        fields.get(_REPLY_SERIAL, 0),
+        fields.get(_DESTINATION),
+        fields.get(_SENDER),
+        fields.get(_SIGNATURE, ""),
+        data[head.length - head.body : head.length],
+        head.order,
+    )
+    return message, fields.get(_FDS, 0)
+
+
+def _read_fields(data: bytes, head: Head) -> dict[int, Any]:
+    order = head.order
+    at, end = _START, _START + head.fields
+    fields: dict[int, Any] = {}
+    while at < end:
+        at = (at + 7) & -8
+        code = data[at]
+        (signature, read), at = of_variant(data, at + 1, order)
+        value, at = read(data, at, 2)
+        if code in _TYPES:
+            if signature != _TYPES[code]:
+                raise Malformed(f"field {code} of type {signature}")
+            _check_field(code, value)
+            fields[code] = value
+    if at != end:
+        raise Malformed("fields that end within one")
+    return fields
+
+
+@lru_cache(maxsize=4_096)
+def _check_field(code: int, value: Any) -> None:
+    valid = {
+        _INTERFACE: is_interface,
+        _ERROR_NAME: is_interface,
+        _MEMBER: is_member,
+        _DESTINATION: is_bus_name,
+        _SENDER: is_bus_name,
+    }.get(code)
+    if valid is not None and not valid(value):
+        raise Malformed(f"field {code} that is no name")
+
+
+# Written
+
+
+def write_message(message: Message, serial: int) -> bytes:
+    """The bytes of a message, little-endian; its body is there. Raises TooMuch."""
+    fields = bytearray()
+    for code, text in (
+        (_PATH, message.path),
+        (_INTERFACE, message.interface),
+        (_MEMBER, message.member),
+        (_ERROR_NAME, message.error),
+        (_DESTINATION, message.destination),
+    ):
+        if text is not None:
+            _write_field(fields, code, marshal(_TYPES[code], [text]))
+    if message.answers:
+        _write_field(fields, _REPLY_SERIAL, marshal("u", [message.answers]))
+    if message.signature:
+        _write_field(fields, _SIGNATURE, marshal("g", [message.signature]))
+    if message.fds:
+        _write_field(fields, _FDS, marshal("u", [len(message.fds)]))
+    start = _HEAD.pack(b"l", message.kind, message.flags, 1, len(message.body), serial, len(fields))
+    whole = b"".join((start, fields, bytes(-len(fields) % 8), message.body))
+    if len(whole) > MESSAGE_BYTES:
+        raise TooMuch(f"a message of {len(whole)} bytes, expected at most {MESSAGE_BYTES}")
+    return whole
+
+
+def _write_field(fields: bytearray, code: int, value: bytes) -> None:
+    fields += bytes(-len(fields) % 8)
+    fields.append(code)
+    fields += b"\1" + _TYPES[code].encode() + b"\0"  # four bytes so far: any value is aligned
+    fields += value
+
+
+def call(
+    path: str,
+    interface: str | None,
+    member: str,
+    signature: str = "",
+    values: "list[Any] | tuple[Any, ...]" = (),
+    *,
+    destination: str | None = None,
+    flags: int = 0,
+    fds: "list[int] | tuple[int, ...]" = (),
+) -> Message:
+    """A call with these values. Raises TooMuch."""
+    body = marshal(signature, values)
+    return Message(CALL, 0, flags, path, interface, member, None, 0, destination, None, signature, body, "<", fds)
+
+
+def signal(
+    path: str,
+    interface: str,
+    member: str,
+    signature: str,
+    values: "list[Any] | tuple[Any, ...]",
+    *,
+    destination: str | None = None,
+) -> Message:
+    """A signal with these values. Raises TooMuch."""
+    body = marshal(signature, values)
+    return Message(SIGNAL, 0, NO_REPLY, path, interface, member, None, 0, destination, None, signature, body)
+
+
+def reply(to: Message, signature: str = "", values: "list[Any] | tuple[Any, ...]" = ()) -> Message:
+    """The answer to a call. Raises TooMuch."""
+    body = marshal(signature, values)
+    return Message(REPLY, 0, NO_REPLY, None, None, None, None, to.serial, to.sender, None, signature, body)
+
+
+def error(to: Message, name: str, signature: str = "", values: "list[Any] | tuple[Any, ...]" = ()) -> Message:
+    """The error that answers a call. Raises TooMuch."""
+    body = marshal(signature, values)
+    return Message(ERROR, 0, NO_REPLY, None, None, None, name, to.serial, to.sender, None, signature, body)

@@ -1,0 +1,1 @@
+"""`dbus-json3` on real buses (docs/dbus.md)."""
