@@ -7,7 +7,7 @@ TEST_ARGS ?= -n 2
 SOAK_ARGS ?= --seconds 120
 FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test check setup soak fuzz bench bench-quick clean
+.PHONY: help demo test check structure setup soak fuzz bench bench-quick clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,15 @@ setup: $(VENV)/stamp  ## the virtual environment .venv, with all that the tests 
 demo: setup  ## the bridge with an example helper, one readable conversation
 	@$(BIN)/python examples/demo.py
 
-check: setup  ## ruff and mypy --strict
+check: setup  ## ruff, mypy --strict, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests bench examples
+	$(BIN)/lint-imports --no-logo --no-cache
+
+structure: setup  ## floors, arrows, circles, and the largest files
+	@$(BIN)/python -m tests.structure
 
 test: check  ## the checks, then the tests
 	$(BIN)/python -m pytest $(TEST_ARGS)

@@ -18,10 +18,10 @@ from .recordings.player import Player, Side
 from .recordings.recording import RecordingError, read_recording
 from .recordings.script import Step, steps
 from .recordings.stream import Stream
+from .recordings.wire import Wire
 from .signals import Woken, heard
 from .talking.connection import Connection
 from .talking.secret import ask
-from .talking.wire import Wire
 from .terminal import Paint
 
 SAME: Final = 0

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from ..complain import complain
 from ..signals import Woken
-from ..talking.wire import Wire
 from ..terminal import Paint
 from .channel_ids import ChannelIds
 from .comparison import Comparison
 from .record_text import text
 from .recording import Describer, Direction, Record
 from .script import Kind, Step, frame, kind
+from .wire import Wire
 
 
 class Side(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from ..child import start
 from ..recordings.stream import CHUNK_BYTES, Stream
+from ..recordings.wire import Wire
 from ..signals import Woken
-from .wire import Wire
 
 EXIT_SECONDS: Final = 6.0  # a bridge gives its own helpers 2 seconds twice
 TERM_SECONDS: Final = 5.0

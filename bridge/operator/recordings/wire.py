@@ -3,8 +3,8 @@
 import select
 from collections.abc import Iterator
 
-from ..recordings.follower import Follower, Garbage, Seen
-from ..recordings.stream import Stream
+from .follower import Follower, Garbage, Seen
+from .stream import Stream
 
 
 class Wire:
