@@ -1,7 +1,7 @@
 """`python -m tests.structure`: how the house stands. Floors, arrows, circles, and the largest files.
 
-A floor is a step of the longest chain of imports between modules; an arrow is a room, or a small module beside the rooms,
-that imports from another; a circle is a set of modules that import one another, directly or not.
+A floor is a step of the longest chain of imports between modules. An arrow is a room, or a small module beside the
+rooms, that imports from another. A circle is a set of modules that import one another, directly or not.
 """
 
 import sys
