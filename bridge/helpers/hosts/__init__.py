@@ -1,0 +1,1 @@
+"""Other hosts, over the user's OpenSSH (docs/hosts.md)."""

@@ -1,0 +1,61 @@
+"""Runs in namespaces of its own (farm.py): puts the farm's files in the place of the machine's, and starts sshd.
+
+    python3 inside.py DIRECTORY     within `unshare --mount --net`, as root
+
+Prints a line when all is there, and ends with its stdin; all that it started goes with it.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP_RUNNING = 0x41
+
+
+def main() -> None:
+    directory = Path(sys.argv[1])
+    _mount("--make-rprivate", "/")
+    with socket.socket() as sock:
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
+    _mount("-t", "tmpfs", "tmpfs", "/run")
+    Path("/run/sshd").mkdir(mode=0o755)
+    etc = directory / "etc"
+    for file in sorted(path for path in etc.rglob("*") if path.is_file()):
+        place = Path("/etc") / file.relative_to(etc)
+        if place.exists():
+            _mount("--bind", str(file), str(place))
+    listening = socket.create_server(("", int(sys.argv[2])), backlog=1)  # mute: takes one connection and never answers
+    # Processes of the far side see themselves alone, and go with the one that is their first.
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
+    command += ["/usr/sbin/sshd", "-D", "-f", str(directory / "sshd_config"), "-E", str(directory / "sshd.log")]
+    sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    _wait_for(("127.0.0.1", 22), sshd)
+    print("ready", flush=True)
+    sys.stdin.read()
+    sshd.kill()
+    listening.close()
+
+
+def _wait_for(address: tuple[str, int], sshd: "subprocess.Popen[bytes]") -> None:
+    while True:
+        if sshd.poll() is not None:
+            sys.exit(f"sshd ended with status {sshd.returncode}")
+        try:
+            socket.create_connection(address).close()
+        except ConnectionRefusedError:
+            os.sched_yield()
+        else:
+            return
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()
