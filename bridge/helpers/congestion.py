@@ -54,8 +54,8 @@ class Congestion:
     def watch(self, link: Link) -> None:
         """The helper's link, now that there is one."""
         self._link = link
-        link.on_full = self._full
-        link.on_room = self._room
+        link.writer.on_full = self._full
+        link.writer.on_room = self._room
 
     def waiting(self, count: int) -> None:
         """So many bytes wait with opens now."""

@@ -258,9 +258,7 @@ class Helper:
         self._finish_input = True
         if self.link is not None and self.state != STARTING:
             self._context.flusher.flush()
-            self.link.on_empty = self.link.close_out
-            if not self.link.queued:
-                self.link.close_out()
+            self.link.when_empty(self.link.close_out)
 
     def close_input(self) -> None:
         """Wait no more for the `init` of one that is to finish."""

@@ -200,10 +200,9 @@ class Session:
             await helper.gone.wait()
         link.flush()
         with anyio.move_on_after(self._limits.exit_seconds):
-            if link.queued:
-                drained = anyio.Event()
-                link.on_empty = drained.set
-                await drained.wait()
+            drained = anyio.Event()
+            link.when_empty(drained.set)
+            await drained.wait()
         link.close()
 
     async def _all_gone(self, helpers: list[Helper], seconds: float) -> None:

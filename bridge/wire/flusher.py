@@ -1,26 +1,28 @@
-"""Writing once a turn: which links have something new to write."""
-
-from __future__ import annotations
+"""Writing once a turn: who has something new to write."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .link import Link
+
+class Flushed(Protocol):
+    """Whoever writes once a turn."""
+
+    def flush(self) -> None:
+        """Write what is new."""
 
 
 class Flusher:
-    """Remembers which links have something new to write, and has them write once a turn."""
+    """Remembers who has something new to write, and has each write once a turn."""
 
     __slots__ = ("_dirty", "_loop", "_turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._dirty: list[Link] = []
+        self._dirty: list[Flushed] = []
         self._turn = False  # whether a flush is certain to come at the end of this turn
 
-    def add(self, link: Link) -> None:
-        self._dirty.append(link)
+    def add(self, writer: Flushed) -> None:
+        self._dirty.append(writer)
         if not self._turn:
             self._turn = True
             self._loop.call_soon(self.flush)
@@ -33,5 +35,5 @@ class Flusher:
         self._turn = False
         while self._dirty:
             dirty, self._dirty = self._dirty, []
-            for link in dirty:
-                link.flush()
+            for writer in dirty:
+                writer.flush()

@@ -51,19 +51,20 @@ class Front:
         self._blockers: set[object] = set()
         self._turns: deque[Callable[[], None]] = deque()
         self.link.may_read = self._may_read
-        self.link.on_full = self._full
-        self.link.on_room = self._room
-        self.link.on_empty = self._empty
+        writer = self._writer = self.link.writer
+        writer.on_full = self._full
+        writer.on_room = self._room
+        writer.on_empty = self._empty
 
     def put(self, data: Span) -> None:
         """Whole frames for the front end."""
         if not self._said_all:
-            self.link.put(data)
+            self._writer.put(data)
 
     @property
     def takes(self) -> bool:
         """Whether what is put goes out at once."""
-        return self.link.takes and not self._said_all
+        return self._writer.takes and not self._said_all
 
     def put_last(self, data: Span) -> None:
         """The last word: whatever comes after it is dropped."""
@@ -72,7 +73,7 @@ class Front:
 
     def ready(self, go_on: Callable[[], None]) -> bool:
         """Whether the front end has taken all so far. If not, `go_on` is called, once, when it has."""
-        if not self.link.blocked:
+        if not self._writer.blocked:
             return True
         self._turns.append(go_on)
         return False

@@ -1,6 +1,9 @@
 """How many pipes may be enlarged."""
 
 import fcntl
+from typing import Final
+
+PIPE_BYTES: Final = 65_536  # what a pipe holds at birth (pipe(7)); one that was full is worth enlarging
 
 
 class PipeBudget:

@@ -284,7 +284,7 @@ def test_an_error_in_a_reader_stays_in_its_turn() -> None:
         reader.link.put(b"answer")
         raise RuntimeError("no")
 
-    reader.link.on_chunk = fail
+    reader.link.reader._on_chunk = fail
     reader.link.resume()
     give(far, b"x")
     with pytest.raises(AssertionError, match="callback"):

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from spanbridge.protocol.frames import Buffer
-from spanbridge.wire.link import Link
+from spanbridge.wire.writer import Writer
 
 from .test_link_reading import Reader
 from .turns import pipe, take
@@ -20,9 +20,9 @@ class Joins:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._real = Link._join
+        self._real = Writer._join
 
-    def __call__(self, link: Link, pieces: list[Buffer]) -> None:
+    def __call__(self, link: Writer, pieces: list[Buffer]) -> None:
         self.bytes += sum(map(len, pieces))
         self._real(link, pieces)
 
@@ -33,7 +33,7 @@ def test_a_long_queue_of_small_pieces(size: int) -> None:
     near, far = pipe()
     reader = Reader(near)
     count = (2 << 20) // size
-    with patch.object(Link, "_join", lambda link, pieces: joins(link, pieces)):
+    with patch.object(Writer, "_join", lambda link, pieces: joins(link, pieces)):
         for _ in range(count):  # a turn each: the pipe is full after the first few
             reader.link.put(bytes(size))
             reader.turns.flusher.flush()
@@ -61,8 +61,8 @@ def test_small_pieces_go_out_together() -> None:
     for _ in range(50):
         reader.link.put(b"x" * 60)
     with (
-        patch("spanbridge.wire.link.os.write", write),
-        patch("spanbridge.wire.link.os.writev", lambda fd, pieces: write(fd, b"".join(pieces))),
+        patch("spanbridge.wire.writer.os.write", write),
+        patch("spanbridge.wire.writer.os.writev", lambda fd, pieces: write(fd, b"".join(pieces))),
     ):
         reader.turns.flusher.flush()
     assert list(writes) == [3_000]

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import spanbridge.wire.link
+import spanbridge.wire.writer
 from spanbridge.protocol.frames import Buffer
 from spanbridge.wire.link import Link
 from spanbridge.wire.pipe_budget import PipeBudget
@@ -31,7 +31,7 @@ class Writing(RuleBasedStateMachine):
 
     @initialize(socket=st.booleans(), high_water=st.sampled_from([1, 700, 9_000, 20_000]), enlarge=st.booleans())
     def begin(self, socket: bool, high_water: int, enlarge: bool) -> None:
-        self.patches = patch.multiple(spanbridge.wire.link, **TIGHT)
+        self.patches = patch.multiple(spanbridge.wire.writer, **TIGHT)
         self.patches.start()
         self.turns = Turns()
         self.high_water = high_water
@@ -57,9 +57,9 @@ class Writing(RuleBasedStateMachine):
             on_end=lambda reason: None,
             on_broken=lambda reason: self.told.append("broken"),
         )
-        self.link.on_full = lambda: self.told.append("full")
-        self.link.on_room = lambda: self.told.append("room")
-        self.link.on_empty = lambda: self.told.append("empty")
+        self.link.writer.on_full = lambda: self.told.append("full")
+        self.link.writer.on_room = lambda: self.told.append("room")
+        self.link.writer.on_empty = lambda: self.told.append("empty")
 
     def next(self, size: int) -> bytes:
         piece = STREAM[self.put_bytes : self.put_bytes + size]
@@ -153,7 +153,7 @@ class Writing(RuleBasedStateMachine):
         if not hasattr(self, "link") or not self.flushed:
             return
         kept = {}
-        for piece in self.link._queue:
+        for piece in self.link.writer._queue:
             whole = piece.obj if isinstance(piece, memoryview) else piece
             kept[id(whole)] = len(whole)  # type: ignore[arg-type]
         largest = max([JOINED, *kept.values()])
@@ -196,8 +196,8 @@ class Breaking(RuleBasedStateMachine):
             on_end=lambda reason: None,
             on_broken=lambda reason: self.told.append("broken"),
         )
-        self.link.on_full = lambda: self.told.append("full")
-        self.link.on_room = lambda: self.told.append("room")
+        self.link.writer.on_full = lambda: self.told.append("full")
+        self.link.writer.on_room = lambda: self.told.append("room")
         self.put_after = False
 
     @property

@@ -1,0 +1,326 @@
+"""Writing one stream: what was queued in one turn of the event loop goes out in one write at its end (`Flusher`).
+
+What the descriptor does not take waits in the outbox until it is writable again. The outbox is bounded by whoever
+fills it: `on_full` tells when `high_water` is passed, `on_room` when half of that is gone.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, cast
+
+from spanbridge.protocol.frames import Buffer, Span
+
+from .flusher import Flusher
+from .pipe_budget import PIPE_BYTES, PipeBudget
+from .poller import Poller
+from .source import Source
+
+_IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
+_JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
+
+
+def _nothing() -> None:
+    pass
+
+
+class Writer:
+    """Owns the descriptor `fd`: `close` closes it.
+
+    `on_broken(reason)` is called once when nothing more can be written, `on_empty` when what had to wait has all been
+    taken, `on_taken(count)` after each write that took something.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_dirty",
+        "_enlarged",
+        "_flusher",
+        "_loop",
+        "_may_enlarge",
+        "_may_move",
+        "_new",
+        "_on_broken",
+        "_on_taken",
+        "_poller",
+        "_queue",
+        "_socket",
+        "_when_empty",
+        "blocked",
+        "broken",
+        "fd",
+        "full",
+        "high_water",
+        "on_empty",
+        "on_full",
+        "on_room",
+        "queued",
+        "taken_at",
+        "written",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
+        flusher: Flusher,
+        budget: PipeBudget,
+        fd: int,
+        *,
+        high_water: int,
+        on_broken: Callable[[str], None],
+        on_full: Callable[[], None] = _nothing,
+        on_room: Callable[[], None] = _nothing,
+        on_empty: Callable[[], None] = _nothing,
+        on_taken: Callable[[int], None] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._poller = poller
+        self._flusher = flusher
+        self._budget = budget
+        self.fd = fd
+        self.high_water = high_water
+        self.on_full = on_full
+        self.on_room = on_room
+        self.on_empty = on_empty
+        self._on_broken = on_broken
+        self._on_taken = on_taken
+        self._when_empty: list[Callable[[], None]] = []
+        self.queued = 0  # bytes in the outbox
+        self.written = 0  # bytes that the descriptor has taken
+        self.taken_at = 0.0  # loop time when something that had to wait was taken last
+        self.full = False
+        self.broken = False
+        self.blocked = False  # whether the descriptor took less than it was given; the event loop watches it then
+        self._dirty = False
+        self._new = 0  # pieces put since the last flush
+        self._may_enlarge = True
+        self._enlarged = False
+        self._queue: deque[Buffer] = deque()
+        # The reading side of a socket keeps it open: the end of our output has to be said.
+        self._socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+        self._may_move = True  # whether the kernel moves to it
+
+    def put(self, data: Span) -> None:
+        """Queue `data`, whole frames, to go out at the end of this turn. Dropped once the link is broken."""
+        if self.broken:
+            return
+        if isinstance(data, list):
+            self._queue.extend(data)
+            self._new += len(data)
+            self.queued += sum(map(len, data))
+        else:
+            self._queue.append(data)
+            self._new += 1
+            self.queued += len(data)
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is put goes out at once."""
+        return not self.blocked and not self.broken
+
+    def move(self, held: Span, source: Source, count: int) -> int:
+        """Send a frame of which `held` was read, and the other `count` bytes are there in `source`.
+
+        What the descriptor takes at once is moved there by the kernel, the rest is read and queued: nobody waits for
+        this link, and it is never left with half a frame: what somebody else has taken out of the pipe meanwhile is
+        made up with zeros. How many: where it is not 0 nothing of `source` can be trusted any more.
+        """
+        self.put(held)
+        self.flush()
+        try:
+            while count and self._may_move and not self.blocked and not self.broken:
+                done = os.splice(source.fd, self.fd, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+                if not done:
+                    break
+                source.there -= done
+                count -= done
+                self._wrote(done)
+        except BlockingIOError:
+            pass  # it is full
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                self._break(error.strerror or str(error))
+            else:  # neither is a pipe, or it is in append mode
+                self._may_move = False
+        if not count:
+            return 0
+        rest, lost = source.take_in(count)
+        self.put([*rest, bytes(lost)])
+        return lost
+
+    def flush(self) -> None:
+        self._dirty = False
+        if not self.blocked:
+            self._write()
+        if self.blocked:
+            self._unpin()
+            if self.queued > self.high_water and not self.full:
+                self.full = True
+                self.on_full()
+        self._new = 0
+
+    def when_empty(self, call: Callable[[], None]) -> None:
+        """Call once all that waits has been taken: now, where nothing does."""
+        if self._queue:
+            self._when_empty.append(call)
+        else:
+            call()
+
+    def _emptied(self) -> None:
+        self.on_empty()
+        waiting, self._when_empty = self._when_empty, []
+        for call in waiting:
+            call()
+
+    def _wrote(self, count: int) -> None:
+        self.written += count
+        if self._on_taken is not None:
+            self._on_taken(count)
+
+    def _writable(self) -> None:
+        self._flusher.begin()
+        self.taken_at = self._loop.time()
+        try:
+            self._write()
+            if self.full and self.queued <= self.high_water // 2:
+                self.full = False
+                self.on_room()
+            if not self._queue:
+                self._emptied()
+        finally:
+            self._flusher.flush()
+
+    def _write(self) -> None:
+        queue = self._queue
+        while queue:
+            try:
+                if len(queue) == 1:
+                    asked = len(queue[0])
+                    done = os.write(self.fd, queue[0])
+                else:
+                    pieces = list(islice(queue, _IOV_MAX))
+                    asked = sum(map(len, pieces))
+                    if asked >= _JOIN_BELOW * len(pieces):
+                        done = os.writev(self.fd, pieces)
+                    elif len(queue[0]) < PIPE_BYTES:
+                        self._join(pieces)
+                        continue
+                    else:  # what is left of pieces that were joined before: to join it again would copy it again
+                        asked = len(queue[0])
+                        done = os.write(self.fd, queue[0])
+            except BlockingIOError:
+                self._wait_writable()
+                return
+            except OSError as error:
+                self._break(error.strerror or str(error))
+                return
+            self._wrote(done)
+            if done == self.queued:
+                queue.clear()
+                self.queued = 0
+                break
+            self._take(done)
+            if done < asked:
+                if self._may_enlarge and done >= 32_768:
+                    self._may_enlarge = False
+                    if self._budget.enlarge(self.fd):
+                        self._enlarged = True
+                        continue
+                self._wait_writable()
+                return
+        if self.blocked:
+            self.blocked = False
+            self._poller.watch_write(self.fd, None)
+
+    def _join(self, pieces: list[Buffer]) -> None:
+        """Make the first pieces of the outbox one."""
+        for _ in pieces:
+            self._queue.popleft()
+        self._queue.appendleft(b"".join(pieces))
+
+    def _take(self, count: int) -> None:
+        """Remove the first `count` bytes from the outbox."""
+        queue = self._queue
+        self.queued -= count
+        while count:
+            first = queue[0]
+            if len(first) > count:
+                queue[0] = memoryview(first)[count:]
+                return
+            count -= len(first)
+            queue.popleft()
+
+    def _unpin(self) -> None:
+        """See to it that what stays in the outbox keeps at most twice its bytes in memory.
+
+        A view keeps its whole chunk. Neighbours of one chunk are looked at together; where they are less than half
+        of it, they are copied and the chunk let go.
+        """
+        queue = self._queue
+        last = len(queue)
+        while last > max(0, len(queue) - self._new):
+            chunk = _chunk_of(queue[last - 1])
+            first, kept = last - 1, len(queue[last - 1])
+            while chunk is not None and first and _chunk_of(queue[first - 1]) is chunk and 2 * kept < len(chunk):
+                first -= 1
+                kept += len(queue[first])
+            if chunk is not None and 2 * kept < len(chunk):
+                for index in range(first, last):
+                    queue[index] = bytes(queue[index])
+            last = first
+
+    def _wait_writable(self) -> None:
+        if not self.blocked:
+            self.blocked = True
+            self.taken_at = self._loop.time()
+            self._poller.watch_write(self.fd, self._writable)
+
+    def _break(self, reason: str) -> None:
+        self.broken = True
+        self.drop_queue()
+        if self.blocked:
+            self.blocked = False
+            self._poller.watch_write(self.fd, None)
+        self._on_broken(reason)
+
+    def drop_queue(self) -> None:
+        """Nothing that waits goes out any more."""
+        self._queue.clear()
+        self.queued = 0
+
+    def close(self) -> None:
+        """Write no more, for good: the other side sees the end of its input. What is queued is dropped."""
+        if self.fd >= 0:
+            self.drop_queue()
+            self.broken = True
+            if self.blocked:
+                self.blocked = False
+                self._poller.watch_write(self.fd, None)
+            if self._socket:
+                shut(self.fd)
+            if self._enlarged:
+                self._enlarged = False
+                self._budget.give_back()
+            os.close(self.fd)
+            self.fd = -1
+
+
+def shut(fd: int) -> None:
+    """Tell the other side of a socket that nothing more will be written."""
+    with socket.socket(fileno=os.dup(fd)) as sock, contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)  # refused where the other side is gone: then there is nobody to tell
+
+
+def _chunk_of(piece: Buffer) -> bytes | None:
+    """What a view is a part of; None for what is no view."""
+    return cast("bytes", piece.obj) if isinstance(piece, memoryview) else None
