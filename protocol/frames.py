@@ -92,6 +92,31 @@ def payloads(span: Span) -> Iterator[bytes]:
         pos = stop
 
 
+def bodies(span: Span) -> Iterator[Span]:
+    """The payload of each frame of a span, in order, not copied where it is large; a list is one payload in pieces."""
+    if isinstance(span, list):
+        first = bytes(span[0][: LENGTH_DIGITS + 1 + LONGEST_ID + 1])
+        begin = first.index(b"\n", first.index(b"\n") + 1) + 1
+        yield [memoryview(span[0])[begin:], *span[1:]]
+        return
+    if len(span) < _SMALL:
+        yield from payloads(span)
+        return
+    data = span if isinstance(span, bytes) else bytes(span)
+    view, pos, end = memoryview(data), 0, len(data)
+    while pos < end:
+        line = data.index(b"\n", pos)
+        stop = line + 1 + int(data[pos:line])
+        begin = data.index(b"\n", line + 1) + 1
+        yield view[begin:stop] if stop - begin >= _SMALL else data[begin:stop]
+        pos = stop
+
+
+def header(channel: bytes, size: int) -> bytes:
+    """What comes before a payload of `size` bytes on `channel`."""
+    return b"%d\n%b\n" % (len(channel) + 1 + size, channel)
+
+
 class Splitter(Generic[Route]):
     """Cuts one stream of frames into spans by where they go.
 

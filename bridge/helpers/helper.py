@@ -25,6 +25,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINA
 from ..wire.context import Context
 from ..wire.front import Front
 from ..wire.link import REST_BYTES, Link
+from ..wire.source import Source
 from ..wire.stall import Stall
 from .board import DISMISSED, FAILED, SERVED, Attendant, Board, End, Forgery, Key, Refusal
 from .congestion import Congestion
@@ -370,6 +371,15 @@ class Helper:
         """Whole frames of its channels."""
         if self.link is not None:
             self.link.put(data)
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is put goes out at once."""
+        return self.link is not None and self.link.takes
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        """A large frame of which `held` was read; the other `missing` bytes lie in `source`. As Writer.move."""
+        return self.link.writer.move(held, source, missing) if self.link is not None else 0
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """A control message for one of its channels."""

@@ -12,11 +12,20 @@ from spanbridge.protocol.frames import Buffer, Span, encode
 from spanbridge.protocol.problems import Problem
 
 from ..wire.context import Context
+from ..wire.front import Front
+from ..wire.source import Source
 
 if TYPE_CHECKING:
     from ..helpers.superuser import Superuser
 
 Made = TypeVar("Made")
+
+
+class Lasting(Protocol):
+    """Something that is set once it is over: anyio.Event or asyncio.Event."""
+
+    def is_set(self) -> bool: ...
+    async def wait(self) -> object: ...
 
 
 class Services:
@@ -32,6 +41,7 @@ class Services:
     def __init__(
         self,
         context: Context,
+        front: Front,
         tasks: TaskGroup,
         environ: Mapping[str, str],
         *,
@@ -41,6 +51,7 @@ class Services:
         end_session: Callable[[str], None],
     ) -> None:
         self.context = context
+        self.front = front
         self.tasks = tasks
         self.environ = environ
         self.catalog = catalog
@@ -49,7 +60,14 @@ class Services:
         self.end_session = end_session
         self.superuser: Superuser  # set by the session
         self.on_reload: list[Callable[[], None]] = []
+        self.lasting: list[Lasting] = []
         self._made: dict[Callable[..., Any], Any] = {}
+
+    def outlast(self, over: Lasting) -> None:
+        """The end of the session waits for it, for `exit_seconds` at most: a commit that was begun, a program that
+        was told to end."""
+        self.lasting = [each for each in self.lasting if not each.is_set()]
+        self.lasting.append(over)
 
     def once(self, make: "Callable[[Services], Made]") -> Made:
         """What `make` makes of these services: made when first asked for, shared by all channels of the session."""
@@ -62,8 +80,19 @@ class Services:
 class Internal(Protocol):
     """Serves one channel. Made of a `Port`, the open message and the `Services`; raises Problem if it cannot be."""
 
+    @property
+    def kind(self) -> str:
+        """Its payload."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether the end of a large frame may be moved on to it, unread."""
+
     def put(self, data: Span) -> None:
         """Whole data frames of the channel (protocol.frames.payloads takes them apart)."""
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        """A large frame of which `held` was read; the other `missing` bytes lie in `source`. How many were lost."""
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """A control message for the channel, `close` included."""
@@ -75,44 +104,56 @@ class Internal(Protocol):
 class Port:
     """The channel's way to the front end."""
 
-    __slots__ = ("_close", "_open", "_put", "channel", "ident")
+    __slots__ = ("_close", "_early", "_made", "_put", "channel", "ident", "open")
 
     def __init__(self, channel: str, put: Callable[[Span], None], close: Callable[[bytes, bytes], None]) -> None:
         self.channel = channel
         self.ident = channel.encode()
         self._put = put
         self._close = close
-        self._open = True
+        self.open = True
+        self._made = False
+        self._early: bytes | None = None
 
     def send(self, payload: Buffer) -> None:
         """One data frame. Nothing goes out after `close`."""
-        if self._open:
+        if self.open:
             self._put(encode(self.ident, payload))
 
     def shut(self) -> None:
         """The channel is over, whoever closed it: its id may be another's by now."""
-        self._open = False
+        self.open = False
 
     def forward(self, frames: Span) -> None:
         """Whole frames of this channel, as they are."""
-        if self._open:
+        if self.open:
             self._put(frames)
 
     def control(self, command: str, **members: object) -> None:
         """One control message; `_` in a member's name stands for `-`."""
-        if self._open:
+        if self.open:
             self._put(control(command, channel=self.channel, **members))
 
     def close(self, problem: Problem | None = None, **members: Any) -> None:
-        """Close the channel; `end` is called."""
-        if not self._open:
+        """Close the channel; `end` is called: at once, or when it has been made."""
+        if not self.open:
             return
-        self._open = False
+        self.open = False
         if problem is None:
-            self._close(self.ident, close(self.channel, **members))
+            frame = close(self.channel, **members)
         else:
             told: dict[str, Any] = {**problem.members, **members}
-            self._close(self.ident, close(self.channel, problem.code, problem.message, **told))
+            frame = close(self.channel, problem.code, problem.message, **told)
+        if self._made:
+            self._close(self.ident, frame)
+        else:
+            self._early = frame
+
+    def made(self) -> None:
+        """The channel is in the table now; it may have been closed while it was made."""
+        self._made = True
+        if self._early is not None:
+            self._close(self.ident, self._early)
 
 
 Maker = Callable[[Port, dict[str, Any], Services], Internal]
@@ -120,11 +161,11 @@ Maker = Callable[[Port, dict[str, Any], Services], Internal]
 # payload -> the module of this package that has its class, and the class. A module is imported when it is first
 # asked for: the start does not pay for payloads that nobody opens.
 PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
-    "null": ("null", "Null"),
-    "echo": ("echo", "Echo"),
+    "null": ("null", "null"),
+    "echo": ("echo", "echo"),
     "dbus-json3": ("dbus", "DBus"),
-    "info": ("info", "Info"),
-    "session-control": ("session_control", "SessionControl"),
+    "info": ("info", "info"),
+    "session-control": ("session_control", "session_control"),
     "http-stream1": ("http_packages", "http_stream"),
     "http-stream2": ("http_packages", "http_stream"),
 }

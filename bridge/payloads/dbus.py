@@ -12,6 +12,7 @@ from spanbridge.protocol.control import frame_of, read_object
 from spanbridge.protocol.frames import Span, control_payload, payloads
 from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_FOUND, NOT_SUPPORTED, PROTOCOL_ERROR, TOO_LARGE, Problem
 
+from ..wire.source import Source
 from .base import Port, Services
 from .bus import pace
 from .bus.bus import Bus
@@ -47,6 +48,12 @@ class DBus:
         self._open = True
         self._bus.join(self)
         port.control("ready")
+
+    takes = False
+    kind = "dbus-json3"
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        return 0
 
     def put(self, data: Span) -> None:
         for payload in payloads(data):

@@ -4,91 +4,62 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from anyio import CancelScope
 
-from spanbridge.protocol.control import frame_of, read_object
-from spanbridge.protocol.frames import Span, control_payload, payloads
 from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
 
 from .base import Port, Services
 from .packages.answers import BAD_REQUEST, REASONS, Answer, RefusedError, Request, answer
 from .packages.library import Library
+from .served.channel import Channel
+from .served.conversation import Conversation, converse
 
 _METHOD: Final = "GET"
 
 
-class HttpPackages:
-    """One channel: one request. It is answered when the front end has said `done`; until then it may turn out wrong.
+def http_stream(port: Port, message: dict[str, Any], services: Services) -> Channel:
+    """Serves an open of either payload. Raises Problem, see `check`.
 
     http-stream1 has the head of the answer as its first data, http-stream2 as the control message `response`.
     """
+    check(message)
+    head_as_data = message["payload"] == "http-stream1"
+    method = _member(message, "method")
+    request = Request(_member(message, "path"), _headers(message), message.get("binary") != "raw")
 
-    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
-        self._port = port
-        self._head_as_data = options["payload"] == "http-stream1"
-        self._method = _member(options, "method")
-        self._request = Request(_member(options, "path"), _headers(options), options.get("binary") != "raw")
-        self._services = services
-        self._library = services.once(Library)
-        self._scope: CancelScope | None = None  # of the task that answers, once there is one
-        port.control("ready")
+    async def serve(channel: Conversation) -> None:
+        refusal = await _refusal(channel, method)
+        library = services.once(Library)
+        async with library.slots:
+            made = await answer(request, library, services.context.log, refusal)
+            try:
+                await _send(channel, made, head_as_data)
+            except (OSError, ValueError) as error:  # what was good at its beginning is not
+                services.context.log.error("package-file", path=request.path, why=str(error))
+                raise Problem(INTERNAL_ERROR, f"{request.path}: the answer ends early: {error}") from None
+            finally:
+                made.done()
 
-    def put(self, data: Span) -> None:
-        if any(payloads(data)):
-            self._answer(RefusedError(BAD_REQUEST, "data sent with a request that has none"))
-
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
-        if command == "done":
-            refusal = None
-            if self._method != _METHOD:
-                refusal = RefusedError(BAD_REQUEST, f"expected the method {_METHOD}, found {self._method[:40]!r}")
-            self._answer(refusal)
-        elif command == "ping":
-            self._port.forward(frame_of({**read_object(control_payload(frame)), "command": "pong"}))
-
-    def end(self) -> None:
-        if self._scope is not None:
-            self._scope.cancel()
-
-    def _answer(self, refusal: RefusedError | None) -> None:
-        """Begin to answer; later causes to answer the same request are too late."""
-        if self._scope is None:
-            self._scope = CancelScope()
-            self._services.tasks.start_soon(self._serve, self._scope, refusal)
-
-    async def _serve(self, scope: CancelScope, refusal: RefusedError | None) -> None:
-        with scope:
-            async with self._library.slots:
-                made = await answer(self._request, self._library, self._services.context.log, refusal)
-                try:
-                    await self._send(made)
-                except (OSError, ValueError) as error:  # what was good at its beginning is not
-                    path = self._request.path
-                    self._services.context.log.error("package-file", path=path, why=str(error))
-                    self._port.close(Problem(INTERNAL_ERROR, f"{path}: the answer ends early: {error}"))
-                finally:
-                    made.done()
-
-    async def _send(self, made: Answer) -> None:
-        head = {"status": made.status, "reason": REASONS[made.status], "headers": made.headers}
-        if self._head_as_data:
-            self._port.send(msgspec.json.encode(head))
-        else:
-            self._port.control("response", **head)
-        for piece in made.pieces:
-            if piece:
-                # One message waits for the front end at a time, whatever the number of channels.
-                async with self._library.turn:
-                    await self._services.front_drained()
-                    self._port.send(piece)
-        self._port.control("done")
-        self._port.close()
+    return converse(serve, port, message, services, ready=True)
 
 
-def http_stream(port: Port, options: dict[str, Any], services: Services) -> HttpPackages:
-    """Serves an open of either payload. Raises Problem, see `check`."""
-    check(options)
-    return HttpPackages(port, options, services)
+async def _refusal(channel: Conversation, method: str) -> RefusedError | None:
+    """Wait until the front end has said all: until then its request may turn out wrong."""
+    async for payload in channel:
+        if payload:
+            return RefusedError(BAD_REQUEST, "data sent with a request that has none")
+    if method != _METHOD:
+        return RefusedError(BAD_REQUEST, f"expected the method {_METHOD}, found {method[:40]!r}")
+    return None
+
+
+async def _send(channel: Conversation, made: Answer, head_as_data: bool) -> None:
+    head = {"status": made.status, "reason": REASONS[made.status], "headers": made.headers}
+    if head_as_data:
+        await channel.send_unit(msgspec.json.encode(head))
+    else:
+        await channel.control("response", **head)
+    for piece in made.pieces:
+        await channel.send(piece)
 
 
 def check(options: dict[str, Any]) -> None:

@@ -2,33 +2,20 @@
 
 from typing import Any
 
-import msgspec
-
-from spanbridge.protocol.frames import Span
-
 from ..os_release import read_os_release
 from .base import PAYLOADS, Port, Services
 from .bus.account import Account, account
+from .served.channel import Channel
+from .served.conversation import Conversation, converse
 
 
-class Info:
-    """One `info` channel."""
+def info(port: Port, message: dict[str, Any], services: Services) -> Channel:
+    """Says all in one message, and closes."""
+    return converse(_tell, port, message, services, ready=True)
 
-    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
-        self._port = port
-        port.control("ready")
-        port.send(msgspec.json.encode(_told(services.once(account))))
-        port.control("done")
-        self._closing = services.context.loop.call_soon(port.close)  # a channel cannot close before it is there
 
-    def put(self, data: Span) -> None:
-        """It takes no data."""
-
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
-        """It takes no commands."""
-
-    def end(self) -> None:
-        self._closing.cancel()
+async def _tell(channel: Conversation) -> None:
+    await channel.send_json(_told(channel.services.once(account)))
 
 
 def _told(user: Account) -> dict[str, Any]:

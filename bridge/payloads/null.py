@@ -5,21 +5,37 @@ from typing import Any
 from spanbridge.protocol.frames import Span
 
 from .base import Port, Services
+from .served.channel import Channel
+from .served.options import Options
 
 
 class Null:
-    """One `null` channel."""
+    """What one `null` channel does."""
 
-    __slots__ = ()
+    __slots__ = ("_channel",)
 
-    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
-        port.control("ready")
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
 
-    def put(self, data: Span) -> None:
-        """Swallowed."""
+    def data(self, data: Span, nbytes: int) -> None:
+        self._channel.taken(nbytes)
 
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
-        """Nothing but `close` means anything here, and the session acts on that."""
+    def done(self) -> None:
+        """Means nothing here."""
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """Nothing but `close` means anything here."""
 
     def end(self) -> None:
         """Nothing is held."""
+
+
+def _swallow(frames: Span) -> None:
+    pass
+
+
+def null(port: Port, message: dict[str, Any], services: Services) -> Channel:
+    channel = Channel(port, Options(message), services)
+    channel.ignores_done = True
+    channel.ready()
+    return channel.serve(Null(channel), frames=_swallow)

@@ -4,45 +4,54 @@ from typing import Any, Final
 
 import anyio
 
-from spanbridge.protocol.control import frame_of, read_object
-from spanbridge.protocol.frames import Span, control_payload
+from spanbridge.protocol.frames import Span
 
 from .base import Port, Services
 from .bus.cockpit_conf import CockpitConf
 from .countdown import Countdown, Counter, End, Event, Logout
+from .served.channel import Channel
+from .served.options import Options
 
 LONGEST_MINUTES: Final = 240
 
 
 class SessionControl:
-    """One `session-control` channel. All of a session share one countdown."""
+    """What one `session-control` channel does. All of a session share one countdown."""
 
-    def __init__(self, port: Port, options: dict[str, Any], services: Services) -> None:
-        self._port = port
+    def __init__(self, channel: Channel, services: Services) -> None:
+        self._channel = channel
         self._idle = services.once(Idle)
         self._idle.join(self)
 
-    def put(self, data: Span) -> None:
+    def data(self, data: Span, nbytes: int) -> None:
         """It carries no data."""
+        self._channel.taken(nbytes)
 
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
+    def done(self) -> None:
+        """Means nothing here."""
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
         if command == "active":
             self._idle.active()
-        elif command == "ping":
-            self._port.forward(frame_of({**read_object(control_payload(frame)), "command": "pong"}))
 
     def end(self) -> None:
         self._idle.leave(self)
 
     def ready(self, timeout: int) -> None:
         """`timeout`: seconds, 0 for none."""
-        self._port.control("ready", timeout=timeout)
+        self._channel.ready(timeout=timeout)
 
     def countdown(self, counter: int) -> None:
-        self._port.control("countdown", counter=counter)
+        self._channel.control("countdown", counter=counter)
 
     def logout(self) -> None:
-        self._port.control("logout")
+        self._channel.control("logout")
+
+
+def session_control(port: Port, message: dict[str, Any], services: Services) -> Channel:
+    channel = Channel(port, Options(message), services)
+    channel.ignores_done = True
+    return channel.serve(SessionControl(channel, services))
 
 
 class Idle:

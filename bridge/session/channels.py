@@ -30,6 +30,7 @@ from ..helpers.superuser import Superuser
 from ..payloads import base
 from ..wire.context import Context
 from ..wire.front import Front
+from ..wire.source import Source
 from .recent import Recent
 from .router import Router, after_failure, nobody, normalise, own_payload
 
@@ -39,8 +40,15 @@ _ABOUTS_KEPT: Final = 256
 class Sink(Protocol):
     """Whoever has a channel."""
 
+    @property
+    def takes(self) -> bool:
+        """Whether the end of a large frame may be moved on to it, unread."""
+
     def put(self, data: Span) -> None:
         """Whole data frames of its channels."""
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        """A large frame of which `held` was read; the other `missing` bytes lie in `source`. How many were lost."""
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """A control message for one of its channels."""
@@ -61,12 +69,17 @@ class Waiting:
 
     __slots__ = ("_keeper", "opening")
 
+    takes = False
+
     def __init__(self, opening: Opening, keeper: Keeper) -> None:
         self.opening = opening
         self._keeper = keeper
 
     def put(self, data: Span) -> None:
         self._keeper.keep(self.opening, None, data)
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        return 0
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         if command == "close":
@@ -106,6 +119,7 @@ class Channels:
         self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
         self._ports: dict[bytes, base.Port] = {}  # of internal channels
         self._answers: dict[bytes, Helper] = {}  # closed by the front end, and nobody's since: who is to answer
+        self.unanswered: list[bytes] = []  # closed by the front end in this chunk, and nobody else's to answer
         self._ending = False
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
@@ -246,6 +260,7 @@ class Channels:
             self._refuse(opening, problem)
             return
         self._take_over(ident, channel)
+        port.made()
         for command, span in opening.later:
             if self.routes.get(ident) is not channel:
                 break
@@ -282,6 +297,16 @@ class Channels:
                 del self._answers[next(iter(self._answers))]
         sink.command(ident, "close", frame)
         self._end_internal(sink)
+        if not isinstance(sink, Helper):
+            if ident not in self._answers:
+                self.unanswered.append(ident)
+
+    def answer_closes(self) -> None:
+        """At the end of a chunk: those that nobody else would answer; unless the id is another's by now."""
+        unanswered, self.unanswered = self.unanswered, []
+        for ident in unanswered:
+            if ident not in self.routes and not self._ending:
+                self._front.put(close(ident.decode()))
 
     def kill(self, group: str | None, host: str | None) -> None:
         """Close what matches `group` and `host`, on both sides; None matches all."""

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Any, Final
 
 import anyio
+from anyio import CancelScope
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Catalog
@@ -94,6 +95,7 @@ class Session:
             async with anyio.create_task_group() as tasks:
                 services = Services(
                     context,
+                    self._front,
                     tasks,
                     self._environ,
                     catalog=lambda: self._catalog,
@@ -184,6 +186,7 @@ class Session:
         """Close all channels, stop all helpers, each within its time, and let the front end have what waits."""
         link = self._front.link
         link.close_in()
+        began = anyio.current_time()
         self._channels.disconnect()
         self._superuser.end()
         helpers = list(self._channels.pool.alive)
@@ -198,6 +201,9 @@ class Session:
             helper.end(Problem(TERMINATED, "the session has ended"), abandon=True)
         for helper in helpers:
             await helper.gone.wait()
+        with CancelScope(deadline=began + self._limits.exit_seconds):
+            for lasting in self._services.lasting:
+                await lasting.wait()
         link.flush()
         with anyio.move_on_after(self._limits.exit_seconds):
             drained = anyio.Event()
@@ -245,6 +251,8 @@ class Session:
                     sink.put(span)  # type: ignore[union-attr]
                 if self._ending:
                     return
+            if self._channels.unanswered:
+                self._channels.answer_closes()
             if self._splitter.missing >= REST_BYTES:
                 self._move_rest()
         except FrameError as error:
@@ -254,10 +262,12 @@ class Session:
 
     def _move_rest(self) -> None:
         """What was read ends within a large frame: pass that on, and have the kernel move the rest."""
-        sink, missing, source = self._splitter.unfinished, self._splitter.missing, self._front.link
-        if not isinstance(sink, Helper) or sink.link is None or not sink.link.takes or not source.holds(missing):
+        sink, missing, reader = self._splitter.unfinished, self._splitter.missing, self._front.link.reader
+        if sink is None or not sink.takes or not reader.source.holds(missing):
             return
-        if sink.link.move(self._splitter.hand_over(), source, missing):
+        lost = sink.move_in(self._splitter.hand_over(), reader.source, missing)
+        reader.moved()
+        if lost:
             self._fail(INTERNAL_ERROR, "somebody else reads the same stdin: part of a frame is lost")
 
     def _unrouted(self, ident: bytes) -> None:

@@ -44,7 +44,7 @@ def snapshot(context: Context, front: Front, channels: Channels, began: float, f
 
 
 def _internal(sinks: list[Any]) -> dict[str, int]:
-    return dict(Counter(type(sink).__name__ for sink in sinks if not isinstance(sink, Helper | Waiting)))
+    return dict(Counter(sink.kind for sink in sinks if not isinstance(sink, Helper | Waiting)))
 
 
 def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from spanbridge.protocol.frames import Span
 
 from .context import Context
 from .link import Link
+from .source import Source
 
 
 class Front:
@@ -77,6 +78,18 @@ class Front:
             return True
         self._turns.append(go_on)
         return False
+
+    def turn(self, go_on: Callable[[], None]) -> bool:
+        """As `ready`, for those who may have been called together: once one read's worth waits, it goes out first."""
+        if self._writer.queued >= self._limits.read_bytes:
+            self._flusher.flush()
+        return self.ready(go_on)
+
+    def move(self, held: Span, source: Source, count: int) -> int:
+        """One frame, of which `held` is at hand and the rest lies in `source` (Writer.move)."""
+        if self._said_all:
+            return 0
+        return self._writer.move(held, source, count)
 
     async def drained(self) -> None:
         """Wait until the front end has taken all so far. Others have their turn in any case."""

@@ -3,7 +3,7 @@
 import pytest
 
 from spanbridge.testing.bridge import Bridge
-from spanbridge.testing.frames import encode
+from spanbridge.testing.frames import encode, encode_control
 from spanbridge.testing.plugin import Start
 
 
@@ -29,10 +29,11 @@ def test_null_swallows_data_until_it_is_closed(bridge: Bridge, ident: str) -> No
     front.control("options", channel=ident, x=1)
     front.sync()
     front.close(ident)
+    assert front.expect("close", ident) == {"command": "close", "channel": ident}
     front.open(ident, "null")
     front.expect("ready", ident)
     front.sync()
-    assert front.commands(ident) == ["ready", "ready"]
+    assert front.commands(ident) == ["ready", "close", "ready"]
 
 
 def test_echo_sends_back_what_came(bridge: Bridge, ident: str) -> None:
@@ -75,11 +76,12 @@ def test_echo_ends_on_close(bridge: Bridge, ident: str) -> None:
     front.open(ident, "echo")
     front.expect("ready", ident)
     front.close(ident)
+    assert front.expect("close", ident) == {"command": "close", "channel": ident}
     front.send(ident, b"too late")
     front.open(ident, "echo")
     front.send(ident, b"new")
     front.sync()
-    assert front.commands(ident) == ["ready", "ready", "data"]
+    assert front.commands(ident) == ["ready", "close", "ready", "data"]
     assert front.data_so_far(ident) == b"new"
 
 
@@ -123,13 +125,37 @@ def test_echo_of_bytes(bridge: Bridge, ident: str) -> None:
     assert front.data(ident, 256) == bytes(range(256))
 
 
-@pytest.mark.parametrize("binary", [None, False, True, "base64", ""])
+@pytest.mark.parametrize("binary", [False, True, "base64", "", 1])
 def test_only_raw_makes_it_binary(bridge: Bridge, ident: str, binary: object) -> None:
     front = bridge.front_end
     front.open(ident, "echo", binary=binary)
+    closed = front.expect("close", ident)
+    assert closed["problem"] == "protocol-error"
+    assert '"binary" of echo: expected raw' in closed["message"]
+    front.sync()
+    assert front.commands(ident) == ["close"]
+
+
+def test_an_option_that_is_null_is_absent(bridge: Bridge, ident: str) -> None:
+    front = bridge.front_end
+    front.open(ident, "echo", binary=None)
     front.expect("ready", ident)
     front.send(ident, b"\xff")
     assert front.expect("close", ident)["problem"] == "protocol-error"
+
+
+def test_an_id_that_is_opened_again_in_the_same_turn_gets_no_answer(bridge: Bridge, ident: str) -> None:
+    """The answer to the close would end the new channel."""
+    front = bridge.front_end
+    front.open(ident, "echo")
+    front.expect("ready", ident)
+    front.write(
+        encode_control({"command": "close", "channel": ident})
+        + encode_control({"command": "open", "channel": ident, "payload": "echo"})
+    )
+    front.send(ident, b"new")
+    front.sync()
+    assert front.commands(ident) == ["ready", "ready", "data"]
 
 
 @pytest.mark.parametrize("payload", [None, 5, True, ["echo"], {"echo": 1}, "", "Echo", "echo "])

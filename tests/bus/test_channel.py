@@ -175,6 +175,7 @@ def test_a_channel_closes_and_opens_again(client: BusClient) -> None:
     client.say({"watch": {"path": "/user"}, "id": "1"})
     client.waiting()
     client.front.close(client.channel)
+    client.front.expect("close", client.channel)
     again = BusClient(client.front, client.channel)
     again.say({"watch": {"path": "/user"}, "id": "1"})
     assert [list(again.next()) for _ in range(3)][-1] == ["reply", "id"]

@@ -143,7 +143,7 @@ def test_an_update_of_a_channel_that_closes_is_done_all_the_same(home: Home, sta
     client.say({"call": [*MACHINES, "Update", ["99.json", "box", VISIBLE]], "id": "1"})
     front.close("bus")
     assert next_machines(watching) == {"box": VISIBLE}
-    assert front.commands("bus") == ["ready"]
+    assert front.commands("bus") == ["ready", "close"]
 
 
 def test_only_a_plain_name_of_a_json_file_is_written(machines_d: Path, bus: Callable[..., BusClient]) -> None:

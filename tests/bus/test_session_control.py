@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from spanbridge.payloads.bus.cockpit_conf import CockpitConf
-from spanbridge.payloads.session_control import SessionControl
+from spanbridge.payloads.session_control import session_control
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 
@@ -56,7 +56,7 @@ def configure(root: Path, minutes: object) -> None:
 
 
 def open_channel(bench: Workbench, name: str = "control") -> Opened:
-    return bench.open(SessionControl, name)
+    return bench.open(session_control, name)
 
 
 def told_since_ready(channel: Opened) -> list[dict[str, Any]]:

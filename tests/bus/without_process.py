@@ -4,6 +4,7 @@ that wait, a clock that does not run.
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from spanbridge.protocol.frames import Span, encode, join
 from spanbridge.testing.frames import Decoder, Frame
 from spanbridge.wire.context import Context
 from spanbridge.wire.flusher import Flusher
+from spanbridge.wire.front import Front
 from spanbridge.wire.pipe_budget import PipeBudget
 from spanbridge.wire.poller import Poller
 from spanbridge.wire.watchdog import Watchdog
@@ -35,7 +37,9 @@ class Opened:
         self.frames: list[Frame] = []
         self.closed: dict[str, Any] | None = None
         self._came = anyio.Event()
-        self._served: Internal = maker(Port(channel, self._put, self._close), options, services)
+        port = Port(channel, self._put, self._close)
+        self._served: Internal = maker(port, {"payload": "test", **options}, services)
+        port.made()
 
     def _put(self, data: Span) -> None:
         assert self.closed is None, f"{self.channel} speaks after its end: {bytes(join(data))!r}"
@@ -102,6 +106,7 @@ class Workbench:
         context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(log))
         self.services = Services(
             context,
+            self._front(context),
             tasks,
             self.environ,
             catalog=lambda: self.catalog,
@@ -109,6 +114,11 @@ class Workbench:
             front_drained=self._front_drained,
             end_session=self.ended.append,
         )
+
+    def _front(self, context: Context) -> Front:
+        """One that nobody listens to: what channels say is taken from their ports."""
+        descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
+        return Front(context, *descriptors, on_chunk=lambda _: None, on_end=lambda _: None, on_broken=lambda _: None)
 
     async def _front_drained(self) -> None:
         await self.front_takes.wait()

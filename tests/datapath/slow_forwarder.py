@@ -62,6 +62,7 @@ class SlowForwarder:
         self.helpers: list[SlowHelper] = []  # in the order in which they are started
         self.front_hears: list[Said] = []
         self.answering: dict[str, SlowHelper] = {}  # whose answer to a close the front end gets
+        self.unanswered: list[str] = []  # closed in this chunk, and no helper's to answer
         self.splitter = SlowSplitter({})
 
     # What the bridge has read
@@ -72,6 +73,10 @@ class SlowForwarder:
                 self.to_channel(given.ident.decode(), given.frame)
             else:
                 self.front_control(given.frame)
+        for ident in self.unanswered:
+            if ident not in self.table:
+                self.front_hears.append(said(encode_control(command="close", channel=ident)))
+        self.unanswered = []
 
     def from_helper(self, helper: SlowHelper, chunk: bytes) -> None:
         if helper.state == "ended":
@@ -130,6 +135,8 @@ class SlowForwarder:
         elif life.waits_for is not None:
             life.waits_for.waiting.pop(ident, None)
             life.waits_for.held.pop(ident, None)
+        if tell and life.helper is None and ident not in self.answering:
+            self.unanswered.append(ident)
 
     def kill(self, group: str | None) -> None:
         for ident, life in list(self.table.items()):

@@ -21,8 +21,10 @@ from spanbridge.manifests.model import Catalog, Rule
 from spanbridge.protocol.frames import Span
 from spanbridge.session.channels import Channels
 from spanbridge.session.session import Session
-from spanbridge.wire.link import REST_BYTES, Link
+from spanbridge.wire.link import REST_BYTES
+from spanbridge.wire.source import Source
 from spanbridge.wire.watchdog import Watchdog
+from spanbridge.wire.writer import Writer
 
 from .turns import SMALLEST_PIPE, Turns, give, pipe, take, unread
 from .wire import Ear, Said, encode_control
@@ -227,7 +229,7 @@ class Stage:
         on_helper_chunk: Callable[[Helper, bytes], None],
         on_helper_end: Callable[[Helper], None],
     ) -> None:
-        front_chunk, helper_chunk, ended, move = Session._chunk, Helper._chunk, Channels.ended, Link.move
+        front_chunk, helper_chunk, ended, move = Session._chunk, Helper._chunk, Channels.ended, Writer.move
 
         def of_front(session: Session, chunk: bytes) -> None:
             self.front.read_of_it += len(chunk)
@@ -240,10 +242,14 @@ class Stage:
             on_helper_chunk(helper, chunk)
             helper_chunk(helper, chunk)
 
-        def of_move(link: Link, held: Span, source: Link, count: int) -> None:
+        def of_move(writer: Writer, held: Span, source: Source, count: int) -> int:
             """What is moved is not read: what was written tells what it is."""
             self.moves += 1
-            helpers = [process for process in self.processes if process.helper.link is source]
+            helpers = [
+                process
+                for process in self.processes
+                if process.helper.link and process.helper.link.reader.source is source
+            ]
             end = helpers[0] if helpers else self.front
             data = bytes(end.said[end.read_of_it : end.read_of_it + count])
             assert len(data) == count
@@ -252,7 +258,8 @@ class Stage:
                 on_helper_chunk(helpers[0].helper, data)
             else:
                 on_front_chunk(data)
-            move(link, held, source, count)
+            lost: int = move(writer, held, source, count)
+            return lost
 
         def of_end(channels: Channels, helper: Helper, *rest: Any, **named: Any) -> None:
             on_helper_end(helper)
@@ -261,7 +268,7 @@ class Stage:
         self._stack.enter_context(patch.object(Session, "_chunk", of_front))
         self._stack.enter_context(patch.object(Helper, "_chunk", of_helper))
         self._stack.enter_context(patch.object(Channels, "ended", of_end))
-        self._stack.enter_context(patch.object(Link, "move", of_move))
+        self._stack.enter_context(patch.object(Writer, "move", of_move))
 
     def turn(self, count: int = 1) -> None:
         self.turns.turn(count)

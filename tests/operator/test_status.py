@@ -57,7 +57,7 @@ def test_helpers_channels_bytes(start: Start, home: Home) -> None:
     assert one["pid"] == bridge.pid
     assert one["host"] == "localhost"
     assert one["channels"]["open"] == 4
-    assert one["channels"]["internal"] == {"Echo": 1}
+    assert one["channels"]["internal"] == {"echo": 1}
     assert one["front-end"]["bytes-in"] > 100_000
     assert one["front-end"]["bytes-out"] > 100_000
     first, second = one["helpers"]

@@ -61,7 +61,7 @@ def test_a_channel_that_is_closed_before_it_asked_is_over(client: Client) -> Non
     client.front_end.close(channel)
     client.front_end.control("done", channel=channel)
     assert client.get("/pkg/a.js").status == 200
-    assert client.front_end.commands(channel) == ["ready"]
+    assert client.front_end.commands(channel) == ["ready", "close"]
 
 
 def test_another_method_is_a_bad_request(client: Client) -> None:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanbridge.payloads.packages.bodies import bytes_body, file_body, joined, text_body
+from spanbridge.payloads.packages.bodies import bytes_body, file_body, joined
 from spanbridge.payloads.packages.bounds import MESSAGE_BYTES
 from spanbridge.payloads.packages.gunzip import BadGzipError, gunzip
-from spanbridge.payloads.packages.text import HELD_BYTES, NotTextError, whole_characters
 
 
 def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
@@ -58,33 +57,11 @@ def test_a_small_file_that_unpacks_to_a_large_one_does_so_piece_by_piece() -> No
     assert sum(map(len, pieces)) == (10 << 20) - MESSAGE_BYTES
 
 
-@given(st.text(max_size=200), SIZES)
-def test_text_is_cut_between_characters(text: str, sizes: list[int]) -> None:
-    data = text.encode()
-    pieces = list(whole_characters(cut(data, sizes)))
-    assert b"".join(pieces) == data
-    assert all(piece.decode() for piece in pieces)
-    assert all(len(piece) <= max(sizes) + HELD_BYTES for piece in pieces)
-
-
-@given(st.binary(max_size=60), SIZES)
-def test_what_is_not_text_is_told(data: bytes, sizes: list[int]) -> None:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        with pytest.raises(NotTextError):
-            list(whole_characters(cut(data, sizes)))
-    else:
-        assert b"".join(whole_characters(cut(data, sizes))) == data
-
-
 @settings(max_examples=20)
 @given(st.integers(0, 3 * MESSAGE_BYTES))
 def test_no_piece_is_longer_than_a_message(size: int) -> None:
     data = ("ä" * size).encode()[:size]
     assert all(len(piece) <= MESSAGE_BYTES for piece in bytes_body(data)())
-    body = text_body(bytes_body(("ä" * (size // 2)).encode()))
-    assert all(len(piece) <= MESSAGE_BYTES for piece in body())
 
 
 def test_a_body_can_be_read_twice(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ files          opening what is inside a package directory, and nothing else
 listing        all files of a package directory, listed once
 lookup         which file of a package answers a request
 bodies         a file as pieces, unpacked where that is needed
-gunzip, text   what is done to pieces on the way
+gunzip         what is done to pieces on the way
 checksum       one checksum over all packages
 library        what one session knows of its packages: catalog, listings, checksum
 manifests      all manifests, as JSON and as a script

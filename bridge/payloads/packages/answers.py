@@ -7,14 +7,13 @@ from itertools import chain
 from typing import Final
 
 import msgspec
-from anyio.lowlevel import checkpoint
 
 from spanbridge.manifests.model import Package
 
 from ...log import Log
 from . import paths
 from .accept import allows_gzip
-from .bodies import Body, bytes_body, file_body, joined, text_body
+from .bodies import Body, bytes_body, file_body, joined
 from .content_types import HTML, JSON, SCRIPT, UNKNOWN, content_type
 from .files import MissingError, UnreadableError
 from .gunzip import BadGzipError
@@ -59,7 +58,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     """By name in lower case."""
     text: bool
-    """The answer goes to a channel for text: it is unpacked, and must be UTF-8."""
+    """The answer goes to a channel for text: it is unpacked."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -220,22 +219,14 @@ class _Desk:
         common = _common(self._edition, self._origin, cached=cached)
         with ExitStack() as held:
             held.callback(done)
-            first, rest = await _begun(text_body(body) if self._request.text else body, whole=self._request.text)
+            rest = body()
+            first = next(rest, b"")  # once that has been found to be good
             held.callback(rest.close)
             pieces = chain((first,), rest)
             return Answer(OK, {**common, "Content-Type": kind, **(headers or {})}, pieces, held.pop_all().close)
 
     def _policy(self, policy: str, kind: str) -> dict[str, str]:
         return {"Content-Security-Policy": security_policy(policy, self._origin)} if kind == HTML else {}
-
-
-async def _begun(body: Body, *, whole: bool) -> tuple[bytes, Generator[bytes, None, None]]:
-    """The first piece of a body and the others, once the first, or the whole of it, has been found to be good."""
-    if whole:
-        for _ in body():
-            await checkpoint()
-    pieces = body()
-    return next(pieces, b""), pieces
 
 
 def _failure(request: Request, edition: Edition | None, status: int, message: str) -> Answer:

@@ -6,13 +6,12 @@ from typing import Final
 
 from .bounds import MESSAGE_BYTES
 from .gunzip import gunzip
-from .text import HELD_BYTES, whole_characters
 
 Body = Callable[[], Generator[bytes, None, None]]
 """Gives the pieces, each fit for one message, from the first one."""
 
-# A piece may grow by what was held back of the one before it.
-_READ_BYTES: Final = MESSAGE_BYTES - HELD_BYTES
+# A piece of text may grow by what was held back of the one before it.
+_READ_BYTES: Final = MESSAGE_BYTES - 3
 
 
 def bytes_body(data: bytes) -> Body:
@@ -38,15 +37,6 @@ def file_body(descriptor: int, *, unpack: bool) -> Body:
         return gunzip(stored(), _READ_BYTES)
 
     return unpacked if unpack else stored
-
-
-def text_body(body: Body) -> Body:
-    """The same cut between characters. Raises NotTextError while read."""
-
-    def pieces() -> Generator[bytes, None, None]:
-        return whole_characters(body())
-
-    return pieces
 
 
 def joined(*bodies: Body) -> Body:

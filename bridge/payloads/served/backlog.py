@@ -1,0 +1,95 @@
+"""What the front end has sent to channels that the bridge serves itself, and nobody has taken yet.
+
+Where one channel has too much of it, or all together have, the front end is not read until half is gone. A channel
+that takes nothing meanwhile is closed (`timeout`): one stuck program must not hold up the session.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ...wire.context import Context
+from ...wire.front import Front
+from ...wire.second_look import SecondLook
+
+CHANNEL: Final = "channel_queue_bytes"
+ALL: Final = "channels_queue_bytes"
+
+
+class Account:
+    """What waits for one channel. `on_stuck` is called when it has taken nothing for too long."""
+
+    __slots__ = ("full", "on_stuck", "taken_at", "waiting")
+
+    def __init__(self, on_stuck: Callable[[], None], now: float) -> None:
+        self.on_stuck = on_stuck
+        self.waiting = 0  # bytes
+        self.full = False
+        self.taken_at = now  # loop time; of the last byte taken, or of the first that had to wait
+
+
+class Backlog:
+    """One for a session (Services.once)."""
+
+    def __init__(self, context: Context, front: Front) -> None:
+        self._loop = context.loop
+        self._limits = context.limits
+        self._log = context.log
+        self._front = front
+        self._accounts: set[Account] = set()  # those with something waiting
+        self._waiting = 0
+        self._full = False
+        self._timer = SecondLook(context.loop, self._judge)
+
+    def came(self, account: Account, nbytes: int) -> None:
+        """So many bytes more wait."""
+        if not nbytes:
+            return
+        if not account.waiting:
+            account.taken_at = self._loop.time()
+            self._accounts.add(account)
+        account.waiting += nbytes
+        self._waiting += nbytes
+        if account.waiting > self._limits.channel_queue_bytes and not account.full:
+            account.full = True
+            self._block(account, CHANNEL, self._limits.channel_queue_bytes)
+        if self._waiting > self._limits.channels_queue_bytes and not self._full:
+            self._full = True
+            self._block(self, ALL, self._limits.channels_queue_bytes)
+
+    def taken(self, account: Account, nbytes: int) -> None:
+        """So many bytes wait no more."""
+        if not nbytes:
+            return
+        account.taken_at = self._loop.time()
+        account.waiting -= nbytes
+        self._waiting -= nbytes
+        if not account.waiting:
+            self._accounts.discard(account)
+        if account.full and account.waiting <= self._limits.channel_queue_bytes // 2:
+            account.full = False
+            self._front.unblock(account)
+        if self._full and self._waiting <= self._limits.channels_queue_bytes // 2:
+            self._full = False
+            self._front.unblock(self)
+
+    def forget(self, account: Account) -> None:
+        """Its channel is over."""
+        self.taken(account, account.waiting)
+
+    def _block(self, who: object, name: str, limit: int) -> None:
+        self._log.limit(name, limit)
+        self._front.block(who)
+        if not self._timer.running:
+            self._timer.start(self._limits.stuck_seconds)
+
+    def _judge(self) -> None:
+        """Close what has taken nothing for too long; look again when the next one may be due."""
+        suspects = [account for account in self._accounts if account.full or self._full]
+        now, seconds = self._loop.time(), self._limits.stuck_seconds
+        for account in suspects:
+            if account.taken_at + seconds <= now:
+                self._log.limit("stuck_seconds", seconds)
+                account.on_stuck()
+        left = [account.taken_at for account in self._accounts if account.full or self._full]
+        if left:
+            self._timer.start(max(min(left) + seconds - now, 0.0))

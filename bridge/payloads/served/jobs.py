@@ -1,0 +1,140 @@
+"""Blocking work, in threads: nothing of it runs in the event loop, holds up the session, or its end.
+
+`file_jobs` run at once, in the order in which they were asked for; one that takes more than a second gives up its
+place but goes on, so that a dead mount delays nobody else. A job owns what it opens: one that is abandoned may return
+when its channel, and all that it knew, is long gone.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
+
+from ..base import Services
+
+Result = TypeVar("Result")
+
+PATIENCE_SECONDS: Final = 1.0
+"""How long a job keeps its place."""
+
+
+class _Job:
+    """One call, from the asking to the answer."""
+
+    __slots__ = ("abandoned", "call", "dispose", "future", "lock", "patience", "placed", "returned")
+
+    def __init__(
+        self, call: Callable[[], Any], future: "asyncio.Future[Any]", dispose: Callable[[Any], object]
+    ) -> None:
+        self.call = call
+        self.future = future
+        self.dispose = dispose
+        self.lock = threading.Lock()  # between the thread that ends it and the loop that abandons it
+        self.abandoned = False
+        self.returned = False
+        self.placed = False  # whether it has one of the places
+        self.patience: asyncio.TimerHandle | None = None
+
+
+class Jobs:
+    """One for a session (Services.once). Threads are daemons: one that hangs does not outlive the process's end."""
+
+    def __init__(self, services: Services) -> None:
+        context = services.context
+        self._loop = context.loop
+        self._log = context.log
+        self._places = self._kept = context.limits.file_jobs
+        self._most = context.limits.file_threads
+        self._waiting: deque[_Job] = deque()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._idle = 0  # threads that wait for a job
+        self._busy = 0  # jobs that have not returned
+
+    async def run(
+        self, function: Callable[..., Result], *args: Any, dispose: Callable[[Result], object] = bool
+    ) -> Result:
+        """What `function` returns or raises. Cancelled, it is abandoned: what it returns then goes to `dispose`, in
+        its thread. Raises Problem (`internal-error`) where `file_threads` have not returned."""
+        if self._busy >= self._most:
+            self._log.limit("file_threads", self._most)
+            raise Problem(INTERNAL_ERROR, f"{self._most} file operations have not returned (file_threads)")
+        job = _Job(lambda: function(*args), self._loop.create_future(), dispose)
+        self._busy += 1
+        if self._places > 0:
+            self._start(job)
+        else:
+            self._waiting.append(job)
+        try:
+            found: Result = await job.future
+        except asyncio.CancelledError:
+            self._abandon(job)
+            raise
+        return found
+
+    def _start(self, job: _Job) -> None:
+        self._places -= 1
+        job.placed = True
+        job.patience = self._loop.call_later(PATIENCE_SECONDS, self._give_place, job)
+        if self._idle:
+            self._idle -= 1
+        else:
+            threading.Thread(target=self._work, name="job", daemon=True).start()
+        self._queue.put(job)
+
+    def _give_place(self, job: _Job) -> None:
+        if job.placed:
+            job.placed = False
+            self._places += 1
+            while self._waiting and self._places > 0:
+                self._start(self._waiting.popleft())
+
+    def _abandon(self, job: _Job) -> None:
+        if not job.placed and job in self._waiting:
+            self._waiting.remove(job)
+            self._busy -= 1
+            return
+        with job.lock:
+            job.abandoned = not job.returned
+
+    def _work(self) -> None:
+        """The life of a thread."""
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                result = job.call()
+            except BaseException as raised:  # noqa: BLE001 - it belongs to whoever asked
+                error = raised
+            with job.lock:
+                job.returned = True
+                unwanted = job.abandoned
+            if unwanted and error is None:
+                job.dispose(result)
+            try:
+                self._loop.call_soon_threadsafe(self._returned, job, result, error)
+            except RuntimeError:  # the loop is closed: the session is over
+                return
+
+    def _returned(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        self._busy -= 1
+        if self._idle < self._kept:
+            self._idle += 1
+        else:
+            self._queue.put(None)  # one thread too many, from a time when others did not return
+        if job.patience is not None:
+            job.patience.cancel()
+        self._give_place(job)
+        if job.future.done():  # cancelled after the thread had looked
+            if error is None and not job.abandoned:
+                job.dispose(result)
+        elif error is not None:
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(result)
