@@ -297,9 +297,8 @@ class Channels:
                 del self._answers[next(iter(self._answers))]
         sink.command(ident, "close", frame)
         self._end_internal(sink)
-        if not isinstance(sink, Helper):
-            if ident not in self._answers:
-                self.unanswered.append(ident)
+        if not isinstance(sink, Helper) and ident not in self._answers:
+            self.unanswered.append(ident)
 
     def answer_closes(self) -> None:
         """At the end of a chunk: those that nobody else would answer; unless the id is another's by now."""
