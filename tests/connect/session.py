@@ -1,6 +1,7 @@
 """The services of a session without a process around it, on an event loop whose poller works."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,9 +14,16 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.payloads.base import Services
 from spanbridge.wire.context import Context
 from spanbridge.wire.flusher import Flusher
+from spanbridge.wire.front import Front
 from spanbridge.wire.pipe_budget import PipeBudget
 from spanbridge.wire.poller import Poller
 from spanbridge.wire.watchdog import Watchdog
+
+
+def nobodys_front(context: Context) -> Front:
+    """A front end that says nothing and hears nothing."""
+    descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
+    return Front(context, *descriptors, on_chunk=lambda _: None, on_end=lambda _: None, on_broken=lambda _: None)
 
 
 def in_session(test: Callable[[Services], Awaitable[None]], **limits: Any) -> None:
@@ -30,6 +38,7 @@ def in_session(test: Callable[[Services], Awaitable[None]], **limits: Any) -> No
         async with anyio.create_task_group() as tasks:
             services = Services(
                 context,
+                nobodys_front(context),
                 tasks,
                 {},
                 catalog=Catalog,
