@@ -4,8 +4,10 @@ import os
 import re
 import select
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.home import Home, make_home
@@ -17,6 +19,7 @@ INIT = b'{"command":"init","version":1,"host":"localhost"}'
 START_SECONDS = 20.0
 SETTLE_SECONDS = 0.3  # after which an idle bridge has done what it does by itself
 
+_LAUNCHER = b"#!/bin/sh\n''':'"
 _IMPORT_TIME = re.compile(rb"import time:\s+(\d+) \|")
 
 
@@ -47,7 +50,7 @@ def measure_imports(peer: Peer) -> Result:
         environ = make_home(root / "home", Home(helpers=False)) | peer.environ
         try:
             done = subprocess.run(
-                peer.command,
+                _isolated(peer.command),
                 input=_frame(INIT),
                 capture_output=True,
                 env=environ | {"PYTHONPROFILEIMPORTTIME": "1"},
@@ -62,6 +65,13 @@ def measure_imports(peer: Peer) -> Result:
     if not microseconds:
         return {}
     return {"imports_us": sum(microseconds), "modules": len(microseconds)}
+
+
+def _isolated(command: Sequence[str]) -> list[str]:
+    """Our command starts Python isolated: it is told on its own command line to measure imports."""
+    with open(command[0], "rb") as program:
+        ours = program.read(len(_LAUNCHER)) == _LAUNCHER
+    return [sys.executable, "-I", "-X", "importtime", *command] if ours else [*command]
 
 
 def _frame(payload: bytes) -> bytes:

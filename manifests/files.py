@@ -14,6 +14,7 @@ from .model import Defect
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _CHUNK = 64 * 1024
+_BOM = b"\xef\xbb\xbf"
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -41,10 +42,10 @@ class DefectError(Exception):
 def read_document(file: str, *, max_bytes: int, max_depth: int) -> Document:
     """Read one JSON object of at most `max_bytes`, objects and lists in it nested at most `max_depth`.
 
-    Never waits, for a FIFO neither. Raises FileNotFoundError or NotADirectoryError if nothing is there under that
-    name, DefectError for all else.
+    A byte order mark before it is passed over. Never waits, for a FIFO neither. Raises FileNotFoundError or
+    NotADirectoryError if nothing is there under that name, DefectError for all else.
     """
-    data = _read(file, max_bytes)
+    data = _read(file, max_bytes).removeprefix(_BOM)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -140,24 +140,16 @@ class _Loading:
     def _candidates(self) -> Iterator[_Candidate]:
         """All packages that could be used, in the order of the data directories, within one by name.
 
-        A directory without a manifest is none of ours and hides nothing; one with a manifest hides the same name later,
-        even if nothing can be made of it.
+        What cannot be used hides nothing: a copy of it further on may be good.
         """
         overrides = self._find_overrides()
-        seen: dict[str, str] = {}
         for place in self._places:
             for directory in self._names_in(place.path):
                 path = f"{place.path}/{directory}"
-                if directory in seen:
-                    if os.path.lexists(f"{path}/manifest.json"):
-                        reason = f"hidden by {seen[directory]}, which was found first"
-                        self._hidden.append(Hidden(directory, path, reason))
-                    continue
                 try:
                     document = self._manifest(directory, path)
                 except (FileNotFoundError, NotADirectoryError):
                     continue
-                seen[directory] = path
                 if document is not None:
                     candidate = self._candidate(place, directory, document, overrides.get(directory, ()))
                     if candidate is not None:

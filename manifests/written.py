@@ -209,7 +209,7 @@ class Manifest(Struct, rename="kebab"):
     ) = UNSET
     parent: Parent | UnsetType = UNSET
     locales: Annotated[dict[str, str], Meta(description="Languages to choose from: code and name.")] | UnsetType = UNSET
-    version: Annotated[str, Meta(description="The package's own version.")] | UnsetType = UNSET
+    version: Annotated[str | float, Meta(description="The package's own version.")] | UnsetType = UNSET
 
 
 def _names(struct: type[Struct]) -> frozenset[str]:

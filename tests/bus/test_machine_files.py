@@ -24,6 +24,17 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert os.listdir(tmp_path) == ["x.json"]
 
 
+def test_others_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    directory = tmp_path / "cockpit" / "machines.d"
+    before = os.umask(0o077)
+    try:
+        update_machine(str(directory), "x.json", "a", {"visible": True})
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (directory.parent, directory)] == [0o755, 0o755]
+    assert (directory / "x.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_file_does_not_grow_without_end(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="would be longer than 1048576 bytes"):
         update_machine(str(tmp_path), "x.json", "a", {"color": "x" * (1 << 20)})

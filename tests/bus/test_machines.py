@@ -3,14 +3,17 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
+from spanbridge.testing.start import starting
 
 from .client import ERROR, BusClient
 
@@ -234,15 +237,24 @@ def test_the_directory_may_come_and_go(home: Home, bus: Callable[..., BusClient]
         assert next_machines(client) == {}
 
 
-def test_without_anything_to_watch_with_it_works_all_the_same(machines_d: Path, start: Start, tmp_path: Path) -> None:
+WITHOUT_INOTIFY = """
+import sys
+sys.modules["inotify_simple"] = None
+from spanbridge.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_without_anything_to_watch_with_it_works_all_the_same(home: Home, machines_d: Path) -> None:
     """And what changes on disk is seen when it is next asked for."""
-    without = tmp_path / "without"
-    without.mkdir()
-    (without / "inotify_simple.py").write_text('raise ImportError("not installed here")')
-    bridge = start(environ={"PYTHONPATH": str(without)})
+    with starting(home, [sys.executable, "-I", "-c", WITHOUT_INOTIFY]) as start:
+        _watches_nothing(start(), machines_d)
+
+
+def _watches_nothing(bridge: Bridge, machines_d: Path) -> None:
     client = BusClient(bridge.front_end)
     assert watched(client) == {}
-    bridge.log.wait('warning: machines why="not installed here: changes on disk are not noticed"')
+    bridge.log.wait('warning: machines why="import of inotify_simple halted.*: changes on disk are not noticed"')
     put(machines_d / "a.json", {"a": {}})
     assert machines(client) == {"a": {}}
     client.say({"call": [*MACHINES, "Update", ["b.json", "b", VISIBLE]], "id": "1"})

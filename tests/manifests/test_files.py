@@ -54,7 +54,7 @@ CONTENTS: list[tuple[str, bytes, str]] = [
     ("cut short", b'{"a": [1,', "1:10: the file ends, expected a value"),
     ("not UTF-8", b'{"a":\n "\xff"}', "2:3: found byte 0xff, expected text in UTF-8"),
     ("UTF-16", '{"a": 1}'.encode("utf-16"), "1:1: found byte 0xff, expected text in UTF-8"),
-    ("byte order mark", b"\xef\xbb\xbf{}", "1:1: found a byte order mark"),
+    ("two byte order marks", b"\xef\xbb\xbf\xef\xbb\xbf{}", "1:1: found a byte order mark"),
     ("a list", b"\n[]", "2:1: found an empty list, expected an object"),
     ("a string", b'"x"', '1:1: found string "x", expected an object'),
     ("null", b"null", "1:1: found null, expected an object"),
@@ -225,6 +225,12 @@ def broken_in_turn(number: int) -> bytes:
         ),
     ]
     return breaks[number % len(breaks)]
+
+
+def test_a_byte_order_mark_is_passed_over(tree: Tree) -> None:
+    tree.package("a", b'\xef\xbb\xbf{"version": "1"}')
+    (package,) = tree.load().packages
+    assert package.manifest == {"version": "1"}
 
 
 def test_a_thousand_packages_half_of_them_broken(tree: Tree) -> None:

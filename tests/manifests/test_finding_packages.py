@@ -1,5 +1,6 @@
 """Data directories, hiding, names and priorities (docs/manifests.md, "Where files go" and "Two packages, one name")."""
 
+import json
 import os
 import pwd
 from pathlib import Path
@@ -85,28 +86,53 @@ def test_packages_are_sorted_by_name(tree: Tree) -> None:
     assert names(tree.load()) == sorted(["zebra", "ape", "Mule", "x-1", "x_1"])
 
 
-def test_an_earlier_data_directory_hides_the_same_directory_name_later(tree: Tree) -> None:
+def test_of_equal_priorities_the_one_found_first_is_used(tree: Tree) -> None:
     tree.package("a", {"version": "user"}, where=tree.user)
-    tree.package("a", {"version": "first"})
-    hidden = tree.package("a", {"version": "second", "priority": 99}, where=tree.second)
+    first = tree.package("a", {"version": "first"})
     tree.package("b", where=tree.second)
     catalog = tree.load()
     assert [(package.name, package.manifest.get("version")) for package in catalog.packages] == [
         ("a", "user"),
         ("b", None),
     ]
-    assert [entry.path for entry in catalog.hidden] == [str(tree.first / "cockpit/a"), str(hidden.parent)]
-    assert all("hidden by" in entry.reason and str(tree.user) in entry.reason for entry in catalog.hidden)
+    (hidden,) = catalog.hidden
+    assert hidden.path == str(first.parent)
+    assert hidden.reason.startswith(f"found after {tree.user}")
 
 
-def test_a_broken_manifest_hides_too_and_a_directory_without_one_does_not(tree: Tree) -> None:
-    tree.package("a", "{", where=tree.user)
-    (tree.user / "cockpit/b").mkdir()
-    tree.package("a")
+def test_a_higher_priority_is_used_wherever_it_is(tree: Tree) -> None:
+    tree.package("a", {"version": "user"}, where=tree.user)
+    tree.package("a", {"version": "second", "priority": 99}, where=tree.second)
+    (package,) = tree.load().packages
+    assert package.manifest["version"] == "second"
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        "{",
+        {"conditions": [{"path-exists": "/nonexistent"}]},
+        {"conditions": [5]},
+        {"requires": {"cockpit": "999999"}},
+        {"requires": {"other": "1"}},
+        {"requires": "1"},
+        {"priority": "high"},
+        {"name": "a b"},
+    ],
+    ids=json.dumps,
+)
+def test_a_copy_that_cannot_be_used_hides_nothing(tree: Tree, unusable: Any) -> None:
+    content = {"priority": 99, **unusable} if isinstance(unusable, dict) else unusable
+    tree.package("a", content, where=tree.user)
+    tree.package("a", {"version": "good"})
+    (package,) = tree.load().packages
+    assert package.manifest["version"] == "good"
+
+
+def test_a_directory_without_a_manifest_hides_nothing(tree: Tree) -> None:
+    (tree.user / "cockpit/b").mkdir(parents=True)
     tree.package("b")
-    catalog = tree.load()
-    assert names(catalog) == ["b"]
-    assert len(catalog.defects) == 1
+    assert names(tree.load()) == ["b"]
 
 
 def test_what_is_no_package_is_passed_over_in_silence(tree: Tree) -> None:

@@ -366,7 +366,7 @@ def test_text_that_is_not_json(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "5", "\0", "\ufeff{}", '{"a": ' + "[" * 100 + "]" * 100 + "}", "", '{"a": 1']
+    "content", ["[]", "5", "\0", "\ufeff\ufeff{}", '{"a": ' + "[" * 100 + "]" * 100 + "}", "", '{"a": 1']
 )
 def test_files_that_hold_no_object(home: Home, content: str) -> None:
     home.write_manifest("test", content)

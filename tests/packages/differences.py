@@ -21,7 +21,6 @@ MANIFESTS: Final = "What the manifests say"
 METHODS: Final = "Methods and data"
 PATHS: Final = "Paths that are none"
 DIRECTORIES: Final = "Directories"
-LINKS: Final = "Links out of a package"
 ORDER: Final = "Packed before minimised"
 MIN: Final = "`test.js.min`"
 DAMAGED: Final = "Damaged gzip"
@@ -39,7 +38,7 @@ UNUSABLE: Final = "Packages with something odd in them"
 
 MEANT: Final = (
     *(VALUE, EVERYWHERE, ERRORS, POLICY, TYPES, ANY_CODING, SCRIPT, MANIFESTS),
-    *(METHODS, PATHS, DIRECTORIES, LINKS, ORDER, MIN, DAMAGED, MEMBERS, CODINGS, LANGUAGES, SPELLING, I18N, ORIGINS),
+    *(METHODS, PATHS, DIRECTORIES, ORDER, MIN, DAMAGED, MEMBERS, CODINGS, LANGUAGES, SPELLING, I18N, ORIGINS),
     *(ALL_PAGES, DIRECTIVES, TEXT, CACHED, UNUSABLE),
 )
 

@@ -45,8 +45,6 @@ NO_FILES = [
     "/pkg/fifo",
     "/pkg/dangling",
     "/pkg/circle",
-    "/pkg/outside.txt",
-    "/pkg/elsewhere/outside.txt",
     "/pkg/device",
     "/other/a.js",
     "/directory/a.js",
@@ -75,6 +73,14 @@ def write_traps(home: Home, place: Path) -> None:
     (package / "device").symlink_to("/dev/zero")
     os.mkfifo(package / "fifo")
     write_package(place, "directory", {"a.js": "a"}, name="named")
+
+
+@PLACES
+def test_links_are_followed_wherever_they_lead(home: Home, ask: Ask, place: str) -> None:
+    write_traps(home, getattr(home, place))
+    client = ask()
+    for path in ("/pkg/outside.txt", "/pkg/elsewhere/outside.txt"):
+        assert client.get(path).body == b"outside"
 
 
 @PLACES

@@ -209,6 +209,15 @@ def test_all_manifests(home: Home, ask: Ask) -> None:
     assert plain.body in script.body
 
 
+def test_manifests_with_translations_from_before_they_had_files_of_their_own(home: Home, ask: Ask) -> None:
+    write_package(home.data_home, "old", {"po.de.js": "old;"})
+    write_package(home.data_home, "new", {"po.de.js": "no", "po.manifest.de.js": "new;"})
+    client = ask()
+    script = client.get("/manifests.js").body
+    assert client.get("/manifests-i18n.js", {"Accept-Language": "de"}).body == b"new;old;" + script
+    assert client.get("/*/po.manifest.js", {"Accept-Language": "de"}).body == b"new;"
+
+
 def test_manifests_with_their_translations(home: Home, ask: Ask) -> None:
     write_package(home.data_home, "b", {"po.manifest.de.js": "manifest b;"})
     write_package(home.data_dir, "a", {"po.manifest.de.js.gz": packed("manifest a;"), "po.de.js": "no"})

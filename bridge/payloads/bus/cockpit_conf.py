@@ -1,14 +1,12 @@
 """`cockpit/cockpit.conf`, the front end's configuration, of which a session reads a few values.
 
-An INI file as GLib has it: `[Section]`, `Key=value`, lines of `#`. Names of sections and keys are compared without
-regard to case; a later value of the same key counts; nothing in a value is special. One line that is none of these
-makes the whole file malformed.
+An INI file: `[Section]`, `Key=value`, comments on lines of their own after `#` or `;`. Names of sections and keys are
+compared without regard to case; a later value of the same key counts; nothing in a value is special. A line that is
+none of these is left out, and costs nothing else: what the file restricts stays restricted.
 """
 
 import os
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ParserError
 from typing import Final
 
 from ...log import Log
@@ -16,10 +14,14 @@ from ..base import Services
 from .limits import FILE_BYTES
 
 _NAME: Final = "cockpit/cockpit.conf"
+_BOM: Final = b"\xef\xbb\xbf"
+_COMMENTS: Final = "#;"
+_SHOWN: Final = 80  # characters of a line, in the log
+_TOLD: Final = 20  # lines of one file that the log has something to say of
 
 
 class CockpitConf:
-    """What the file says; read when first asked for, and by `reload`. Absent or malformed, it says nothing."""
+    """What the file says; read when first asked for, and by `reload`. Absent, it says nothing."""
 
     def __init__(self, services: Services) -> None:
         self._directories = config_directories(services.environ)
@@ -67,11 +69,12 @@ def _read(directories: tuple[str, ...], log: Log) -> dict[tuple[str, str], str]:
         except OSError as error:
             log.warning("cockpit.conf", file=path, why=error.strerror)
             return {}
-        try:
-            return parse(data)
-        except ValueError as error:
-            log.warning("cockpit.conf", file=path, why=str(error))
-            return {}
+        values, wrong = parse(data)
+        for line, why in wrong[:_TOLD]:
+            log.warning("cockpit.conf", file=path, line=line, why=why)
+        if len(wrong) > _TOLD:
+            log.warning("cockpit.conf", file=path, more=len(wrong) - _TOLD)
+        return values
     return {}
 
 
@@ -79,28 +82,33 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a FIFO by that name would wait for a writer
 
 
-def parse(data: bytes) -> dict[tuple[str, str], str]:
-    """(section, key) -> value, both in lower case. Raises ValueError, which says what is wrong and where."""
+def parse(data: bytes) -> tuple[dict[tuple[str, str], str], list[tuple[int, str]]]:
+    """(section, key) -> value, both in lower case; and the numbers of lines that are left out, with why."""
+    wrong: list[tuple[int, str]] = []
     if len(data) > FILE_BYTES:
-        raise ValueError(f"expected at most {FILE_BYTES} bytes, found more")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8, found byte {data[error.start]:#04x} at {error.start}") from None
-    parser = ConfigParser(
-        default_section="\0",  # none has that name: [DEFAULT] is a section like others
-        delimiters=("=",),
-        comment_prefixes=("#",),
-        interpolation=None,
-        strict=False,
-    )
-    try:
-        parser.read_string("\n".join(map(_line, text.split("\n"))), "cockpit.conf")
-    except ParserError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return {(section, key): value for section in parser.sections() for key, value in parser.items(section)}
-
-
-def _line(line: str) -> str:
-    line = line.strip()  # to the parser an indented line would go on with the one above
-    return line.lower() if line.startswith("[") and line.endswith("]") else line
+        data = data[: data.rfind(b"\n", 0, FILE_BYTES) + 1]
+        wrong.append((data.count(b"\n") + 1, f"expected at most {FILE_BYTES} bytes in all, the rest is left out"))
+    values: dict[tuple[str, str], str] = {}
+    section = None
+    for number, raw in enumerate(data.removeprefix(_BOM).split(b"\n"), 1):
+        try:
+            line = raw.decode().strip()
+        except UnicodeDecodeError as error:
+            wrong.append((number, f"expected UTF-8, found byte {raw[error.start]:#04x}"))
+            continue
+        if not line or line[0] in _COMMENTS:
+            continue
+        if line[0] == "[":
+            # What stands below it is not to count for the section above: a header is one, whatever is behind its name.
+            section, closed, behind = line[1:].lower().partition("]")
+            if not closed or behind.strip():
+                wrong.append((number, f"expected [Section] and nothing else, found {line[:_SHOWN]}"))
+            continue
+        key, equals, value = line.partition("=")
+        if not equals or not key.strip():
+            wrong.append((number, f"expected Key=value, found {line[:_SHOWN]}"))
+        elif section is None:
+            wrong.append((number, f"expected a [Section] first, found {line[:_SHOWN]}"))
+        else:
+            values[section, key.strip().lower()] = value.strip()
+    return values, wrong

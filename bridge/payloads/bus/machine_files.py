@@ -4,6 +4,7 @@ A value is a string, a number, true or false. Files count in the order of their 
 property of a host holds, the others stay.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -23,6 +24,7 @@ Hosts = dict[str, dict[str, Value]]
 
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MODE: Final = 0o644
+_DIRECTORY_MODE: Final = 0o755
 _LONGEST_NAME: Final = 255
 
 
@@ -104,10 +106,20 @@ def update_machine(directory: str, name: str, host: str, properties: dict[str, V
     if len(data) > FILE_BYTES:
         raise FileError(f"{path}: would be longer than {FILE_BYTES} bytes")
     try:
-        os.makedirs(directory, exist_ok=True)
+        _make_directory(directory)
         _replace(path, data)
     except OSError as error:
         raise FileError(f"{error.filename or path}: {error.strerror}", denied=error.errno in _DENIED) from None
+
+
+def _make_directory(path: str) -> None:
+    """With those above it, for others to read whatever our umask is: the front end of other users reads it too."""
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        _make_directory(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+        os.chmod(path, _DIRECTORY_MODE)
 
 
 def _replace(path: str, data: bytes) -> None:

@@ -3,7 +3,7 @@
 paths          what a request asks for
 accept         Accept-Encoding, and the weights of any Accept header
 languages      Accept-Language, and which translation it chooses
-files          opening what is inside a package directory, and nothing else
+files          opening the regular files of a package
 listing        all files of a package directory, listed once
 lookup         which file of a package answers a request
 bodies         a file as pieces, unpacked where that is needed

@@ -134,7 +134,8 @@ class _Desk:
         script = manifests_script(packages, checksum)
         if path == paths.MANIFESTS_JS:
             return await self._made_here(script, SCRIPT, tag)
-        translations = self._each_file(_PO_MANIFEST, await self._shelves())
+        # A package built before the two were parted has the texts of its manifest among all others.
+        translations = self._each_file([_PO_MANIFEST, _PO], await self._shelves())
         return await self._answer(SCRIPT, joined(translations, bytes_body(script)), cached=False)
 
     async def _made_here(self, content: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -146,7 +147,7 @@ class _Desk:
         kind = content_type(file)
         # What a page made of many packages may do is for none of them to say.
         headers = self._policy("", kind)
-        return await self._answer(kind, self._each_file(file, await self._shelves()), headers, cached=False)
+        return await self._answer(kind, self._each_file([file], await self._shelves()), headers, cached=False)
 
     async def _from_one(self, name: str, file: str) -> Answer:
         package = self._edition.packages.get(name)
@@ -172,22 +173,33 @@ class _Desk:
             return find_translation(package.path, file, self._languages, listing)
         return find_file(package.path, file, listing)
 
+    def _find_first(self, package: Package, names: list[str], listing: Listing | None) -> Found:
+        for name in names[:-1]:
+            try:
+                return self._find(package, name, listing)
+            except MissingError:
+                continue
+        return self._find(package, names[-1], listing)
+
     async def _shelves(self) -> list[tuple[Package, Listing | None]]:
         return [(package, await self._library.listing(package)) for package in self._edition.packages.values()]
 
-    def _each_file(self, file: str, shelves: list[tuple[Package, Listing | None]]) -> Body:
-        """`file` of every package that has it, unpacked. One that cannot be read is left out, and logged once."""
+    def _each_file(self, names: list[str], shelves: list[tuple[Package, Listing | None]]) -> Body:
+        """The first of these files that it has, of every package, unpacked.
+
+        One that cannot be read is left out, and logged once.
+        """
         left_out: set[str] = set()
 
         def leave_out(package: Package, why: str) -> None:
             if package.name not in left_out:
                 left_out.add(package.name)
-                self._log.warning("package-file-left-out", package=package.name, file=file, why=why)
+                self._log.warning("package-file-left-out", package=package.name, file=names[0], why=why)
 
         def pieces() -> Generator[bytes, None, None]:
             for package, listing in shelves:
                 try:
-                    found = self._find(package, file, listing)
+                    found = self._find_first(package, names, listing)
                 except MissingError:
                     continue
                 except UnreadableError:

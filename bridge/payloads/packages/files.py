@@ -1,8 +1,11 @@
-"""Opening what is inside a package directory, and nothing else.
+"""Opening the regular files of a package directory, and nothing else.
 
 A path is first pinned: opened with O_PATH, which reaches the file without opening it (no FIFO waits, no device wakes).
-What was reached is then asked for its kind and for where it really lies, and only then opened, through the pin. So a
-link that is changed meanwhile changes nothing: what was looked at is what is opened.
+What was reached is then asked for its kind, and only then opened, through the pin. So a link that is changed meanwhile
+changes nothing: what was looked at is what is opened.
+
+Links are followed wherever they lead: stow, Nix and ConfigMaps install packages so, and the files are the user's to
+read in any case.
 """
 
 import errno
@@ -15,7 +18,7 @@ _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLO
 
 
 class MissingError(Exception):
-    """There is no such file inside the package directory."""
+    """There is no such file in the package directory."""
 
 
 class UnreadableError(Exception):
@@ -25,9 +28,7 @@ class UnreadableError(Exception):
 def open_file(directory: str, name: str) -> int:
     """A descriptor for reading the regular file `name`, a path relative to `directory`. It never blocks on open.
 
-    A link is followed where it leads to something in `directory`; one that leaves it only if `directory` is itself a
-    link: whoever links a package into place means the files it links to. Raises MissingError, UnreadableError,
-    OSError.
+    Raises MissingError, UnreadableError, OSError.
     """
     with _pinned(directory, name) as pin:
         if not stat.S_ISREG(os.fstat(pin).st_mode):
@@ -45,11 +46,6 @@ def names_in(directory: str, name: str) -> list[str]:
         os.close(descriptor)
 
 
-def real_path(descriptor: int) -> str:
-    """Where an open file or directory lies, without a link on the way (proc(5))."""
-    return os.readlink(f"/proc/self/fd/{descriptor}")
-
-
 @contextmanager
 def _pinned(directory: str, name: str) -> Iterator[int]:
     """A descriptor that stands for what `name` leads to, good for fstat and for opening that, not for reading."""
@@ -58,20 +54,9 @@ def _pinned(directory: str, name: str) -> Iterator[int]:
     except OSError as error:
         raise _translated(error, name) from None
     try:
-        if not os.path.islink(directory):
-            _check_inside(directory, pin, name)
         yield pin
     finally:
         os.close(pin)
-
-
-def _check_inside(directory: str, pin: int, name: str) -> None:
-    root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if not f"{real_path(pin)}/".startswith(f"{real_path(root)}/"):
-            raise MissingError(name)
-    finally:
-        os.close(root)
 
 
 def _reopened(pin: int, flags: int, name: str) -> int:

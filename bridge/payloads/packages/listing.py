@@ -39,11 +39,10 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: int = 100_000) -> Listing:
-    """List the package directory `path`; its links are followed as files.open_file follows them.
+    """List the package directory `path`; its links are followed.
 
     Blocks; `checkpoint` is called before each directory, and ends the listing by raising.
     """
-    inside = None if os.path.islink(path) else f"{os.path.realpath(path)}/"
     directories: dict[str, frozenset[str]] = {}
     unlisted: set[str] = set()
     room = limit
@@ -53,7 +52,7 @@ def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: 
         checkpoint()
         directory, around = waiting.pop()
         try:
-            identity, files, subdirectories = _look(_joined(path, directory), inside)
+            identity, files, subdirectories = _look(_joined(path, directory))
         except _GONE:
             continue
         except OSError:
@@ -70,23 +69,19 @@ def list_files(path: str, checkpoint: Callable[[], None] = lambda: None, limit: 
     return Listing(directories, frozenset(unlisted), room >= 0)
 
 
-def _look(path: str, inside: str | None) -> tuple[_Identity, frozenset[str], list[str]]:
-    """Identity, files and subdirectories of one directory. `inside`: where links must lead, None for anywhere."""
+def _look(path: str) -> tuple[_Identity, frozenset[str], list[str]]:
+    """Identity, files and subdirectories of one directory."""
     with os.scandir(path) as entries:
         status = os.stat(path)
         files, subdirectories = [], []
         for entry in entries:
-            if not is_name(entry.name) or not _reachable(entry, inside):
+            if not is_name(entry.name):
                 continue
             if _is(entry.is_file):
                 files.append(entry.name)
             elif _is(entry.is_dir):
                 subdirectories.append(entry.name)
     return (status.st_dev, status.st_ino), frozenset(files), subdirectories
-
-
-def _reachable(entry: "os.DirEntry[str]", inside: str | None) -> bool:
-    return inside is None or not entry.is_symlink() or f"{os.path.realpath(entry.path)}/".startswith(inside)
 
 
 def _is(kind: Callable[[], bool]) -> bool:
