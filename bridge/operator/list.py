@@ -12,7 +12,7 @@ import msgspec
 from spanbridge.manifests.directories import data_directories, override_directories
 from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
 
-from ..helpers.offered import ident_of, offer
+from ..helpers.superuser import ident_of, offer
 from ..installed import load
 from ..limits import Limits, SettingError, read_limits
 from .checking.spelling import nearest

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.helpers.life import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
+from spanbridge.helpers.helper import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
 from spanbridge.manifests.model import Rule
-from spanbridge.manifests.router import Router
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
-from spanbridge.session.router import normalise
+from spanbridge.session.router import Router, normalise
 
 from ..protocol.determined import examples
 
