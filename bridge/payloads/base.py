@@ -166,6 +166,8 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "dbus-json3": ("dbus", "DBus"),
     "info": ("info", "info"),
     "session-control": ("session_control", "session_control"),
+    "stream": ("streams.stream", "stream"),
+    "packet": ("streams.packet", "packet"),
     "http-stream1": ("http_packages", "http_stream"),
     "http-stream2": ("http_packages", "http_stream"),
 }
