@@ -170,6 +170,7 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "packet": ("streams.packet", "packet"),
     "http-stream1": ("http_packages", "http_stream"),
     "http-stream2": ("http_packages", "http_stream"),
+    "metrics1": ("metrics.channel", "metrics"),
 }
 
 
