@@ -168,9 +168,10 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "session-control": ("session_control", "session_control"),
     "stream": ("streams.stream", "stream"),
     "packet": ("streams.packet", "packet"),
-    "http-stream1": ("http_packages", "http_stream"),
-    "http-stream2": ("http_packages", "http_stream"),
     "metrics1": ("metrics.channel", "metrics"),
+    "http-stream1": ("http.stream", "http_stream"),
+    "http-stream2": ("http.stream", "http_stream"),
+    "websocket-stream1": ("http.websocket", "websocket"),
 }
 
 
