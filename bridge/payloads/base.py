@@ -163,15 +163,11 @@ Maker = Callable[[Port, dict[str, Any], Services], Internal]
 PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "null": ("null", "null"),
     "echo": ("echo", "echo"),
-    "dbus-json3": ("dbus", "DBus"),
+    "dbus-json3": ("dbus", "dbus"),
     "info": ("info", "info"),
     "session-control": ("session_control", "session_control"),
-    "stream": ("streams.stream", "stream"),
-    "packet": ("streams.packet", "packet"),
-    "metrics1": ("metrics.channel", "metrics"),
-    "http-stream1": ("http.stream", "http_stream"),
-    "http-stream2": ("http.stream", "http_stream"),
-    "websocket-stream1": ("http.websocket", "websocket"),
+    "http-stream1": ("http_packages", "http_stream"),
+    "http-stream2": ("http_packages", "http_stream"),
 }
 
 

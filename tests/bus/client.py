@@ -17,7 +17,7 @@ class BusClient:
         self.channel = channel
         self._calls = 0
         front.open(channel, "dbus-json3", **{"bus": "internal", **options})
-        front.expect("ready", channel)
+        self.ready = front.expect("ready", channel)
 
     def say(self, message: Any) -> None:
         """Send one message."""

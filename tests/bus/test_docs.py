@@ -9,6 +9,7 @@ import pytest
 
 from spanbridge.payloads import dbus
 from spanbridge.payloads.base import Services
+from spanbridge.payloads.bus import inside
 from spanbridge.payloads.bus.bus import OBJECTS, Bus
 from spanbridge.payloads.bus.interface import Argument, Method, interface_of
 
@@ -28,9 +29,9 @@ async def test_the_object_that_is_shown(tmp_path: Path, monkeypatch: pytest.Monk
     def make(services: Services) -> Bus:
         return Bus(services, {"/kettle": (module.__name__, "Kettle")})
 
-    monkeypatch.setattr(dbus, "Bus", make)
+    monkeypatch.setattr(inside, "Bus", make)
     async with workbench(tmp_path) as bench:
-        channel = bench.open(dbus.DBus, bus="internal")
+        channel = bench.open(dbus.dbus, bus="internal")
         channel.say({"watch": {"path": "/kettle"}, "id": "1"})
         channel.say({"add-match": {"interface": "example.Kettle"}})
         begun = len(channel.messages)

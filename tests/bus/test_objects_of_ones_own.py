@@ -11,6 +11,7 @@ import pytest
 from spanbridge.limits import Limits
 from spanbridge.payloads import dbus
 from spanbridge.payloads.base import Services
+from spanbridge.payloads.bus import inside
 from spanbridge.payloads.bus.bus import Bus
 from spanbridge.payloads.bus.values import Variant
 
@@ -30,12 +31,12 @@ def kitchen(monkeypatch: pytest.MonkeyPatch) -> Callable[[Services], Bus]:
     def make(services: Services) -> Bus:
         return Bus(services, OBJECTS)
 
-    monkeypatch.setattr(dbus, "Bus", make)
+    monkeypatch.setattr(inside, "Bus", make)
     return make
 
 
 def on_bus(bench: Workbench, channel: str = "test") -> Opened:
-    return bench.open(dbus.DBus, channel, bus="internal")
+    return bench.open(dbus.dbus, channel, bus="internal")
 
 
 def call(method: str, *arguments: Any, path: str = KETTLE, interface: str = "test.Kettle", **members: Any) -> Any:

@@ -5,7 +5,7 @@ that wait, a clock that does not run.
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,12 @@ class Workbench:
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         log = Log()
         context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(log))
+        self._tasks = tasks
+        front = self._front(context)
+        front.turn = self._turn  # type: ignore[method-assign]
         self.services = Services(
             context,
-            self._front(context),
+            front,
             tasks,
             self.environ,
             catalog=lambda: self.catalog,
@@ -119,6 +122,16 @@ class Workbench:
         """One that nobody listens to: what channels say is taken from their ports."""
         descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
         return Front(context, *descriptors, on_chunk=lambda _: None, on_end=lambda _: None, on_broken=lambda _: None)
+
+    def _turn(self, go_on: Callable[[], None]) -> bool:
+        if self.front_takes.is_set():
+            return True
+        self._tasks.start_soon(self._go_on_once_it_takes, go_on)
+        return False
+
+    async def _go_on_once_it_takes(self, go_on: Callable[[], None]) -> None:
+        await self.front_takes.wait()
+        go_on()
 
     async def _front_drained(self) -> None:
         await self.front_takes.wait()

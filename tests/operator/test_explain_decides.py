@@ -246,11 +246,11 @@ OPENS: list[dict[str, Any]] = [
     {"payload": "http-stream2", "internal": "packages", "method": "GET", "path": "/x", "headers": {"A": 1}},
     {"payload": "http-stream2", "internal": "packages", "method": "GET", "path": 5},
     {"payload": "http-stream1", "internal": "packages", "method": "GET", "path": "/manifests.json"},
-    {"payload": "dbus-json3"},
     {"payload": "dbus-json3", "bus": "internal"},
     {"payload": "dbus-json3", "bus": "internal", "name": "x"},
     {"payload": "dbus-json3", "bus": "none", "address": "x"},
-    {"payload": "dbus-json3", "bus": "session", "name": "org.example"},
+    {"payload": "dbus-json3", "bus": "session", "address": "unix:path=/x"},
+    {"payload": "dbus-json3", "bus": "none", "address": "tcp:host=x"},
     {"payload": "dbus-json3", "bus": "elsewhere"},
     {"payload": "session-control"},
 ]

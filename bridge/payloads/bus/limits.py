@@ -16,3 +16,6 @@ FILE_BYTES: Final = 1 << 20
 
 FILE_DEPTH: Final = 8
 """How deep lists and objects may nest in a file of cockpit/machines.d."""
+
+WATCHES: Final = 65_536
+"""Watches of one channel of a real bus, and separately its matches."""

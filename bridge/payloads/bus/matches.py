@@ -12,12 +12,13 @@ from .values import is_below
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Objects whose properties are to be told of: all that is given must fit, what is None does not matter.
 
-    `path_namespace`: the path is this one or below it.
+    `name`: whose objects, where it is not the channel's own. `path_namespace`: the path is this one or below it.
     """
 
     path: str | None = None
     path_namespace: str | None = None
     interface: str | None = None
+    name: str | None = None
 
     def reaches(self, path: str) -> bool:
         return _reaches(self, path)
@@ -34,6 +35,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interface: str | None = None
     member: str | None = None
     arg0: str | None = None
+    name: str | None = None
 
     def reaches(self, path: str) -> bool:
         return _reaches(self, path)
@@ -67,18 +69,23 @@ class Counted(Generic[Asked]):
         self._counts: Counter[Asked] = Counter()
         self._limit = limit
 
-    def add(self, asked: Asked) -> None:
-        """Raises Full."""
-        if asked not in self._counts and len(self._counts) >= self._limit:
+    def add(self, asked: Asked) -> bool:
+        """Whether it is new. Raises Full."""
+        new = asked not in self._counts
+        if new and len(self._counts) >= self._limit:
             raise Full
         self._counts[asked] += 1
+        return new
 
-    def remove(self, asked: Asked) -> None:
-        """Harmless where it was not asked for."""
-        if self._counts[asked] <= 1:
-            del self._counts[asked]
-        else:
+    def remove(self, asked: Asked) -> bool:
+        """Whether it is gone now. Harmless where it was not asked for."""
+        if self._counts[asked] > 1:
             self._counts[asked] -= 1
+            return False
+        return self._counts.pop(asked, 0) > 0
+
+    def __contains__(self, asked: Asked) -> bool:
+        return asked in self._counts
 
     def __iter__(self) -> Iterator[Asked]:
         return iter(self._counts)

@@ -1,1 +1,0 @@
-"""What runs in the process of an extension in Python."""

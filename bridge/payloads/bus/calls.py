@@ -1,0 +1,281 @@
+"""Calls of a channel to peers on a bus, and their answers."""
+
+from asyncio import TimerHandle
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+
+from spanbridge.manifests.member import MemberError, describe, spell
+from spanbridge.protocol.problems import Problem
+
+from . import message as wire
+from .channel import Message, unclear
+from .errors import INVALID_ARGS, LIMITS_EXCEEDED, TIMED_OUT, UNKNOWN_METHOD, BusError
+from .lanes import Lanes
+from .marshal import TooMuch
+from .message import Message as BusMessage
+from .names import is_interface, is_member
+from .place import Place, answer_text, convert
+from .slices import Text, is_large
+from .stream import TURN_SECONDS
+from .values import SignatureError, is_path, many_from_json, types_of
+
+
+class _Call:
+    """One call on its way. `over`: nobody waits for an answer any more."""
+
+    __slots__ = ("arguments", "interface", "member", "message", "name", "over", "path", "serial", "signature", "timer")
+
+    def __init__(self, path: str, interface: str, member: str, arguments: list[Any], message: Message) -> None:
+        self.path = path
+        self.interface = interface
+        self.member = member
+        self.arguments = arguments
+        self.message = message
+        self.name: str | None = None
+        self.signature: str | None = None
+        self.serial = 0
+        self.timer: TimerHandle | None = None
+        self.over = False
+
+    @property
+    def wants_answer(self) -> bool:
+        return self.message.get("id") is not None
+
+
+class Calls:
+    """The calls of one channel. Those to one peer are sent in order, even where the types of one have to be asked
+    for; and after what is being watched there was told."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._front = place.front
+        self._connection = place.connection
+        self._loop = place.services.context.loop
+        self._limits = place.services.context.limits
+        self._log = place.services.context.log
+        self._lanes = Lanes(place.services, self._mistake)
+        self._calls: set[_Call] = set()
+
+    def call(self, asked: Any, message: Message) -> None:
+        """Raises Problem, BusError."""
+        call = _read(asked, message)
+        call.name = self._place.name_of("call", message.get("name"))
+        timeout = _timeout(message)
+        if len(self._calls) >= self._limits.dbus_calls:
+            self._log.limit("dbus_calls", self._limits.dbus_calls)
+            raise BusError(LIMITS_EXCEEDED, f"{self._limits.dbus_calls} calls of this channel are not answered yet")
+        self._calls.add(call)
+        if timeout is not None:
+            call.timer = self._loop.call_later(timeout, self._expire, call)
+        earlier = [event for event in self._place.watching.get(call.name, ()) if not event.is_set()]
+        self._lanes.put(call.name, lambda: self._begin(call, earlier))
+
+    def end(self) -> None:
+        for call in list(self._calls):
+            self._finish(call)
+
+    def _begin(self, call: _Call, earlier: list[anyio.Event]) -> Awaitable[None] | None:
+        if call.signature is None:
+            call.signature = self._known(call)
+        if earlier or call.signature is None:
+            return self._begin_later(call, earlier)
+        self._attempt(call)
+        return None
+
+    async def _begin_later(self, call: _Call, earlier: list[anyio.Event]) -> None:
+        for watched in earlier:
+            await watched.wait()
+        try:
+            if call.signature is None and not call.over:
+                call.signature = await self._ask(call)
+        except BusError as error:
+            self._refuse(call, error)
+        else:
+            self._attempt(call)
+
+    def _known(self, call: _Call) -> str | None:
+        """The types of the arguments, as far as they are known."""
+        told = self._place.metas.get(call.interface)
+        if told is not None and call.member in told.methods:
+            return "".join(told.methods[call.member].takes)
+        known = self._place.peer(call.name).descriptions.metas.get(call.interface)
+        if known is not None and call.member in known.methods:
+            return "".join(known.methods[call.member].takes)
+        return None
+
+    async def _ask(self, call: _Call) -> str:
+        await self._place.peer(call.name).descriptions.find(call.path, call.interface)
+        found = self._known(call)
+        if found is None:
+            told = f"Introspection data for method {call.interface} {call.member} not available"
+            raise BusError(UNKNOWN_METHOD, told)
+        return found
+
+    def _attempt(self, call: _Call) -> None:
+        if call.over:
+            return
+        try:
+            self._send(call)
+        except BusError as error:
+            self._refuse(call, error)
+
+    def _send(self, call: _Call) -> None:
+        signature = call.signature or ""
+        flags = message_flags(call.message) | (0 if call.wants_answer else wire.NO_REPLY)
+        values = values_from_json(signature, call.arguments)
+        try:
+            sent = wire.call(
+                call.path, call.interface, call.member, signature, values, destination=call.name, flags=flags
+            )
+        except TooMuch as error:
+            raise BusError(INVALID_ARGS, str(error)) from None
+        if call.wants_answer:
+            call.serial = self._connection.call(sent, lambda answer: self._answered(call, answer), in_order=True)
+        else:
+            self._connection.tell(sent)
+            self._finish(call)
+
+    # Answers
+
+    def _answered(self, call: _Call, answer: BusMessage) -> Awaitable[None] | None:
+        if is_large(answer):
+            return self._tell_slowly(call, answer)
+        encode = self._place.encoder(answer)
+        self._tell(call, answer, encode(answer.values()))
+        return None
+
+    async def _tell_slowly(self, call: _Call, answer: BusMessage) -> None:
+        text = Text(answer, self._place.encoder(answer))
+        until = self._loop.time() + TURN_SECONDS
+        for _ in text.pieces():
+            if call.over:
+                return
+            if len(text.out) > self._limits.frame_bytes:
+                break
+            if self._loop.time() > until:
+                await anyio.lowlevel.checkpoint()
+                until = self._loop.time() + TURN_SECONDS
+        self._tell(call, answer, text.out)
+
+    def _tell(self, call: _Call, answer: BusMessage, values: "bytes | bytearray") -> None:
+        if call.over:
+            return
+        message = call.message
+        members: dict[str, Any] = {}
+        if answer.error is not None:
+            text = answer_text("error", b"[" + _text(answer.error) + b"," + values + b"]", message)
+        else:
+            if message.get("type") is not None:
+                members["type"] = answer.signature
+            if message.get("flags") is not None:
+                members["flags"] = answer.order
+            text = answer_text("reply", b"[" + (values if answer.signature else b"null") + b"]", message, **members)
+        if len(text) > self._limits.frame_bytes:
+            self._log.limit("frame_bytes", self._limits.frame_bytes)
+            self._refuse(call, BusError(LIMITS_EXCEEDED, f"the answer has {len(text)} bytes of JSON"))
+            return
+        self._finish(call)
+        self._front.say(text)
+
+    def _refuse(self, call: _Call, error: BusError) -> None:
+        if not call.over:
+            self._finish(call)
+            self._front.refuse(call.message, error)
+
+    def _expire(self, call: _Call) -> None:
+        if call.serial:
+            self._connection.forget(call.serial)
+        self._refuse(call, BusError(TIMED_OUT, f"{call.interface}.{call.member} was not answered in time"))
+
+    def _finish(self, call: _Call) -> None:
+        call.over = True
+        self._calls.discard(call)
+        if call.timer is not None:
+            call.timer.cancel()
+        if call.serial:
+            self._connection.forget(call.serial)
+
+    def _mistake(self, error: Exception) -> None:
+        if not isinstance(error, Problem):  # a Problem is the end of the connection, which all are told of
+            self._front.close(None)
+            raise error
+        self._front.close(error)
+
+
+def _read(asked: Any, message: Message) -> _Call:
+    path, interface, member, arguments = convert(
+        "call", asked, tuple[str, str, str, list[Any] | None], "[path, interface, method, [arguments]]"
+    )
+    check_path("call", path)
+    check_interface("call", interface)
+    if not is_member(member):
+        raise unclear(f"call: expected the name of a method, found {describe(member)}")
+    call = _Call(path, interface, member, arguments or [], message)
+    signature = signature_of("call", message)
+    call.signature = signature if signature is not None or arguments else ""
+    message_flags(message)
+    return call
+
+
+def signature_of(kind: str, message: Message) -> str | None:
+    """The `type` of a message, None if it has none. Raises Problem."""
+    signature = message.get("type")
+    if signature is None:
+        return None
+    try:
+        if isinstance(signature, str):
+            types_of(signature)
+            return signature
+    except SignatureError as error:
+        raise unclear(f'"type" of {kind}: {error}') from None
+    raise unclear(f'"type" of {kind}: expected a signature, found {describe(signature)}')
+
+
+def message_flags(message: Message) -> int:
+    """Whether the service may ask somebody: it may, unless the flags say nothing of it. Raises Problem."""
+    flags = message.get("flags")
+    if not isinstance(flags, str | None):
+        raise unclear(f'"flags" of call: expected a string, found {describe(flags)}')
+    return wire.INTERACTIVE if flags is None or "i" in flags else 0
+
+
+def _timeout(message: Message) -> float | None:
+    """Seconds. Raises Problem."""
+    timeout = message.get("timeout")
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise unclear(f'"timeout" of call: expected a number above 0, found {describe(timeout)}')
+    return min(timeout / 1000, _LONGEST_SECONDS)
+
+
+_LONGEST_SECONDS: Final = 10_000_000.0
+"""More than a timer of the event loop takes is no limit at all."""
+
+
+def values_from_json(signature: str, arguments: Any) -> list[Any]:
+    """Values of these types, as marshal.py takes them. Raises BusError, which names the place."""
+    try:
+        return many_from_json(types_of(signature), arguments)
+    except MemberError as error:
+        where = f"{spell(error.path)}: " if error.path else ""
+        raise BusError(INVALID_ARGS, f"{where}{error.message}") from None
+
+
+def check_path(kind: str, path: str) -> None:
+    """Raises Problem."""
+    if not is_path(path):
+        raise unclear(f"{kind}: expected an object path, found {describe(path)}")
+
+
+def check_interface(kind: str, interface: str) -> None:
+    """Raises Problem."""
+    if not is_interface(interface):
+        raise unclear(f"{kind}: expected the name of an interface, found {describe(interface)}")
+
+
+def _text(text: str) -> bytes:
+    return b'"' + text.encode() + b'"'  # the name of an error: nothing in it is to be escaped

@@ -1,0 +1,83 @@
+"""What is known of the interfaces of one service: asked of its objects, once for each interface."""
+
+from typing import Final
+
+import anyio
+
+from .connection import Connection
+from .errors import BusError
+from .introspection import Node, Unreadable, parse
+from .message import call
+from .meta import Meta
+
+AT_ONCE: Final = 64
+"""Questions to one service that wait for their answers."""
+
+_INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
+
+
+class _Asked:
+    """An object that is being asked."""
+
+    def __init__(self) -> None:
+        self.answered = anyio.Event()
+        self.node: Node | None = None
+
+
+class Descriptions:
+    """`name`: who is asked; None: a peer without a bus. `metas`: all interfaces that are known."""
+
+    def __init__(self, connection: Connection, name: str | None) -> None:
+        self._connection = connection
+        self._name = name
+        self._log = connection.services.context.log
+        self._asked: dict[str, _Asked] = {}
+        self._places = anyio.Semaphore(AT_ONCE)
+        self.metas: dict[str, Meta] = {}
+
+    def forget(self) -> None:
+        """Another one has the name: it may be of another version."""
+        self.metas = {}
+        self._asked = {}
+
+    async def find(self, path: str, interface: str) -> Meta | None:
+        """An interface of the object; None if it has none of this name."""
+        if interface not in self.metas:
+            await self.node(path)
+        return self.metas.get(interface)
+
+    async def node(self, path: str) -> Node | None:
+        """What the object at `path` says of itself; None if it says nothing. Those who ask at the same time share one
+        question. Raises Problem: the connection is no more."""
+        asked = self._asked.get(path)
+        if asked is not None:
+            await asked.answered.wait()
+            return asked.node
+        asked = self._asked[path] = _Asked()
+        metas = self.metas  # of the owner that is asked
+        try:
+            asked.node = await self._ask(path)
+            if asked.node is not None:
+                for interface, meta in asked.node.interfaces.items():
+                    metas.setdefault(interface, meta)
+        finally:
+            if self._asked.get(path) is asked:
+                del self._asked[path]
+            asked.answered.set()
+        return asked.node
+
+    async def _ask(self, path: str) -> Node | None:
+        async with self._places:
+            try:
+                asked = call(path, _INTROSPECTABLE, "Introspect", destination=self._name)
+                (xml,) = await self._connection.ask_for("s", asked)
+                node = parse(xml)
+            except BusError as error:
+                self._log.debug("dbus", "not-introspected", path=path, error=error.name)
+                return None
+            except Unreadable as error:
+                self._log.warning("introspection", name=self._name, path=path, why=str(error))
+                return None
+        if node.faults:
+            self._log.warning("introspection", name=self._name, path=path, left_out=node.faults[0])
+        return node

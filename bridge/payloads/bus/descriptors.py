@@ -1,0 +1,64 @@
+"""Descriptors that came over D-Bus, until a channel is opened for them (docs/dbus.md, "Descriptors").
+
+A payload that opens them (`stream` with `internal`) needs this alone:
+
+    fd = services.once(Descriptors).take(ident)   # None: unknown, or taken already
+"""
+
+import os
+import secrets
+from asyncio import TimerHandle
+from typing import Final
+
+from ..base import Services
+
+MOST: Final = 64
+"""Of one channel, that nobody has opened yet."""
+SECONDS: Final = 60.0
+"""How long they are kept."""
+
+
+class Descriptors:
+    """One for a session (Services.once). Ids are random, and mean nothing to any other session or helper."""
+
+    def __init__(self, services: Services) -> None:
+        self._loop = services.context.loop
+        self._log = services.context.log
+        self._kept: dict[str, tuple[int, object, TimerHandle]] = {}
+        self._of: dict[object, set[str]] = {}
+
+    def offer(self, owner: object, fd: int) -> str | None:
+        """Keep a duplicate of `fd`; its id. `owner` is the channel that it came on. None: it has too many."""
+        idents = self._of.setdefault(owner, set())
+        if len(idents) >= MOST:
+            self._log.limit("descriptors", MOST)
+            return None
+        ident = secrets.token_hex(16)
+        self._kept[ident] = (os.dup(fd), owner, self._loop.call_later(SECONDS, self._expire, ident))
+        idents.add(ident)
+        return ident
+
+    def take(self, ident: str) -> int | None:
+        """The descriptor with this id, which is the caller's to close from now on. None if there is none: it was
+        taken before, its time is over, or the channel that it came on has closed."""
+        found = self._kept.pop(ident, None)
+        if found is None:
+            return None
+        fd, owner, timer = found
+        timer.cancel()
+        idents = self._of[owner]
+        idents.discard(ident)
+        if not idents:
+            del self._of[owner]
+        return fd
+
+    def close(self, owner: object) -> None:
+        """The channel is over: what nobody has taken goes with it."""
+        for ident in list(self._of.get(owner, ())):
+            self._expire(ident)
+        self._of.pop(owner, None)
+
+    def _expire(self, ident: str) -> None:
+        fd = self.take(ident)
+        if fd is not None:
+            os.close(fd)

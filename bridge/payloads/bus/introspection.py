@@ -1,0 +1,164 @@
+"""What objects say of themselves: XML of strangers (D-Bus Specification, "Introspection Data Format").
+
+Nothing is loaded, no entity is expanded, and what cannot be understood is left out: an interface, or a member of it,
+with a name or a type that is none.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, NamedTuple
+from xml.parsers import expat
+
+from .meta import Meta, Method, Property, Signal
+from .names import is_interface, is_member
+from .values import SignatureError, is_path, type_of
+
+XML_BYTES: Final = 4 << 20
+"""Longest description that is read."""
+DEEPEST: Final = 64
+"""Elements within one another."""
+_REMEMBERED: Final = 256
+"""Descriptions remembered by their digest: many objects of a service have the same."""
+
+_FLAGS: Final = {"read": "r", "write": "w", "readwrite": "rw"}
+
+
+class Unreadable(ValueError):
+    """A description that is none; the text says why."""
+
+
+class Node(NamedTuple):
+    """What an object says: its interfaces, and the names of those right below it. `faults`: what was left out."""
+
+    interfaces: dict[str, Meta]
+    children: list[str]
+    faults: list[str]
+
+
+class _Memory:
+    """The last descriptions that were read."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[bytes, Node] = {}
+
+    def parse(self, xml: str) -> Node:
+        data = xml.encode()
+        digest = sha256(data).digest()
+        node = self._nodes.get(digest)
+        if node is None:
+            node = _Parser().parse(data)
+            if len(self._nodes) >= _REMEMBERED:
+                del self._nodes[next(iter(self._nodes))]
+            self._nodes[digest] = node
+        return node
+
+
+@lru_cache(maxsize=1)
+def _memory() -> _Memory:
+    return _Memory()
+
+
+def parse(xml: str) -> Node:
+    """Read a description. Raises Unreadable."""
+    if len(xml) > XML_BYTES:
+        raise Unreadable(f"{len(xml)} characters, at most {XML_BYTES} are read")
+    return _memory().parse(xml)
+
+
+class _Parser:
+    """Reads one description, element by element."""
+
+    def __init__(self) -> None:
+        self._node = Node({}, [], [])
+        self._open: list[str] = []  # the elements that we are in
+        self._interface: str | None = None
+        self._members: tuple[dict[str, Method], dict[str, Property], dict[str, Signal]] = ({}, {}, {})
+        self._member: str | None = None  # a method or signal
+        self._takes: list[str] = []
+        self._gives: list[str] = []
+
+    def parse(self, data: bytes) -> Node:
+        parser = expat.ParserCreate("utf-8")
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._end
+        parser.EntityDeclHandler = self._entity
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as error:
+            raise Unreadable(f"no XML: {error}") from None
+        return self._node
+
+    def _entity(self, *_: object) -> None:
+        raise Unreadable("it declares entities")
+
+    def _begin(self, element: str, attributes: dict[str, str]) -> None:
+        within = self._open
+        if len(within) >= DEEPEST:
+            raise Unreadable(f"elements nested deeper than {DEEPEST}")
+        match [*within, element]:
+            case ["node", "node"]:
+                self._child(attributes.get("name", ""))
+            case ["node", "interface"]:
+                self._interface = attributes.get("name", "")
+                self._members = ({}, {}, {})
+            case ["node", "interface", "method" | "signal"]:
+                self._member = attributes.get("name", "")
+                self._takes, self._gives = [], []
+            case ["node", "interface", "property"]:
+                self._property(attributes)
+            case ["node", "interface", "method", "arg"]:
+                gives = attributes.get("direction", "in") == "out"
+                (self._gives if gives else self._takes).append(attributes.get("type", ""))
+            case ["node", "interface", "signal", "arg"]:
+                self._takes.append(attributes.get("type", ""))
+        within.append(element)
+
+    def _end(self, element: str) -> None:
+        within = self._open
+        within.pop()
+        match [*within, element]:
+            case ["node", "interface"]:
+                self._keep_interface()
+            case ["node", "interface", "method" | "signal"]:
+                self._keep_member(element)
+
+    def _child(self, name: str) -> None:
+        if is_path(f"/{name}") and name:
+            self._node.children.append(name)
+        else:
+            self._fault(f"node {name[:60]!r}")
+
+    def _keep_interface(self) -> None:
+        name = self._interface or ""
+        if is_interface(name):
+            self._node.interfaces[name] = Meta(*self._members)
+        else:
+            self._fault(f"interface {name[:60]!r}")
+
+    def _keep_member(self, element: str) -> None:
+        name = self._member or ""
+        if not is_member(name) or not _are_types([*self._takes, *self._gives]):
+            self._fault(f"{element} {name[:60]!r} of {(self._interface or '')[:60]!r}")
+        elif element == "method":
+            self._members[0][name] = Method(self._takes, self._gives)
+        else:
+            self._members[2][name] = Signal(self._takes)
+
+    def _property(self, attributes: dict[str, str]) -> None:
+        name, flags = attributes.get("name", ""), _FLAGS.get(attributes.get("access", ""))
+        if not name or flags is None or not _are_types([attributes.get("type", "")]):
+            self._fault(f"property {name[:60]!r} of {(self._interface or '')[:60]!r}")
+        else:
+            self._members[1][name] = Property(flags, attributes["type"])
+
+    def _fault(self, what: str) -> None:
+        self._node.faults.append(what)
+
+
+def _are_types(signatures: list[str]) -> bool:
+    try:
+        for signature in signatures:
+            type_of(signature)
+    except SignatureError:
+        return False
+    return True

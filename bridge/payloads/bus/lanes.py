@@ -1,0 +1,82 @@
+"""What one peer says is heeded in its order, even where heeding it takes time; what others say goes on meanwhile."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from anyio import CancelScope
+
+from ..base import Services
+from .stream import TURN_SECONDS
+
+WAITING: Final = 16_384
+"""Messages of one peer that wait for an earlier one. Past that the earlier one is given up: it waits for an answer that
+the peer may never give."""
+
+Job = Callable[[], Awaitable[None] | None]
+"""Heeds one message: at once, or by what it returns."""
+
+
+class _Lane:
+    """The messages of one peer that wait."""
+
+    __slots__ = ("jobs", "scope")
+
+    def __init__(self) -> None:
+        self.jobs: deque[Job] = deque()
+        self.scope = CancelScope()  # of what they wait for
+
+
+class Lanes:
+    """A lane for each peer that is waited for. `fail` is given what a job raises."""
+
+    def __init__(self, services: Services, fail: Callable[[Exception], None]) -> None:
+        self._tasks = services.tasks
+        self._time = services.context.loop.time
+        self._fail = fail
+        self._lanes: dict[str | None, _Lane] = {}
+
+    def put(self, peer: str | None, job: Job) -> None:
+        """Do this once all earlier jobs of this peer are done: now, if that is so."""
+        lane = self._lanes.get(peer)
+        if lane is None:
+            waiting = self._do(job)
+            if waiting is not None:
+                lane = self._lanes[peer] = _Lane()
+                self._tasks.start_soon(self._go_on, peer, lane, waiting)
+            return
+        lane.jobs.append(job)
+        if len(lane.jobs) % WAITING == 0:
+            lane.scope.cancel()
+
+    def _do(self, job: Job) -> Awaitable[None] | None:
+        try:
+            return job()
+        except Exception as error:  # noqa: BLE001 - whoever made the lanes decides
+            self._fail(error)
+            return None
+
+    async def _go_on(self, peer: str | None, lane: _Lane, waiting: Awaitable[None] | None) -> None:
+        until = self._time() + TURN_SECONDS
+        try:
+            while True:
+                if waiting is not None:
+                    await self._wait(lane, waiting)
+                if not lane.jobs:
+                    return
+                if self._time() > until:
+                    await anyio.lowlevel.checkpoint()
+                    until = self._time() + TURN_SECONDS
+                waiting = self._do(lane.jobs.popleft())
+        finally:
+            self._lanes.pop(peer, None)
+
+    async def _wait(self, lane: _Lane, waiting: Awaitable[None]) -> None:
+        lane.scope = CancelScope()
+        with lane.scope:
+            try:
+                await waiting
+            except Exception as error:  # noqa: BLE001 - as in _do
+                self._fail(error)

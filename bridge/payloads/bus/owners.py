@@ -1,0 +1,125 @@
+"""Who has which name on a bus, told as it changes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from .errors import BusError
+from .message import Message, call
+from .rules import BUS_NAME, BUS_PATH, signals_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+Changed = Callable[[str, str | None], None]
+"""Is called with the name and its new owner, a unique name; None if nobody has it."""
+
+_NOBODY: Final = "org.freedesktop.DBus.Error.NameHasNoOwner"
+
+
+class _Name:
+    """One name that somebody wants to know of."""
+
+    def __init__(self) -> None:
+        self.owner: str | None = None
+        self.known = anyio.Event()
+        self.users: list[Changed] = []
+
+
+class Owners:
+    """The names of one connection that are tracked."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._names: dict[str, _Name] = {}
+        self._of_peer: dict[str, list[str]] = {}
+
+    def track(self, name: str, changed: Changed) -> None:
+        """Have `changed` called whenever the owner is another, and, if it is not known yet, once it is."""
+        entry = self._names.get(name)
+        if entry is None:
+            entry = self._names[name] = _Name()
+            # In this order: no change is missed between the two.
+            self._connection.rules.add(self._rule(name), self._refused)
+            self._connection.call(
+                call(BUS_PATH, BUS_NAME, "GetNameOwner", "s", [name], destination=BUS_NAME),
+                lambda message: self._answered(name, message),
+            )
+        entry.users.append(changed)
+
+    def untrack(self, name: str, changed: Changed) -> None:
+        """Harmless where it is not tracked."""
+        entry = self._names.get(name)
+        if entry is None or changed not in entry.users:
+            return
+        entry.users.remove(changed)
+        if not entry.users:
+            self._forget(name, entry.owner)
+            del self._names[name]
+            self._connection.rules.remove(self._rule(name), self._refused)
+
+    def owner(self, name: str) -> str | None:
+        """The owner of a name that is tracked, as far as it is known."""
+        return self._names[name].owner
+
+    async def known(self, name: str) -> str | None:
+        """The owner of a name that is tracked, once it is known."""
+        await self._names[name].known.wait()
+        return self.owner(name)
+
+    def names(self, peer: str | None) -> list[str]:
+        """The tracked names that this peer has."""
+        return self._of_peer.get(peer, []) if peer is not None else []
+
+    async def start(self, name: str) -> str | None:
+        """Have the bus start what has a tracked name; its owner. Raises BusError, with the words of the bus."""
+        await self._connection.ask(
+            call(BUS_PATH, BUS_NAME, "StartServiceByName", "su", [name, 0], destination=BUS_NAME)
+        )
+        # A service may come to have its name only after the answer, or another way than by the bus.
+        if self.owner(name) is None:
+            try:
+                asked = call(BUS_PATH, BUS_NAME, "GetNameOwner", "s", [name], destination=BUS_NAME)
+                (owner,) = await self._connection.ask_for("s", asked)
+            except BusError as error:
+                if error.name != _NOBODY:
+                    raise
+            else:
+                self._set(name, owner)
+        return self.owner(name)
+
+    def heed(self, message: Message) -> None:
+        """What the bus itself has said."""
+        if message.member == "NameOwnerChanged" and message.interface == BUS_NAME and message.signature == "sss":
+            name, _, owner = message.values()
+            self._set(name, owner or None)
+
+    @staticmethod
+    def _rule(name: str) -> str:
+        return signals_of(BUS_NAME, path=BUS_PATH, interface=BUS_NAME, member="NameOwnerChanged", arg0=name)
+
+    def _refused(self, error: BusError) -> None:
+        self._connection.fail(f"names cannot be watched: {error.message}")
+
+    def _answered(self, name: str, message: Message) -> None:
+        self._set(name, None if message.error else message.values()[0])
+
+    def _set(self, name: str, owner: str | None) -> None:
+        entry = self._names.get(name)
+        if entry is None or (entry.known.is_set() and entry.owner == owner):
+            return
+        self._forget(name, entry.owner)
+        entry.owner = owner
+        if owner is not None:
+            self._of_peer.setdefault(owner, []).append(name)
+        entry.known.set()
+        for changed in list(entry.users):
+            changed(name, owner)
+
+    def _forget(self, name: str, owner: str | None) -> None:
+        if owner is not None:
+            names = self._of_peer[owner]
+            names.remove(name)
+            if not names:
+                del self._of_peer[owner]

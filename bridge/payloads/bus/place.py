@@ -1,0 +1,90 @@
+"""Where a channel stands on a bus: what its parts have in common."""
+
+from typing import Any
+
+import anyio
+import msgspec
+
+from spanbridge.manifests.member import describe
+
+from ..base import Services
+from .channel import Message, Messages, encode, unclear
+from .connection import Connection
+from .descriptors import Descriptors
+from .message import Message as BusMessage
+from .meta import Meta
+from .names import is_bus_name
+from .peer import Peer
+from .slices import Encode, encoder
+from .unmarshal import Handle
+
+
+class Place:
+    """`name`: the peer that is meant where none is named. `metas`: what the front end has said of interfaces.
+    `watching`: what is set up at the moment, by name."""
+
+    def __init__(self, front: Messages, services: Services, connection: Connection, name: str | None) -> None:
+        self.front = front
+        self.services = services
+        self.connection = connection
+        self.name = name
+        self.metas: dict[str, Meta] = {}
+        self.watching: dict[str | None, list[anyio.Event]] = {}
+        self._peers: dict[str | None, Peer] = {}
+
+    def name_of(self, kind: str, given: Any) -> str | None:
+        """Who is meant in a message of this kind; None: the peer without a bus. Raises Problem."""
+        if not isinstance(given, str | None) or (given is not None and not is_bus_name(given)):
+            raise unclear(f'"name" of {kind}: expected the name of a peer, found {describe(given)}')
+        if not self.connection.is_bus:
+            return None
+        name = given if given is not None else self.name
+        if name is None:
+            raise unclear(f'"name" of {kind}: expected one, since the open has none')
+        return name
+
+    def named(self, message: Message, name: str | None) -> Message:
+        """A message about this peer, which is named unless it is the open's."""
+        return message if name in (None, self.name) else {**message, "name": name}
+
+    def peer(self, name: str | None) -> Peer:
+        """The peer, which the channel uses until its end."""
+        if name not in self._peers:
+            self._peers[name] = self.connection.peers.join(name, self)
+        return self._peers[name]
+
+    def owner_changed(self, name: str, owner: str | None) -> None:
+        """Of a peer that is used: see Outside."""
+        self.on_owner(name, owner)
+
+    def on_owner(self, name: str, owner: str | None) -> None:
+        """Replaced by whoever wants to know."""
+
+    def encoder(self, message: BusMessage) -> Encode:
+        """Makes JSON text of the message's values; its descriptors are offered to the channel."""
+        return encoder(lambda handle: self._offer(message, handle))
+
+    def _offer(self, message: BusMessage, handle: Handle) -> Any:
+        if handle.index >= len(message.fds):
+            return None
+        ident = self.services.once(Descriptors).offer(self.front, message.fds[handle.index])
+        return None if ident is None else {"payload": "stream", "internal": ident}
+
+    def end(self) -> None:
+        self.services.once(Descriptors).close(self.front)
+        for peer in self._peers.values():
+            self.connection.peers.leave(peer, self)
+
+
+def answer_text(kind: str, values: "bytes | bytearray", message: Message, **members: Any) -> bytes:
+    """The answer to a message with an `id`, of which `values` is the JSON text."""
+    more = b"".join(b"," + encode(name) + b":" + encode(value) for name, value in members.items())
+    return b"".join((b'{"', kind.encode(), b'":', values, b',"id":', encode(message["id"]), more, b"}"))
+
+
+def convert(kind: str, asked: Any, into: type[Any], expected: str = "") -> Any:
+    """What was asked, of the right type. Raises Problem."""
+    try:
+        return msgspec.convert(asked, into)
+    except msgspec.ValidationError as error:
+        raise unclear(f"{kind}: {f'expected {expected}: ' if expected else ''}{error}") from None

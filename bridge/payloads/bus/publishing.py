@@ -1,0 +1,129 @@
+"""Objects that a channel publishes: calls to them, and its answers."""
+
+from itertools import count
+from typing import Any, Final
+
+from spanbridge.manifests.member import describe
+
+from . import message as wire
+from .calls import check_interface, check_path, signature_of, values_from_json
+from .channel import Message, encode, unclear
+from .errors import DISCONNECTED, INVALID_ARGS, LIMITS_EXCEEDED, BusError
+from .marshal import TooMuch
+from .message import Message as BusMessage
+from .meta import Method
+from .names import is_interface
+from .place import Place, convert
+from .publish import Objects
+
+CALLS: Final = 1_024
+"""That the front end has not answered yet."""
+
+
+class Publishing:
+    """The objects of one channel."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._front = place.front
+        self._connection = place.connection
+        self._log = place.services.context.log
+        self._numbers = count(1)
+        self._calls: dict[str, tuple[BusMessage, str]] = {}  # id -> the call, and the types of its results
+        self._published = False
+
+    def publish(self, asked: Any, message: Message) -> None:
+        """Raises Problem, BusError."""
+        path, interface = self._read("publish", asked)
+        meta = self._place.metas.get(interface)
+        if meta is None:
+            raise unclear(f"publish: {interface} is not described (meta)")
+        if self._connection.objects is None:
+            self._connection.objects = Objects(self._connection)
+        self._connection.objects.publish(path, interface, meta, self)
+        self._published = True
+        self._front.answer(message, {"reply": []})
+
+    def unpublish(self, asked: Any, message: Message) -> None:
+        """Raises Problem."""
+        path, interface = self._read("unpublish", asked)
+        if self._connection.objects is not None and self._published:
+            self._connection.objects.unpublish(path, interface, self)
+            self._give_up(
+                [
+                    ident
+                    for ident, (call, _) in self._calls.items()
+                    if call.path == path and call.interface in (None, interface)
+                ]
+            )
+        self._front.answer(message, {"reply": []})
+
+    @staticmethod
+    def _read(kind: str, asked: Any) -> tuple[str, str]:
+        path, interface = convert(kind, asked, tuple[str, str], "[path, interface]")
+        check_path(kind, path)
+        check_interface(kind, interface)
+        return path, interface
+
+    def end(self) -> None:
+        if self._connection.objects is not None and self._published:
+            self._connection.objects.leave(self)
+        self._give_up(list(self._calls))
+
+    def _give_up(self, idents: list[str]) -> None:
+        for ident in idents:
+            call, _ = self._calls.pop(ident)
+            self._connection.refuse(call, BusError(DISCONNECTED, "whoever has published this object is gone"))
+
+    # Calls
+
+    def called(self, message: BusMessage, interface: str, method: Method) -> None:
+        if len(self._calls) >= CALLS:
+            self._log.limit("published-calls", CALLS)
+            raise BusError(LIMITS_EXCEEDED, f"{CALLS} calls of this object are not answered yet")
+        ident = f"call-{next(self._numbers)}"
+        values = self._place.encoder(message)(message.values())
+        self._calls[ident] = (message._replace(body=b"", fds=()), "".join(method.gives))
+        head = encode([message.path, interface, message.member])[:-1]
+        sender = b"" if message.sender is None else b',"name":' + encode(message.sender)
+        self._front.say(b"".join((b'{"call":', head, b",", values, b'],"id":"', ident.encode(), b'"', sender, b"}")))
+
+    def reply(self, asked: Any, message: Message) -> None:
+        """The front end's answer to a call. Raises Problem."""
+        (values,) = convert("reply", asked, tuple[list[Any] | None], "[[results]]")
+        signature = signature_of("reply", message)
+        found = self._found(message)
+        if found is None:
+            return
+        call, gives = found
+        signature = gives if signature is None else signature
+        try:
+            self._tell(call, wire.reply(call, signature, values_from_json(signature, values or [])))
+        except (BusError, TooMuch) as error:
+            self._connection.refuse(call, BusError(INVALID_ARGS, getattr(error, "message", str(error))))
+
+    def error(self, asked: Any, message: Message) -> None:
+        """The same for a call that has failed. Raises Problem."""
+        name, values = convert("error", asked, tuple[str, list[Any] | None], "[name, [arguments]]")
+        if not is_interface(name):
+            raise unclear(f"error: expected the name of an error, found {describe(name)}")
+        signature = signature_of("error", message)
+        found = self._found(message)
+        if found is None:
+            return
+        call, _ = found
+        values = values or []
+        try:
+            signature = "s" * len(values) if signature is None else signature
+            self._tell(call, wire.error(call, name, signature, values_from_json(signature, values)))
+        except (BusError, TooMuch) as error:
+            told = getattr(error, "message", str(error))
+            self._connection.refuse(call, BusError(INVALID_ARGS, f"{name}: {told}"))
+
+    def _found(self, message: Message) -> tuple[BusMessage, str] | None:
+        ident = message.get("id")
+        return self._calls.pop(ident, None) if isinstance(ident, str) else None
+
+    def _tell(self, call: BusMessage, answer: BusMessage) -> None:
+        if not call.flags & wire.NO_REPLY:
+            self._connection.tell(answer)

@@ -1,0 +1,208 @@
+"""Large bodies, read and told a piece at a time, so that others have their turn in between.
+
+A large body becomes JSON text directly: nobody holds all of its values. To see where a member ends without reading it,
+each type has a function that passes over one value.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from functools import lru_cache
+from struct import Struct
+from typing import Any, Final
+
+import msgspec
+
+from .message import Message
+from .unmarshal import ERRORS, Malformed, array_bounds, key_reader, malformed, reader
+from .values import Type, type_of, types_of
+
+PIECE_BYTES: Final = 64 << 10
+"""Of the body: so much is read in one go."""
+
+Encode = Callable[[Any], bytes]
+Skip = Callable[[bytes, int], int]
+
+_FIXED: Final = {"y": 1, "n": 2, "q": 2, "b": 4, "i": 4, "u": 4, "h": 4, "x": 8, "t": 8, "d": 8}
+
+
+def is_large(message: Message) -> bool:
+    """Whether it is worth the trouble."""
+    return len(message.body) > PIECE_BYTES
+
+
+def entries(message: Message) -> Iterator[tuple[str, Any]]:
+    """The entries of the dictionary that the body begins with, values bare. Raises Malformed, also after the first."""
+    kind = types_of(message.signature)[0].inner[0]
+    of_key, of_value = kind.inner
+    read_key, read_value = key_reader(of_key, message.order), reader(of_value, message.order, True)
+    data = message.body
+    try:
+        at, end = array_bounds(message.order, kind)(data, 0)
+        while at < end:
+            key, at = read_key(data, (at + 7) & -8, 2)
+            value, at = read_value(data, at, 2)
+            yield key, value
+    except ERRORS as error:
+        raise malformed(error) from None
+    if at != end:
+        raise Malformed("a dictionary that ends within an entry")
+
+
+class Text:
+    """The JSON text of a large body. `out` grows with each piece."""
+
+    def __init__(self, message: Message, encode: Encode) -> None:
+        self.out = bytearray()
+        self._message = message
+        self._order = message.order
+        self._data = message.body
+        self._encode = encode
+
+    def pieces(self) -> Iterator[None]:
+        """Yields after each piece. Raises Malformed."""
+        self.out += b"["
+        at = 0
+        try:
+            for index, kind in enumerate(types_of(self._message.signature)):
+                if index:
+                    self.out += b","
+                at = yield from self._value(kind, at)
+        except ERRORS as error:
+            raise malformed(error) from None
+        if at != len(self._data):
+            raise Malformed("a body that is longer than its signature")
+        self.out += b"]"
+
+    def _value(self, kind: Type, at: int) -> "Generator[None, None, int]":
+        end = skipper(kind, self._order)(self._data, at)
+        if end - at <= PIECE_BYTES or kind.text == "ay" or not (kind.inner or kind.code == "v"):
+            value, at = reader(kind, self._order)(self._data, at, 0)
+            self.out += self._encode(value)
+            yield
+        elif kind.code == "v":
+            at = yield from self._variant(at)
+        elif kind.code == "(":
+            at = yield from self._members(kind, (at + 7) & -8)
+        elif kind.inner[0].code == "{":
+            at = yield from self._dictionary(kind.inner[0], at)
+        else:
+            at = yield from self._array(kind.inner[0], at)
+        return at
+
+    def _variant(self, at: int) -> "Generator[None, None, int]":
+        begin = at + 1
+        end = begin + self._data[at]
+        kind = type_of(self._data[begin:end].decode())
+        self.out += b'{"t":' + self._encode(kind.text) + b',"v":'
+        at = yield from self._value(kind, end + 1)
+        self.out += b"}"
+        return at
+
+    def _members(self, kind: Type, at: int) -> "Generator[None, None, int]":
+        self.out += b"["
+        for index, member in enumerate(kind.inner):
+            if index:
+                self.out += b","
+            at = yield from self._value(member, at)
+        self.out += b"]"
+        return at
+
+    def _dictionary(self, entry: Type, at: int) -> "Generator[None, None, int]":
+        of_key, of_value = entry.inner
+        read_key = key_reader(of_key, self._order)
+        at, end = array_bounds(self._order, entry)(self._data, at)
+        self.out += b"{"
+        first = True
+        while at < end:
+            key, at = read_key(self._data, (at + 7) & -8, 0)
+            self.out += (b"" if first else b",") + self._encode(key) + b":"
+            first = False
+            at = yield from self._value(of_value, at)
+        _check_end(at, end)
+        self.out += b"}"
+        return at
+
+    def _array(self, inner: Type, at: int) -> "Generator[None, None, int]":
+        skip, read = skipper(inner, self._order), reader(inner, self._order)
+        at, end = array_bounds(self._order, inner)(self._data, at)
+        self.out += b"["
+        first = True
+        while at < end:
+            self.out += b"" if first else b","
+            first = False
+            until = min(at + PIECE_BYTES, end)
+            if skip(self._data, at) > until:
+                at = yield from self._value(inner, at)
+                continue
+            values: list[Any] = []
+            while at < until and (not values or skip(self._data, at) <= until):
+                value, at = read(self._data, at, 0)
+                values.append(value)
+            self.out += self._encode(values)[1:-1]
+            yield
+        _check_end(at, end)
+        self.out += b"]"
+        return at
+
+
+def _check_end(at: int, end: int) -> None:
+    if at != end:
+        raise Malformed("an array that ends within a member")
+
+
+@lru_cache(maxsize=4_096)
+def skipper(kind: Type, order: str) -> Skip:
+    """The function that tells where a value of this type ends."""
+    code = kind.code
+    if code in _FIXED:
+        return _skip_fixed(_FIXED[code])
+    if code in "so":
+        return _skip_string(order)
+    if code == "g":
+        return _skip_signature
+    if code == "v":
+        return _skip_variant(order)
+    if code == "a":
+        bounds = array_bounds(order, kind.inner[0])
+        return lambda data, at: bounds(data, at)[1]
+    return _skip_struct([skipper(member, order) for member in kind.inner])
+
+
+def _skip_fixed(size: int) -> Skip:
+    return lambda data, at: ((at + size - 1) & -size) + size
+
+
+def _skip_string(order: str) -> Skip:
+    length = Struct(order + "I").unpack_from
+
+    def skip(data: bytes, at: int) -> int:
+        at = (at + 3) & -4
+        return int(at + 5 + length(data, at)[0])
+
+    return skip
+
+
+def _skip_signature(data: bytes, at: int) -> int:
+    return at + 2 + data[at]
+
+
+def _skip_variant(order: str) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        end = at + 1 + data[at]
+        return skipper(type_of(data[at + 1 : end].decode()), order)(data, end + 1)
+
+    return skip
+
+
+def _skip_struct(members: list[Skip]) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        at = (at + 7) & -8
+        for member in members:
+            at = member(data, at)
+        return at
+
+    return skip
+
+
+def encoder(hook: Callable[[Any], Any]) -> Encode:
+    """JSON text of values, of which `hook` gives what stands for a Handle."""
+    return msgspec.json.Encoder(enc_hook=hook).encode

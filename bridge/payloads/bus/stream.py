@@ -1,0 +1,249 @@
+"""A connected socket as messages in both directions. It has callbacks and no task, as the links of helpers."""
+
+import array
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ...wire.context import Context
+from ...wire.front import Front
+from .message import Message, read_head, read_message
+from .unmarshal import Malformed
+
+OUT_BYTES: Final = 16 << 20
+"""So much waits towards the bus before the front end is read no more."""
+DESCRIPTORS: Final = 253
+"""As many as the kernel passes at one time (unix(7))."""
+DESCRIPTORS_WAITING: Final = 1_024
+"""Of messages that are not whole yet."""
+TURN_SECONDS: Final = 0.02
+"""How long messages are heeded before others have their turn."""
+
+_READ_BYTES: Final = 256 << 10
+_ANCILLARY: Final = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
+_LEAST: Final = 16
+
+
+class Stream:
+    """`on_message` is given each message that comes, with its descriptors, which are then its own. `on_lost` is called
+    once, with the reason in words, when no more will come."""
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        sock: socket.socket,
+        rest: bytes,
+        *,
+        on_message: Callable[[Message], None],
+        on_lost: Callable[[str], None],
+        on_stuck: Callable[[], None],
+    ) -> None:
+        """`rest`: what was read of it already. `on_stuck`: it takes nothing, and its queue is full."""
+        self._loop = context.loop
+        self._poller = context.poller
+        self._log = context.log
+        self._stuck_seconds = context.limits.stuck_seconds
+        self._front = front
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._on_stuck = on_stuck
+        self._buffer = bytearray(rest)
+        self._descriptors: deque[int] = deque()
+        self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._queued = 0
+        self._full = False
+        self._timer: object = None
+        self._holders: set[object] = set()
+        self._scheduled = False
+        self._open = True
+        self._poller.watch_read(self._fd, self._readable)
+        if rest:
+            self._later()
+
+    # From the bus
+
+    def hold(self, who: object) -> None:
+        """Read no more until `release`."""
+        if self._open and not self._holders:
+            self._poller.watch_read(self._fd, None)
+        self._holders.add(who)
+
+    def release(self, who: object) -> None:
+        """Harmless for who does not hold."""
+        if who in self._holders:
+            self._holders.discard(who)
+            if self._open and not self._holders:
+                self._poller.watch_read(self._fd, self._readable)
+                self._later()
+
+    def _readable(self) -> None:
+        if self._holders or not self._open:
+            return
+        try:
+            data, ancillary, flags, _ = self._sock.recvmsg(_READ_BYTES, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error.strerror or str(error))
+            return
+        self._keep(ancillary)
+        if flags & socket.MSG_CTRUNC or len(self._descriptors) > DESCRIPTORS_WAITING:
+            self._lost("more descriptors than can be taken")
+        elif not data:
+            self._lost("it has closed the connection")
+        else:
+            self._buffer += data
+            self._heed()
+
+    def _keep(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+                self._descriptors.extend(numbers)
+
+    def _later(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        self._scheduled = False
+        self._heed()
+
+    def _heed(self) -> None:
+        """Give out the messages that are whole."""
+        buffer, at = self._buffer, 0
+        until = self._loop.time() + TURN_SECONDS
+        try:
+            while self._open and not self._holders and not self._scheduled and len(buffer) - at >= _LEAST:
+                head = read_head(buffer, at)
+                end = at + head.length
+                if len(buffer) < end:
+                    break
+                message, count = read_message(bytes(memoryview(buffer)[at:end]), head)
+                at = end
+                self._on_message(message._replace(fds=self._claim(count)) if count else message)
+                if self._loop.time() > until:
+                    self._later()
+        except Malformed as error:
+            self._lost(f"what it sends is no D-Bus: {error}")
+        del buffer[:at]
+
+    def _claim(self, count: int) -> list[int]:
+        if count > len(self._descriptors):
+            raise Malformed(f"a message with {count} descriptors, of which {len(self._descriptors)} came")
+        return [self._descriptors.popleft() for _ in range(count)]
+
+    # To the bus
+
+    def send(self, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
+        """A whole message. `descriptors` stay the caller's: duplicates are kept while they wait."""
+        if not self._open:
+            return
+        if not self._out:
+            try:
+                sent = self._write(memoryview(data), descriptors)
+            except OSError as error:
+                self._fail_later(error)
+                return
+            if sent == len(data):
+                return
+            if sent:
+                data, descriptors = data[sent:], ()
+            self._poller.watch_write(self._fd, self._writable)
+        self._out.append((memoryview(data), tuple(map(os.dup, descriptors))))
+        self._queued += len(data)
+        if self._queued > OUT_BYTES and not self._full:
+            self._full = True
+            self._log.limit("bus-queue", OUT_BYTES)
+            self._front.block(self)
+            self._watch_for_progress()
+
+    def _write(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
+        """How much was taken. Raises OSError."""
+        ancillary = []
+        if descriptors:
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        try:
+            return self._sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def _writable(self) -> None:
+        while self._open and self._out:
+            data, descriptors = self._out[0]
+            try:
+                sent = self._write(data, descriptors)
+            except OSError as error:
+                self._lost(error.strerror or str(error))
+                return
+            if not sent:
+                return
+            self._out.popleft()
+            close_all(descriptors)
+            if sent < len(data):
+                self._out.appendleft((data[sent:], ()))
+            self._took(sent)
+        if self._open:
+            self._poller.watch_write(self._fd, None)
+
+    def _took(self, count: int) -> None:
+        self._queued -= count
+        if self._full and self._queued <= OUT_BYTES // 2:
+            self._full = False
+            self._front.unblock(self)
+            self._stop_timer()
+        elif self._full:
+            self._watch_for_progress()
+
+    def _watch_for_progress(self) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(self._stuck_seconds, self._on_stuck)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()  # type: ignore[attr-defined]
+
+    # The end
+
+    def _fail_later(self, error: OSError) -> None:
+        """Not at once: whoever sends does not expect to be ended by it. What came before may still be read."""
+        reason = error.strerror or str(error)
+        self._loop.call_soon(self._drain, reason)
+
+    def _drain(self, reason: str) -> None:
+        self._readable()
+        self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
+        if self._open:
+            self.close()
+            self._on_lost(reason)
+
+    def close(self) -> None:
+        """Harmless a second time."""
+        if not self._open:
+            return
+        self._open = False
+        self._poller.watch_read(self._fd, None)
+        self._poller.watch_write(self._fd, None)
+        self._stop_timer()
+        self._front.unblock(self)
+        close_all(self._descriptors)
+        for _, descriptors in self._out:
+            close_all(descriptors)
+        self._descriptors.clear()
+        self._out.clear()
+        self._sock.close()
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    for each in descriptors:
+        os.close(each)

@@ -1,0 +1,134 @@
+"""Watches of a channel: what it is told of objects, and of their interfaces."""
+
+from typing import Any
+
+import anyio
+from anyio import CancelScope
+
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
+
+from .cache import Told
+from .calls import check_interface, check_path
+from .channel import Message, encode, unclear
+from .errors import LIMITS_EXCEEDED, BusError
+from .limits import WATCHES
+from .matches import Counted, Full, Watch
+from .meta import Meta, MetaError, read
+from .place import Place, convert
+
+
+class Watches:
+    """The watches of one channel."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._front = place.front
+        self._tasks = place.services.tasks
+        self._log = place.services.context.log
+        self._watches: Counted[Watch] = Counted(WATCHES)
+        self._described: dict[str, Meta] = {}
+        self._scopes: set[CancelScope] = set()
+
+    def watch(self, asked: Any, message: Message) -> None:
+        """Raises Problem, BusError."""
+        watch = self._read("watch", asked)
+        try:
+            self._watches.add(watch)
+        except Full:
+            raise BusError(LIMITS_EXCEEDED, f"{WATCHES} watches of this channel are there already") from None
+        scope, over = CancelScope(), anyio.Event()
+        self._scopes.add(scope)
+        self._place.watching.setdefault(watch.name, []).append(over)
+        self._tasks.start_soon(self._set_up, watch, message, scope, over)
+
+    async def _set_up(self, watch: Watch, message: Message, scope: CancelScope, over: anyio.Event) -> None:
+        cache = self._place.peer(watch.name).cache
+        with scope:
+            try:
+                await cache.watch(_nameless(watch), self)
+                self._front.answer(message, {"reply": []})
+            except BusError as error:
+                if watch in self._watches:
+                    while not self._watches.remove(watch):
+                        pass
+                    cache.unwatch(_nameless(watch), self)
+                    self._front.refuse(message, error)
+                else:  # it was taken back meanwhile
+                    self._front.answer(message, {"reply": []})
+            except Problem as problem:
+                self._front.close(problem)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
+                self._front.mistake("watch", error)
+                self._front.close(Problem(INTERNAL_ERROR, "dbus-json3: a mistake within the bridge"))
+        self._scopes.discard(scope)
+        over.set()
+        events = self._place.watching[watch.name]
+        events.remove(over)
+
+    def unwatch(self, asked: Any, message: Message) -> None:
+        """Raises Problem."""
+        watch = self._read("unwatch", asked)
+        if self._watches.remove(watch):
+            self._place.peer(watch.name).cache.unwatch(_nameless(watch), self)
+
+    def end(self) -> None:
+        for scope in list(self._scopes):
+            scope.cancel()
+        for watch in self._watches:
+            self._place.peer(watch.name).cache.unwatch(_nameless(watch), self)
+
+    def _read(self, kind: str, asked: Any) -> Watch:
+        watch: Watch = convert(kind, asked, Watch)
+        if watch.path is not None and watch.path_namespace is not None:
+            raise unclear(f"{kind}: expected path or path_namespace, found both")
+        for path in (watch.path, watch.path_namespace):
+            if path is not None:
+                check_path(kind, path)
+        if watch.interface is not None:
+            check_interface(kind, watch.interface)
+        namespace = "/" if watch.path is None and watch.path_namespace is None else watch.path_namespace
+        return Watch(watch.path, namespace, watch.interface, self._place.name_of(kind, watch.name))
+
+    def meta(self, asked: Any, message: Message) -> None:
+        """What the front end describes it need not be told. Raises Problem."""
+        try:
+            found = read(asked)
+        except MetaError as error:
+            raise unclear(f"meta: {error}") from None
+        self._place.metas.update(found)
+
+    # For the cache
+
+    def describe(self, name: str | None, metas: dict[str, Meta]) -> None:
+        new = {
+            interface: meta
+            for interface, meta in metas.items()
+            if interface not in self._place.metas and not self._knows(interface, meta)
+        }
+        if new:
+            self._described.update(new)
+            self._front.tell(self._place.named({"meta": new}, name))
+
+    def _knows(self, interface: str, meta: Meta) -> bool:
+        known = self._described.get(interface)
+        return known is meta or known == meta
+
+    def notify(self, name: str | None, told: Told) -> None:
+        objects = b",".join([encode(path) + b":{" + _interfaces(each) + b"}" for path, each in told.items()])
+        more = b"" if name in (None, self._place.name) else b',"name":' + encode(name)
+        self._front.say(b'{"notify":{' + objects + b"}" + more + b"}")
+
+    async def turn(self) -> None:
+        await self._front.turn()
+
+    def refused(self, error: BusError) -> None:
+        self._log.warning("match-refused", error=error.name)
+        self._front.close(Problem(INTERNAL_ERROR, f"the bus refuses to tell of changes: {error.message}"))
+
+
+def _interfaces(each: "dict[str, bytes | None]") -> bytes:
+    return b",".join([encode(name) + b":" + (b"null" if text is None else text) for name, text in each.items()])
+
+
+def _nameless(watch: Watch) -> Watch:
+    return Watch(watch.path, watch.path_namespace, watch.interface)
