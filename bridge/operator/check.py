@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from spanbridge.manifests.directories import data_directories, override_directories
 from spanbridge.manifests.load import Libexecdir
 from spanbridge.manifests.model import Catalog
 
@@ -14,8 +15,9 @@ from ..limits import Limits, SettingError, read_limits
 from .checking import form, machine
 from .checking.finding import ERROR, KINDS, NOTE, WARNING, Finding, of_defect, of_file
 from .checking.machine import same_ids
+from .checking.placement import misplaced, relative_paths
 from .checking.reachability import shadowed
-from .checking.removal import idle_removals
+from .checking.removal import idle_removals, replaced_lists
 from .checking.spelling import nearest
 from .checking.targets import (
     Layout,
@@ -95,6 +97,8 @@ def main(arguments: list[str]) -> int:
     else:
         _print_text(told)
         if not options.quiet:
+            if not options.targets:
+                print(printable(f"looked in {', '.join(checking.directories)}"), file=sys.stderr)
             print(_summary(findings, checking.files), file=sys.stderr)
     return PROBLEMS if any(each.severity != NOTE for each in findings) else CLEAN
 
@@ -114,6 +118,11 @@ class Checking:
         """How many manifests and overrides were looked at."""
         return len(self._reader.sources) + len(self._reader.findings)
 
+    @property
+    def directories(self) -> list[str]:
+        """Where a bridge looks."""
+        return [*(place.path for place in data_directories(self._environ)), *override_directories(self._environ)]
+
     def installed(self) -> list[Finding]:
         """All that a bridge would find."""
         catalog = load(self._environ, self._limits.manifest_bytes)
@@ -131,6 +140,8 @@ class Checking:
         findings = [
             *self._of_files(packages),
             *self._unused_overrides(layouts),
+            *relative_paths(self._environ),
+            *misplaced(self._environ),
             *_hidden(catalog),
             # What is wrong within files has been told of above, all of it and not only the first for each entry.
             *[of_defect(defect) for defect in catalog.defects if defect.file not in self._reader.sources],
@@ -159,6 +170,7 @@ class Checking:
         for package in packages:
             for source, below in package.overrides:
                 yield from idle_removals(source, below)
+                yield from replaced_lists(source, below)
         ordered = sorted(packages, key=lambda package: (-package.priority, package.name))
         yield from _unreachable(ordered)
         yield from same_ids([pair for package in ordered for pair in package.rules])

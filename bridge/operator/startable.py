@@ -50,6 +50,32 @@ def look_up(argv: Sequence[str], environ: Mapping[str, str], directory: str | No
     return Program("", f"{name}: {os.strerror(code)}", detail)
 
 
+def behind_env(path: str, environ: Mapping[str, str]) -> str:
+    """What is wrong with a script that names its interpreter by way of `env`; empty: nothing that can be told.
+
+    The kernel starts such a script. It is env(1) that looks for the interpreter then, and ends with status 127.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return ""
+    first, newline, _ = head.partition(b"\n")
+    words = os.fsdecode(first.removeprefix(b"#!")).split(" ") if first.startswith(b"#!") and newline else []
+    words = [word for word in words if word]
+    if len(words) < 2 or os.path.basename(words[0]) != "env":
+        return ""
+    names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    if not names or _is_found(names[0], environ):
+        return ""
+    shown = f"{names[0]!r}" if names[0].isprintable() else ascii(names[0])
+    return f"its interpreter {shown}, in the first line of {path}, by way of env: {os.strerror(errno.ENOENT)}"
+
+
+def _is_found(name: str, environ: Mapping[str, str]) -> bool:
+    return any(os.access(path, os.X_OK) and os.path.isfile(path) for path in _candidates(name, environ))
+
+
 def _candidates(name: str, environ: Mapping[str, str]) -> list[str]:
     if "/" in name:
         return [name]

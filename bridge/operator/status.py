@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..session.status_socket import directory_of
+from ..session.status_directory import NotOurs, beside, directory_of, open_directory
 from .printable import printable
 from .terminal import Paint
 
@@ -118,43 +119,55 @@ def statuses(environ: Mapping[str, str], pids: list[int]) -> list[Status]:
 
     The sockets of bridges that were killed are removed.
     """
-    directory = directory_of(environ)
-    if directory is None:
-        raise Unavailable("XDG_RUNTIME_DIR is not set: expected the directory in which bridges have their sockets")
+    path = directory_of(environ)
+    if path is None:
+        raise Unavailable(
+            "XDG_RUNTIME_DIR is not set: expected the directory in which bridges have their sockets, which for a login"
+            f" is /run/user/{os.getuid()}"
+        )
     try:
-        names = os.listdir(directory)
+        directory = open_directory(path, make=False)
     except FileNotFoundError:
         return []
+    except NotOurs as error:
+        raise Unavailable(f"{error.filename}: {error.strerror}: whose bridges are there is not for us to ask") from None
     except OSError as error:
-        raise Unavailable(f"{directory}: {error.strerror}") from None
-    found = []
-    for name in names:
-        number = name.removesuffix(".sock")
-        if name.endswith(".sock") and number.isdigit() and (not pids or int(number) in pids):
-            status = _ask(os.path.join(directory, name))
-            if status is not None:
-                found.append(status)
-    return sorted(found, key=lambda status: -status["seconds"])
+        raise Unavailable(f"{path}: {error.strerror}") from None
+    try:
+        names = [name for name in os.listdir(beside(directory, "")) if _is_wanted(name, pids)]
+        told = [_ask(directory, path, name) for name in names]
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from None
+    finally:
+        os.close(directory)
+    return sorted((status for status in told if status is not None), key=lambda status: -status["seconds"])
 
 
-def _ask(path: str) -> Status | None:
+def _is_wanted(name: str, pids: list[int]) -> bool:
+    number, _, rest = name.partition("-")
+    return rest.endswith(".sock") and number.isdecimal() and (not pids or int(number) in pids)
+
+
+def _ask(directory: int, path: str, name: str) -> Status | None:
+    """What the bridge behind the socket of that name tells, None if it tells nothing. `path`: of the directory."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(_ANSWER_SECONDS)
         try:
-            asking.connect(path)
+            asking.connect(beside(directory, name))
             pieces, size = [], 0
             while (piece := asking.recv(1 << 16)) and size < _ANSWER_BYTES:
                 pieces.append(piece)
                 size += len(piece)
             status: Status = msgspec.json.decode(b"".join(pieces), type=dict[str, Any])
-        except ConnectionRefusedError:  # nobody listens there any more
+        except ConnectionRefusedError:  # nobody listens there any more, or it is no socket
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                if stat.S_ISSOCK(os.lstat(name, dir_fd=directory).st_mode):
+                    os.unlink(name, dir_fd=directory)
             return None
         except FileNotFoundError:  # it has ended just now
             return None
         except (OSError, msgspec.MsgspecError) as error:
-            print(f"spanbridge status: {path}: {error}", file=sys.stderr)
+            print(f"spanbridge status: {path}/{name}: {error}", file=sys.stderr)
             return None
     return status
 

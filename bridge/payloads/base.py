@@ -166,8 +166,12 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "dbus-json3": ("dbus", "dbus"),
     "info": ("info", "info"),
     "session-control": ("session_control", "session_control"),
-    "http-stream1": ("http_packages", "http_stream"),
-    "http-stream2": ("http_packages", "http_stream"),
+    "stream": ("streams.stream", "stream"),
+    "packet": ("streams.packet", "packet"),
+    "metrics1": ("metrics.channel", "metrics"),
+    "http-stream1": ("http.stream", "http_stream"),
+    "http-stream2": ("http.stream", "http_stream"),
+    "websocket-stream1": ("http.websocket", "websocket"),
 }
 
 

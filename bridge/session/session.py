@@ -33,7 +33,8 @@ from ..wire.pipe_budget import PipeBudget
 from ..wire.poller import Poller
 from ..wire.watchdog import Watchdog
 from .channels import Channels, Sink
-from .status_socket import StatusSocket, directory_of
+from .status_directory import directory_of
+from .status_socket import StatusSocket
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 RELOAD_ON_CHANGE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"

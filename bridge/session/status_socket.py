@@ -1,29 +1,24 @@
 """A socket at which `spanbridge status` asks what this bridge does (docs/tools.md).
 
-It lies in `$XDG_RUNTIME_DIR/spanbridge`, named after the process, for its user alone. Whoever connects is told once, as
-one JSON object, and hung up on; nothing is read. What is told is put together only then.
+It lies in `$XDG_RUNTIME_DIR/spanbridge`, named after the process and a number of its own, for its user alone. Whoever
+connects is told once, as one JSON object, and hung up on; nothing is read. What is told is put together only then.
 """
 
 import asyncio
-import contextlib
 import os
+import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
 from ..log import Log
+from .status_directory import beside, open_directory
 
 _BACKLOG: Final = 4
 _REST_SECONDS: Final = 1.0  # without a descriptor for whoever asks
-
-
-def directory_of(environ: Mapping[str, str]) -> str | None:
-    """Where the sockets of this user's bridges are; None where the user has no place for such things."""
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    return os.path.join(runtime, "spanbridge") if os.path.isabs(runtime) else None
 
 
 class StatusSocket:
@@ -45,43 +40,52 @@ class StatusSocket:
         self._log = log
         self._seconds = seconds
         self._tell = tell
-        self._path = ""
+        self._name = ""
+        self._directory: int | None = None
         self._socket: socket.socket | None = None
         self._resting: asyncio.TimerHandle | None = None
         if directory is not None:
             self._open(directory)
 
-    def _open(self, directory: str) -> None:
-        path = os.path.join(directory, f"{os.getpid()}.sock")
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _open(self, path: str) -> None:
+        # Two containers that share the directory have processes of the same number: the number alone is no name.
+        name = f"{os.getpid()}-{secrets.token_hex(4)}.sock"
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # of an earlier process of this number, which was killed
-                os.unlink(path)
-            listening.bind(path)
-            os.chmod(path, 0o600)
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # a sandbox without such sockets
+            self._log.debug("front", "no-status-socket", path=path, why=error.strerror or error)
+            return
+        try:
+            self._directory = open_directory(path, make=True)
+            os.fchmod(listening.fileno(), 0o600)  # what bind() makes has this mode from the beginning
+            listening.bind(beside(self._directory, name))
             listening.listen(_BACKLOG)
         except OSError as error:
             listening.close()
             self._log.debug("front", "no-status-socket", path=path, why=error.strerror or error)
             return
         listening.setblocking(False)
-        self._path, self._socket = path, listening
+        self._name, self._socket = name, listening
         self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
         """Answer no more."""
-        if self._socket is None:
-            return
+        if self._socket is not None:
+            self._stop_listening(self._socket)
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
+
+    def _stop_listening(self, listening: socket.socket) -> None:
         if self._resting is not None:
             self._resting.cancel()
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._loop.remove_reader(listening)
+        listening.close()
         self._socket = None
         try:
-            os.unlink(self._path)
+            os.unlink(self._name, dir_fd=self._directory)
         except OSError as error:
-            self._log.debug("front", "status-socket-left", path=self._path, why=error.strerror)
+            self._log.debug("front", "status-socket-left", name=self._name, why=error.strerror)
 
     def _accept(self, listening: socket.socket) -> None:
         try:

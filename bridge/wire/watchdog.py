@@ -1,14 +1,15 @@
-"""What outlives the bridge for a moment when that is killed by SIGKILL: a shell that kills the helpers' process groups.
+"""What outlives the bridge for a moment when that is killed by SIGKILL: a shell that ends process groups.
 
 The kernel kills a helper when its parent dies (process.py), but not what the helper has started. So a shell, which is
-started with the first helper, reads the numbers of the groups from a pipe; at its end, however it comes about, those
-that are still listed get SIGKILL. It costs one small process and 2 ms at the first helper.
+started with the first helper or program, reads the numbers of the groups from a pipe; at its end, however it comes
+about, those that are still listed get SIGKILL, or SIGTERM. It costs one small process and 2 ms at the first of them.
 
 It is no child of ours: whoever counts our children finds helpers, and a bridge that is killed could not reap it.
 Groups that helpers made for what is to outlive them are left alone.
 """
 
 import os
+import signal
 import subprocess
 from typing import Final
 
@@ -16,7 +17,8 @@ from ..log import Log
 
 _SHELL: Final = "/bin/sh"
 _START_SECONDS: Final = 5.0
-# `list` holds the groups between blanks. Descriptor 3, since the stdin of a job in the background is /dev/null.
+# `list` holds the groups between blanks, with a `t` before those that get SIGTERM. Descriptor 3, since the stdin of a
+# job in the background is /dev/null.
 _SCRIPT: Final = """
 exec 3<&0
 (
@@ -28,7 +30,15 @@ exec 3<&0
         -) case $list in *" $group "*) list="${list%%" $group "*} ${list#*" $group "}" ;; esac ;;
         esac
     done
-    for group in $list; do kill -s KILL -- "-$group"; done
+    for group in $list; do
+        case $group in
+        t*)
+            kill -s TERM -- "-${group#t}"
+            kill -s CONT -- "-${group#t}"
+            ;;
+        *) kill -s KILL -- "-$group" ;;
+        esac
+    done
 ) &
 """
 
@@ -41,25 +51,27 @@ class Watchdog:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._fd = -1
-        self._groups: set[int] = set()  # that run
+        self._groups: dict[int, bytes] = {}  # that run, as they are listed
         self._unsaid: list[bytes] = []  # what the shell, which must be stuck, had no room for
 
-    def add(self, group: int) -> None:
-        """The group runs."""
-        self._groups.add(group)
+    def add(self, group: int, number: int = signal.SIGKILL) -> None:
+        """The group runs; `number` is what it gets: SIGKILL, or SIGTERM where it may have something to put in order."""
+        listed = self._groups[group] = b"%s%d" % (b"" if number == signal.SIGKILL else b"t", group)
         if self._fd >= 0:
-            self._tell(_listed(group))
+            self._tell(b"+ %s\n" % listed)
         elif self._start():
-            for each in self._groups:
-                self._tell(_listed(each))
+            for each in self._groups.values():
+                self._tell(b"+ %s\n" % each)
 
     def remove(self, group: int) -> None:
         """Nobody is left of it; its number may be somebody else's from now on."""
-        self._groups.discard(group)
-        if _listed(group) in self._unsaid:
-            self._unsaid.remove(_listed(group))
+        listed = self._groups.pop(group, None)
+        if listed is None:
+            return
+        if b"+ %s\n" % listed in self._unsaid:
+            self._unsaid.remove(b"+ %s\n" % listed)
         elif self._fd >= 0:
-            self._tell(b"- %d\n" % group)
+            self._tell(b"- %s\n" % listed)
 
     def close(self) -> None:
         """Those that are listed still are killed."""
@@ -104,7 +116,3 @@ class Watchdog:
         except OSError as error:  # somebody has killed it
             self._log.warning("no-watchdog", why=str(error))
             self.close()
-
-
-def _listed(group: int) -> bytes:
-    return b"+ %d\n" % group

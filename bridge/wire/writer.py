@@ -167,6 +167,8 @@ class Writer:
             if self.queued > self.high_water and not self.full:
                 self.full = True
                 self.on_full()
+        elif self._when_empty:
+            self._call_waiting()
         self._new = 0
 
     def when_empty(self, call: Callable[[], None]) -> None:
@@ -178,6 +180,9 @@ class Writer:
 
     def _emptied(self) -> None:
         self.on_empty()
+        self._call_waiting()
+
+    def _call_waiting(self) -> None:
         waiting, self._when_empty = self._when_empty, []
         for call in waiting:
             call()

@@ -118,7 +118,22 @@ def test_a_python_that_is_gone_is_named(binaries: Path, tmp_path: Path) -> None:
     (tmp_path / "spanbridge-python").write_text("#!/gone/python\n")
     done = subprocess.run([tmp_path / "spanbridge", "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 127
-    assert done.stderr.endswith("the Python that it was installed with is not there any more: /gone/python\n")
+    assert done.stderr.endswith("the Python that it was installed with cannot be run: /gone/python\n")
+
+
+def test_another_python_of_its_version_takes_its_place(binaries: Path, tmp_path: Path) -> None:
+    """Where it is gone, or lies where this user may not look."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (tmp_path / "lib").symlink_to(binaries.parent / "lib")
+    (commands / "spanbridge").write_bytes((binaries / "spanbridge").read_bytes())
+    (commands / "spanbridge").chmod(0o755)
+    (commands / "spanbridge-python").write_text("#!/gone/python\n")
+    path = f"{Path(os.path.realpath(sys.executable)).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        [commands / "spanbridge", "--version"], env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("spanbridge "), done.stderr
 
 
 STARTS = ["itself", "a link", "a link to a link", "python -m"]

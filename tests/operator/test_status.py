@@ -7,6 +7,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -41,7 +42,8 @@ def told(home: Home) -> list[dict[str, Any]]:
 
 
 def socket_of(bridge: Bridge, home: Home) -> str:
-    return os.path.join(home.runtime, "spanbridge", f"{bridge.pid}.sock")
+    (path,) = (home.runtime / "spanbridge").glob(f"{bridge.pid}-*.sock")
+    return str(path)
 
 
 def test_helpers_channels_bytes(start: Start, home: Home) -> None:
@@ -260,6 +262,78 @@ def test_a_bridge_that_was_killed_leaves_nothing_for_long(start: Start, home: Ho
     assert not os.path.exists(path)
 
 
+def test_a_name_belongs_to_one_bridge(start: Start, home: Home) -> None:
+    """The same number may be that of another process, in a container that shares the directory."""
+    bridge = start()
+    bridge.front_end.sync()
+    directory = home.runtime / "spanbridge"
+    name = f"{bridge.pid}-0.sock"
+    (directory / name).touch()
+    bridge.end()
+    assert os.listdir(directory) == [name]
+
+
+def test_a_link_is_no_directory(start: Start, home: Home) -> None:
+    victim = home.root / "victim"
+    victim.mkdir(mode=0o700)
+    (home.runtime / "spanbridge").symlink_to(victim)
+    bridge = start()
+    bridge.front_end.sync()
+    (victim / f"{bridge.pid}-0.sock").write_text("precious")
+    assert os.listdir(victim) == [f"{bridge.pid}-0.sock"]
+    done = status(home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Not a directory" in done.stderr
+    bridge.end()
+    assert (victim / f"{bridge.pid}-0.sock").read_text() == "precious"
+
+
+def test_only_sockets_are_removed(start: Start, home: Home) -> None:
+    start().front_end.sync()
+    file = home.runtime / "spanbridge" / "1-0.sock"
+    file.write_text("precious")
+    assert len(told(home)) == 1
+    assert file.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_directory_that_others_may_change_is_not_used(start: Start, home: Home, mode: int, inner: bool) -> None:
+    directory = home.runtime / "spanbridge" if inner else home.runtime
+    directory.mkdir(exist_ok=True)
+    directory.chmod(mode)
+    start().front_end.sync()
+    assert [path for path in home.runtime.rglob("*") if path.is_socket()] == []
+    done = status(home)
+    assert done.returncode == 2
+    assert "others may write to it" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a directory of somebody else")
+def test_a_directory_of_somebody_else_is_not_used(start: Start, home: Home) -> None:
+    """`su` keeps XDG_RUNTIME_DIR."""
+    os.chown(home.runtime, 65534, 65534)
+    start().front_end.sync()
+    assert os.listdir(home.runtime) == []
+    done = status(home)
+    assert done.returncode == 2
+    assert "belongs to another user" in done.stderr
+
+
+def test_without_unix_sockets(home: Home) -> None:
+    """As in a sandbox that has none."""
+    code = (
+        "import sys, types, spanbridge.session.status_socket as module;"
+        "module.socket = types.SimpleNamespace(AF_UNIX=1, SOCK_STREAM=1, socket=lambda *_: open('/nonexistent'));"
+        "from spanbridge.__main__ import main; sys.exit(main())"
+    )
+    with Bridge(home, command=[sys.executable, "-I", "-c", code]) as bridge:
+        bridge.front_end.expect("init", version=1)
+        bridge.front_end.init()
+        bridge.front_end.sync()
+
+
 def test_no_bridge_runs(home: Home) -> None:
     done = status(home)
     assert (done.returncode, done.stdout) == (1, "No bridge of this user runs.\n")
@@ -271,20 +345,22 @@ def test_no_runtime_directory(start: Start, home: Home, value: str) -> None:
     done = status(home, XDG_RUNTIME_DIR=value)
     assert done.returncode == 2
     assert "XDG_RUNTIME_DIR" in done.stderr
+    assert f"/run/user/{os.getuid()}" in done.stderr
     home.runtime.rmdir()
     bridge = start()
     bridge.front_end.sync()
     assert bridge.end() == 0
 
 
-def test_one_that_does_not_read_what_it_asked_for(start: Start, home: Home) -> None:
+def test_one_that_does_not_read_what_it_asked_for(start: Start, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bridge goes on, and hangs up after a while."""
     import socket
 
     bridge = start(limits={"status_seconds": 0.2})
     bridge.front_end.sync()
     with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(socket_of(bridge, home))
+        monkeypatch.chdir(home.runtime / "spanbridge")
+        asking.connect(os.path.basename(socket_of(bridge, home)))
         bridge.front_end.sync()
         assert bridge.end() == 0
 

@@ -18,6 +18,15 @@ from .shape import misshapen
 from .spelling import nearest
 
 _OLD: Final = {"require": "requires"}
+_MEANT: Final = {
+    **dict.fromkeys(("env", "environment", "envs", "vars"), "environ"),
+    **dict.fromkeys(("cwd", "dir", "workdir", "working-directory", "chdir"), "directory"),
+    **dict.fromkeys(("cmd", "command", "exec", "argv", "args", "program"), "spawn"),
+    **dict.fromkeys(("when", "if", "pattern"), "match"),
+    **dict.fromkeys(("name", "title"), "label"),
+    **dict.fromkeys(("root", "superuser", "sudo"), "privileged"),
+}
+"""What others call the members of a bridge."""
 
 
 def of_source(source: Source, libexecdir: Libexecdir, generation: str) -> Iterator[Finding]:
@@ -154,7 +163,7 @@ def _bridges(source: Source, entries: Any, errors: list[MemberError]) -> Iterato
 def _unknown(source: Source, path: Path, entry: dict[str, Any], known: Iterable[str]) -> Iterator[Finding]:
     for name in entry:
         if name not in KNOWN:
-            meant = nearest(name, KNOWN)
+            meant = nearest(name, KNOWN) or _MEANT.get(name.casefold(), "")
             expected = "" if meant else f"; expected one of {_listed(known)}"
             yield source.finding("unknown-member", (*path, name), f"unknown member, which is ignored{expected}", meant)
 

@@ -11,7 +11,7 @@ from spanbridge.manifests.template import parse, split_environ, variables
 
 from ...helpers.superuser import TWICE, ident_of, offer
 from ...limits import Limits
-from ..startable import look_up
+from ..startable import behind_env, look_up
 from .finding import Finding, Source
 
 _ASKPASS: Final = "SUDO_ASKPASS"
@@ -90,6 +90,8 @@ def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -
     if found.why:
         message = f"{found.why} ({found.detail})" if found.detail else found.why
         yield source.finding("command", (*here, "spawn", 0), message, _split(spawn, environ))
+    elif why := behind_env(found.path, environ):
+        yield source.finding("command", (*here, "spawn", 0), f"{program}: {why}")
 
 
 def _no_directory(path: str) -> str:

@@ -10,12 +10,14 @@ from spanbridge.manifests.template import parse, split_environ, variables
 from spanbridge.protocol import problems
 
 from .finding import Finding, Source
+from .shells import injections, runs_a_shell
 from .spelling import nearest
 
 _TEXT_IN_EVERY_OPEN: Final = ("payload", "channel", "host", "user")
+_IN_OPENS: Final = frozenset((*_TEXT_IN_EVERY_OPEN, "superuser", "group", "session", "internal", "binary"))
+"""Members that opens of front ends have, whatever the payload. A page of one's own may put others into its opens."""
 _LOOKS_LIKE_A_VARIABLE: Final = re.compile(r"\$\{[^}]*\}?|\$[A-Za-z_][A-Za-z0-9_]*")
 _SET_BY_THE_BRIDGE: Final = ("SPANBRIDGE_DEPTH", "SPANBRIDGE_RULE")
-_SHELLS: Final = ("sh", "bash", "dash", "zsh", "ksh", "fish")
 _CODES: Final = frozenset(value for name, value in vars(problems).items() if name.isupper() and isinstance(value, str))
 
 
@@ -25,6 +27,7 @@ def of_rule(source: Source, rule: Rule) -> Iterator[Finding]:
     yield from _match(source, here, rule.match or {})
     yield from _environ(source, here, rule)
     yield from _variables(source, here, rule)
+    yield from _injections(source, here, rule)
     if rule.problem is not None and rule.problem not in _CODES and (meant := nearest(rule.problem, _CODES)):
         yield source.finding("no-effect", (*here, "problem"), f"unknown problem {quote(rule.problem)}", meant)
     if rule.directory and (why := _relative(rule.directory)):
@@ -46,6 +49,8 @@ def _relative(path: str) -> str:
 def _match(source: Source, here: Path, match: dict[str, Any]) -> Iterator[Finding]:
     for name, wanted in match.items():
         path = (*here, "match", name)
+        if name not in _IN_OPENS and (meant := _slip(name)):
+            yield source.finding("never-matches", path, "opens have no such member", meant)
         if name in _TEXT_IN_EVERY_OPEN and wanted is not None and not isinstance(wanted, str):
             message = f"found {describe(wanted)}, but {name} of an open is always a string"
             if isinstance(wanted, list) and wanted:
@@ -56,6 +61,25 @@ def _match(source: Source, here: Path, match: dict[str, Any]) -> Iterator[Findin
             yield source.finding("no-effect", path, message)
         elif isinstance(wanted, list) and any(isinstance(each, str) and "*" in each for each in wanted):
             yield source.finding("no-effect", path, "within a list * is no wildcard")
+
+
+def _slip(name: str) -> str:
+    """The member that front ends put into opens, and that this one is written almost like."""
+    folded = {each.casefold(): each for each in _IN_OPENS}
+    return folded.get(name.casefold(), "") or nearest(name, ("payload",))
+
+
+def _injections(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
+    for found in () if rule.privileged else injections(rule.spawn):
+        path = (*here, "spawn", found.place)
+        if found.text:
+            message = (
+                f"the open's {quote(found.variable)} is put into text that a shell reads: whoever opens a channel can"
+                ' have it run anything; expected an argument of its own, which is "$1" in the text'
+            )
+        else:
+            message = f"the open's {quote(found.variable)} names the program: whoever opens a channel can have any run"
+        yield source.finding("injection", path, message)
 
 
 def _environ(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
@@ -78,13 +102,17 @@ def _variables(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
     texts += [((*here, "environ", index), text) for index, text in enumerate(rule.environ)]
     if rule.directory is not None:
         texts.append(((*here, "directory"), rule.directory))
-    through_shell = bool(rule.spawn) and rule.spawn[0].rpartition("/")[2] in _SHELLS
+    through_shell = runs_a_shell(rule.spawn)
     known = set(rule.match or ())
     for path, text in texts:
         for name in variables(parse(text)):
             if name not in known and (meant := nearest(name, known)):
                 message = f"${{{name}}} is not in match, and empty unless the open has a member {quote(name)}"
                 yield source.finding("unmatched-variable", path, message, f"${{{meant}}}")
+        for name in variables(parse(text)):
+            if f"$${{{name}}}" in text:
+                message = f"$${{{name}}} is a $ and then the value of {quote(name)}"
+                yield source.finding("plain-text", path, message, f"\\${{{name}}}")
         plain = "".join(part for part in parse(text) if isinstance(part, str))
         if through_shell or rule.privileged:
             continue

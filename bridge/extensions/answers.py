@@ -1,0 +1,72 @@
+"""Answers of the host's own, and the headers that every answer has."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+JSON: Final = "application/json; charset=utf-8"
+FORCED: Final = {
+    # Opened by URL an answer is a document of the session's origin: it must not act as the user.
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+_LEFT_OUT: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "trailer", "upgrade", "content-length", "proxy-connection"}
+    | {name.lower() for name in FORCED}
+)
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class Unsendable(Exception):
+    """An answer of an extension that cannot be passed on; the text says why."""
+
+
+def json_answer(status: int, value: Any, **headers: str) -> Answer:
+    told = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Answer(status, msgspec.json.encode(value), {"Content-Type": JSON, **told})
+
+
+def error(status: int, code: str, message: str, **headers: str) -> Answer:
+    """An error as a page sees it. `_` in a header's name stands for `-`."""
+    return json_answer(status, {"error": code, "message": message}, **headers)
+
+
+def reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers of an extension as they are passed on, and ours. Raises Unsendable."""
+    headers: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for name, value in given:
+        if not name or not _TOKEN.issuperset(name):
+            raise Unsendable(f"the name of a header: {name[:80]!r}")
+        if any(char in "\r\n\0" for char in value):
+            raise Unsendable(f"the header {name}: a line break or NUL in its value")
+        low = name.lower()
+        if low in _LEFT_OUT:
+            continue
+        if low in names:
+            headers[names[low]] += f", {value}"
+        else:
+            names[low] = name
+            headers[name] = value
+    return {**headers, **FORCED}
+
+
+def has_body(method: str, status: int) -> bool:
+    return method != "HEAD" and status not in (204, 304) and status >= 200

@@ -1,0 +1,309 @@
+"""The thread that serves one extension: its database, and all that it calls the host for.
+
+Processes of the extension (two, while a new one takes over) have a socket each. The thread waits for all of them, and
+serves one call at a time. A transaction belongs to the handler call that began it; the calls of others wait here.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import queue
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from .errors import SqliteError
+from .host_log import HostLog
+from .messages import Call, Reply, decode_call, encode
+from .wire import Frames, WireError, framed
+
+T = TypeVar("T")
+
+_BUSY_SECONDS: Final = 5.0
+_SEND_SECONDS: Final = 10
+_READ_BYTES: Final = 256 << 10
+_CURSORS: Final = 64
+
+Operation = Callable[["Client", Call], Any]
+
+
+class Client:
+    """One process at the desk."""
+
+    __slots__ = ("actor", "cursors", "frames", "give_up", "name", "next_cursor", "sock", "waiting")
+
+    def __init__(
+        self,
+        name: str,
+        sock: socket.socket,
+        actor: Callable[[int], tuple[str, int] | None],
+        give_up: Callable[[str], None],
+        message_bytes: int,
+    ) -> None:
+        """`actor`: whose request has this number. `give_up`: called when it does not keep to the protocol."""
+        self.name = name
+        self.sock = sock
+        self.actor = actor
+        self.give_up = give_up
+        self.frames = Frames(message_bytes)
+        self.waiting = 0  # calls that are not answered
+        self.cursors: dict[int, tuple[int, Any]] = {}  # number -> call, cursor
+        self.next_cursor = 1
+
+
+class _Owner(NamedTuple):
+    client: Client
+    call: int
+    lane: int
+
+
+class _Parked(NamedTuple):
+    client: Client
+    call: Call
+    until: float
+
+
+class Desk:
+    """`operations` by name; those whose names begin with "db." are kept apart by transactions.
+
+    `in_transaction` tells whether one is open, `undo` undoes it, `close_cursor` ends what was opened.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        operations: Mapping[str, Operation],
+        log: HostLog,
+        *,
+        in_transaction: Callable[[], bool],
+        undo: Callable[[], None],
+        close: Callable[[], None],
+        message_bytes: int,
+    ) -> None:
+        self.name = name
+        self._operations = operations
+        self._log = log
+        self._in_transaction = in_transaction
+        self._undo = undo
+        self._shut = close
+        self._message_bytes = message_bytes
+        self._clients: dict[int, Client] = {}
+        self._owner: _Owner | None = None
+        self._parked: list[_Parked] = []
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._woken, select.POLLIN)
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name=f"desk {name}", daemon=True)
+        self._thread.start()
+
+    # From other threads
+
+    def attach(
+        self,
+        sock: socket.socket,
+        actor: Callable[[int], tuple[str, int] | None],
+        give_up: Callable[[str], None],
+    ) -> Client:
+        """Serve the process at the other end of `sock`, which is the desk's from now on."""
+        client = Client(self.name, sock, actor, give_up, self._message_bytes)
+        self._put(lambda: self._attach(client))
+        return client
+
+    def detach(self, client: Client) -> None:
+        """Its process has ended."""
+        self._put(lambda: self._detach(client))
+
+    def ended(self, client: Client, call: int) -> None:
+        """The handler has returned: a transaction that it left open is undone."""
+        owner = self._owner
+        if client.cursors or (owner is not None and owner.client is client and owner.call == call):
+            self._put(lambda: self._ended(client, call))
+
+    def do(self, job: Callable[[], T]) -> "concurrent.futures.Future[T]":
+        """Run `job` in the thread."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+                future.set_exception(error)
+
+        self._put(run)
+        return future
+
+    def close(self) -> None:
+        """End the thread, if it can: one that is deep in SQLite is left behind."""
+        self._put(self._end)
+        self._thread.join(2.0)
+
+    def _put(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._wake, b"\0")
+
+    # In the thread
+
+    def _run(self) -> None:
+        while not self._over:
+            for fd, _ in self._poll.poll(self._patience()):
+                if fd == self._woken:
+                    self._do_jobs()
+                elif fd in self._clients:
+                    self._readable(self._clients[fd])
+            if self._parked:
+                self._look_at_parked()
+        for client in list(self._clients.values()):
+            self._detach(client)
+        self._shut()
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def _patience(self) -> float | None:
+        if not self._parked:
+            return None
+        return max(0.0, min(parked.until for parked in self._parked) - time.monotonic()) * 1000 + 1
+
+    def _do_jobs(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 4096)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()()
+
+    def _end(self) -> None:
+        self._over = True
+
+    def _attach(self, client: Client) -> None:
+        seconds = _SEND_SECONDS.to_bytes(8, "little") + bytes(8)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+        self._clients[client.sock.fileno()] = client
+        self._poll.register(client.sock, select.POLLIN)
+
+    def _detach(self, client: Client) -> None:
+        if self._clients.pop(client.sock.fileno(), None) is None:
+            return
+        self._poll.unregister(client.sock)
+        client.sock.close()
+        self._parked = [parked for parked in self._parked if parked.client is not client]
+        self._close_cursors(client, None)
+        if self._owner is not None and self._owner.client is client:
+            self._undo_left_open("its process has ended")
+
+    def _ended(self, client: Client, call: int) -> None:
+        self._close_cursors(client, call)
+        owner = self._owner
+        if owner is not None and owner.client is client and owner.call == call:
+            self._undo_left_open("the handler has returned")
+
+    def _undo_left_open(self, why: str) -> None:
+        self._log.warning("transaction-undone", extension=self.name, why=why)
+        self._owner = None
+        try:
+            self._undo()
+        except (SqliteError, ValueError) as error:
+            self._log.error("transaction-not-undone", extension=self.name, what=str(error))
+
+    def _close_cursors(self, client: Client, call: int | None) -> None:
+        for number, (of, cursor) in list(client.cursors.items()):
+            if call is None or (of == call and call != 0):
+                del client.cursors[number]
+                cursor.rows.close()
+
+    def _readable(self, client: Client) -> None:
+        try:
+            chunk = client.sock.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._detach(client)
+            return
+        try:
+            for body in client.frames.feed(chunk):
+                call = decode_call(body)
+                client.waiting += 1
+                self._take(client, call)
+        except (WireError, msgspec.MsgspecError) as error:
+            client.give_up(f"against the inner protocol: {error}")
+            self._detach(client)
+
+    def _take(self, client: Client, call: Call) -> None:
+        if not call.operation.startswith("db."):
+            self._serve(client, call)
+            return
+        owner = self._owner
+        if owner is None or (owner.client is client and owner.call == call.call):
+            self._serve(client, call)
+            self._owner = _Owner(client, call.call, call.lane) if self._in_transaction() else None
+        elif owner.client is client and owner.lane == call.lane:
+            # The thread that would end the transaction is the one that waits for this.
+            self._reply(client, Reply(call.seq, None, _busy("in another handler, which cannot go on meanwhile")))
+        else:
+            self._parked.append(_Parked(client, call, time.monotonic() + _BUSY_SECONDS))
+
+    def _look_at_parked(self) -> None:
+        now = time.monotonic()
+        waiting, self._parked = self._parked, []
+        for parked in waiting:
+            if self._owner is not None and now >= parked.until:
+                self._reply(parked.client, Reply(parked.call.seq, None, _busy(f"for {_BUSY_SECONDS:g} s")))
+            elif self._owner is None:
+                self._take(parked.client, parked.call)
+            else:
+                self._parked.append(parked)
+
+    def _serve(self, client: Client, call: Call) -> None:
+        operation = self._operations.get(call.operation)
+        try:
+            if operation is None:
+                raise ValueError(f"{call.operation}: no such call")
+            reply = Reply(call.seq, operation(client, call))
+        except SqliteError as error:
+            reply = Reply(call.seq, None, ("sqlite", error.code, str(error)))
+        except (ValueError, TypeError) as error:
+            reply = Reply(call.seq, None, ("value", "", str(error)))
+        except RuntimeError as error:
+            reply = Reply(call.seq, None, ("error", "", str(error)))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the thread
+            self._log.error("unforeseen", where=call.operation, what=f"{type(error).__name__}: {error}")
+            reply = Reply(call.seq, None, ("error", "", "a mistake within the host, see host.log"))
+        self._reply(client, reply)
+
+    def _reply(self, client: Client, reply: Reply) -> None:
+        client.waiting -= 1
+        try:
+            body = encode(reply)
+        except (TypeError, ValueError, OverflowError) as error:
+            body = encode(Reply(reply.seq, None, ("value", "", str(error))))
+        try:
+            client.sock.sendall(framed(body))
+        except BlockingIOError:
+            client.give_up("against the inner protocol: it does not read the replies to its calls")
+        except OSError:  # it has ended, and its exit will tell
+            return
+
+    # Cursors, for the operations
+
+    def keep(self, client: Client, call: int, cursor: Any) -> int:
+        """A number for a cursor. Raises ValueError."""
+        if len(client.cursors) >= _CURSORS:
+            raise ValueError(f"over {_CURSORS} iterations at once")
+        number = client.next_cursor
+        client.next_cursor += 1
+        client.cursors[number] = (call, cursor)
+        return number
+
+
+def _busy(how: str) -> tuple[str, str, str]:
+    return ("sqlite", "SQLITE_BUSY", f"the database is in a transaction {how}")

@@ -1,0 +1,302 @@
+"""One extension: which state it is in, and its process, which is started when it is needed."""
+
+import asyncio
+import math
+import time
+from typing import Any, Final
+
+from .desk import Client, Desk
+from .found import Found
+from .launcher import CannotStart
+from .parts import Parts
+from .process import Died, Process
+from .runner.main import Task
+from .sandbox import Cage
+from .settings import Setting
+
+IDLE: Final = "idle"
+STARTING: Final = "starting"
+RUNNING: Final = "running"
+FAILED: Final = "failed"
+BROKEN: Final = "broken"
+DISABLED: Final = "disabled"
+NEEDS_CONSENT: Final = "needs-consent"
+
+_FAILURES: Final = 3
+_FAILURES_SECONDS: Final = 10.0
+_REST_SECONDS: Final = 1.0
+_REST_MOST_SECONDS: Final = 60.0
+_DRAIN_SECONDS: Final = 30.0
+
+
+class Unavailable(Exception):
+    """No process will serve the request now."""
+
+    def __init__(self, status: int, code: str, message: str, retry: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry = None if retry is None else max(1, math.ceil(retry))
+        """After how many seconds one might try again."""
+
+
+class Extension:
+    """Lives as long as something of its name is found."""
+
+    def __init__(self, found: Found, parts: Parts) -> None:
+        self.found = found
+        self.error = found.broken
+        self.restarts = 0
+        self._parts = parts
+        self._process: Process | None = None
+        self._clients: dict[Process, Client] = {}
+        self._desk: Desk | None = None
+        self._starting: asyncio.Task[Process] | None = None
+        self._failures: list[float] = []
+        self._rest = 0.0
+        self._rests_until = 0.0
+        self._started_once = False
+
+    @property
+    def name(self) -> str:
+        return self.found.name
+
+    @property
+    def setting(self) -> Setting:
+        return self._parts.settings[self.name]
+
+    @property
+    def state(self) -> str:
+        if self.found.broken:
+            return BROKEN
+        if not self.setting.enabled:
+            return DISABLED
+        if not self.found.asks.within(self.setting.consent):
+            return NEEDS_CONSENT
+        if self._process is not None:
+            return RUNNING
+        if self._starting is not None:
+            return STARTING
+        return FAILED if self.error else IDLE
+
+    @property
+    def process(self) -> Process | None:
+        return self._process
+
+    @property
+    def processes(self) -> list[Process]:
+        """All of them, those that end among them."""
+        return list(self._clients)
+
+    @property
+    def desk(self) -> Desk | None:
+        return self._desk
+
+    def told(self) -> dict[str, Any]:
+        """As the list has it."""
+        return {
+            "name": self.name,
+            "version": self.found.version,
+            "state": self.state,
+            "path": self.found.path,
+            "pid": None if self._process is None else self._process.pid,
+            "error": self.error or None,
+            "restarts": self.restarts,
+            "sandbox": self._parts.sandbox_of(self.found.asks),
+            "asks": self.found.asks,
+        }
+
+    # Starting
+
+    async def running(self) -> Process:
+        """Its process, started if there is none. Raises Unavailable."""
+        self._check()
+        if self._process is not None:
+            return self._process
+        return await self._begin(self.found)
+
+    def _check(self) -> None:
+        state = self.state
+        if state == BROKEN:
+            raise Unavailable(503, "extension-failed", self.error)
+        if state == DISABLED:
+            raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
+        if state == NEEDS_CONSENT:
+            raise Unavailable(503, "needs-consent", f"the extension {self.name} asks for permissions first")
+        rest = self._rests_until - time.monotonic()
+        if self._process is None and self._starting is None and rest > 0:
+            raise Unavailable(503, "extension-failed", self.error, rest)
+
+    async def _begin(self, found: Found) -> Process:
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._start(found))
+            self._starting.add_done_callback(self._began)
+        try:
+            # Who waits may leave; the start goes on for the others.
+            return await asyncio.shield(self._starting)
+        except (Died, CannotStart, OSError) as error:
+            raise Unavailable(503, "extension-failed", self.error or str(error), self._left_of_rest()) from None
+
+    def _began(self, task: "asyncio.Task[Process]") -> None:
+        self._starting = None
+        if not task.cancelled():
+            task.exception()  # those who waited have been told
+
+    def _left_of_rest(self) -> float:
+        return max(self._rests_until - time.monotonic(), 1.0)
+
+    async def _start(self, found: Found) -> Process:
+        try:
+            process = await self._started(found)
+        except (Died, CannotStart, OSError) as error:
+            self._failed(str(error))
+            raise
+        self._failures.clear()
+        self._rest = 0.0
+        self.error = ""
+        self._process = process
+        return process
+
+    def _failed(self, why: str) -> None:
+        self.error = why
+        self._parts.log.error("extension-failed", extension=self.name, why=why)
+        now = time.monotonic()
+        self._failures = [*[each for each in self._failures if now - each < _FAILURES_SECONDS], now]
+        if len(self._failures) >= _FAILURES or self._rest:
+            self._rest = min(self._rest * 2 or _REST_SECONDS, _REST_MOST_SECONDS)
+            self._rests_until = now + self._rest
+
+    async def _started(self, found: Found) -> Process:
+        """A process that is ready. Raises Died, CannotStart, OSError."""
+        parts = self._parts
+        if parts.abi == 0 and parts.limits.extension_sandbox == "required":
+            raise CannotStart("the kernel has no Landlock, and extension_sandbox=required")
+        if self._desk is None:
+            self._desk = await asyncio.to_thread(parts.open_desk, self.name)
+        desk = self._desk
+        process = Process(
+            await self._task(found), parts.launcher, parts.limits, parts.log, self._calls_waiting, self._call_ended
+        )
+        await process.start()
+        loop = asyncio.get_running_loop()
+
+        def give_up(why: str) -> None:
+            loop.call_soon_threadsafe(process.kill, why)
+
+        self._clients[process] = desk.attach(process.calls, process.user_of, give_up)
+        process.exited.add_done_callback(lambda future: self._exited(process, future.result()))
+        if self._started_once:
+            self.restarts += 1
+        self._started_once = True
+        seconds = parts.limits.extension_start_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(process.ready)
+        except TimeoutError:
+            parts.log.limit("extension_start_seconds", seconds, extension=self.name)
+            process.kill("")
+            raise Died(f"init has not returned after {seconds:g} s (extension_start_seconds)") from None
+        parts.log.info("extension-started", extension=self.name, version=found.version, pid=process.pid)
+        return process
+
+    async def _task(self, found: Found) -> Task:
+        parts = self._parts
+        node = await parts.node() if found.language == "javascript" else None
+        asks = found.asks
+        cage = Cage(
+            directory=found.real_path,
+            files=parts.files_of(self.name),
+            memory_bytes=parts.limits.extension_memory_bytes,
+            network=asks.network,
+            read=asks.read,
+            write=asks.write,
+            run=asks.run,
+            program="" if node is None else node.path,
+        )
+        return Task(
+            found.name,
+            found.version,
+            found.main,
+            parts.limits.extension_message_bytes,
+            cage,
+            found.language,
+            [] if node is None else node.arguments,
+        )
+
+    def _calls_waiting(self, process: Process) -> bool:
+        client = self._clients.get(process)
+        return client is not None and client.waiting > 0
+
+    def _call_ended(self, process: Process, call: int) -> None:
+        client = self._clients.get(process)
+        if client is not None and self._desk is not None:
+            self._desk.ended(client, call)
+
+    def _exited(self, process: Process, why: str) -> None:
+        client = self._clients.pop(process)
+        if self._desk is not None:
+            self._desk.detach(client)
+        if self._process is process:
+            self._process = None
+            self._parts.log.warning("extension-ended", extension=self.name, pid=process.pid, why=why)
+            self.error = why
+
+    # Changes
+
+    async def use(self, found: Found) -> None:
+        """Something else lies on disk now. If it runs, the new one takes over, unless it fails."""
+        running, self.found = self._process, found
+        self._failures.clear()
+        self._rest = self._rests_until = 0.0
+        if found.broken:
+            self.error = found.broken
+            self.retire()
+            return
+        if running is None or self.state in (DISABLED, NEEDS_CONSENT):
+            self.error = ""
+            self.retire()
+            return
+        try:
+            process = await self._started(found)
+        except (Died, CannotStart, OSError) as error:
+            self.error = f"the new version does not start, the old one serves on: {error}"
+            self._parts.log.error("extension-not-reloaded", extension=self.name, why=str(error))
+            return
+        self.error = ""
+        self._process = process
+        self._drain(running)
+        self._parts.log.info("extension-reloaded", extension=self.name, version=found.version)
+
+    def retire(self) -> None:
+        """No process serves it from now on; what runs may answer what it has."""
+        running, self._process = self._process, None
+        if running is not None:
+            self._drain(running)
+
+    def _drain(self, process: Process) -> None:
+        process.stop()
+        asyncio.get_running_loop().call_later(_DRAIN_SECONDS, process.kill, "replaced")
+
+    async def restart(self) -> None:
+        """End it now; and start it. Raises Unavailable."""
+        running, self._process = self._process, None
+        if running is not None:
+            running.kill("restarted")
+        self._failures.clear()
+        self._rest = self._rests_until = 0.0
+        self.error = self.found.broken
+        await self.running()
+
+    def stop(self) -> None:
+        """End all that runs, now."""
+        self._process = None
+        for process in self.processes:
+            process.kill("stopped")
+
+    def close(self) -> None:
+        """It is no more. Blocks for a moment."""
+        self.stop()
+        if self._desk is not None:
+            self._desk.close()
+            self._desk = None

@@ -1,0 +1,215 @@
+"""What lies in the data directories: extensions, each with its package.json checked."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+MAINS: Final = ("src/main.py", "src/index.js", "index.js")
+PYTHON: Final = (".py",)
+JAVASCRIPT: Final = (".js", ".cjs", ".mjs")
+_PACKAGE_BYTES: Final = 1 << 20
+_MOST_FILES: Final = 20_000
+
+
+class Permissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an extension asks for beyond its own directory."""
+
+    network: bool | tuple[int, ...] = False
+    """True, or the TCP ports that it may connect to."""
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    run: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.network, bool) and not all(0 < port < 65_536 for port in self.network):
+            raise ValueError("network: expected true, or a list of ports from 1 to 65535")
+        for path in (*self.read, *self.write):
+            if not os.path.isabs(path) or "\0" in path:
+                raise ValueError(f"{path!r}: expected an absolute path")
+
+    def within(self, granted: "Permissions") -> bool:
+        """Whether all of this was granted."""
+        if self.network is True:
+            ports = granted.network is True
+        elif self.network is False:
+            ports = True
+        else:
+            ports = granted.network is True or (
+                granted.network is not False and set(self.network) <= set(granted.network)
+            )
+        return (
+            ports
+            and set(self.read) <= set(granted.read)
+            and set(self.write) <= set(granted.write)
+            and (granted.run or not self.run)
+        )
+
+    def same(self, other: "Permissions") -> bool:
+        return self.within(other) and other.within(self)
+
+
+NOTHING: Final = Permissions()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One extension, as it lies on disk."""
+
+    name: str
+    path: str
+    version: str = ""
+    main: str = ""
+    """Absolute."""
+    asks: Permissions = NOTHING
+    always: bool = False
+    """It is started with the host."""
+    broken: str = ""
+    """What is wrong, with file and member; then nothing else counts."""
+    fingerprint: int = 0
+    """Another when anything in the directory has changed."""
+
+    @property
+    def real_path(self) -> str:
+        """The directory with all links followed."""
+        return os.path.realpath(self.path)
+
+    @property
+    def language(self) -> str:
+        return "python" if self.main.endswith(PYTHON) else "javascript"
+
+
+class _Broken(Exception):
+    pass
+
+
+def find(directories: Iterable[str]) -> dict[str, Found]:
+    """All extensions by name, the first of a name."""
+    found: dict[str, Found] = {}
+    for directory in directories:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue
+        for each in names:
+            path = os.path.join(directory, each)
+            if not each.startswith(".") and os.path.lexists(os.path.join(path, "package.json")):
+                extension = look_at(path)
+                found.setdefault(extension.name, extension)
+    return found
+
+
+def look_at(path: str) -> Found:
+    """The extension in one directory; a broken one has the name of the directory if it says none."""
+    name = os.path.basename(path.rstrip("/"))
+    file = os.path.join(path, "package.json")
+    print_ = fingerprint(path)
+    try:
+        package = _read(file)
+        name = _text(package, file, "name")
+        if not NAME.fullmatch(name):
+            raise _Broken(f"{file}: name: found {name!r}, expected [a-z][a-z0-9_-]{{0,63}}")
+        version = _text(package, file, "version")
+        main = _main(package, file, path)
+        asks, always = _spanbridge(package.get("spanbridge", {}), file)
+    except _Broken as why:
+        shown = name if NAME.fullmatch(name) else os.path.basename(path.rstrip("/"))
+        return Found(shown, path, broken=str(why), fingerprint=print_)
+    return Found(name, path, version, main, asks, always, fingerprint=print_)
+
+
+def _read(file: str) -> dict[str, Any]:
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read(_PACKAGE_BYTES + 1)
+        if len(data) > _PACKAGE_BYTES:
+            raise _Broken(f"{file}: over {_PACKAGE_BYTES} bytes")
+        package = json.loads(data)
+    except OSError as error:
+        raise _Broken(f"{file}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise _Broken(f"{file}: {error}") from None
+    if not isinstance(package, dict):
+        raise _Broken(f"{file}: expected an object")
+    return package
+
+
+def _text(package: dict[str, Any], file: str, member: str) -> str:
+    value = package.get(member)
+    if not isinstance(value, str):
+        raise _Broken(f"{file}: {member}: found {value!r}, expected a string")
+    return value
+
+
+def _main(package: dict[str, Any], file: str, path: str) -> str:
+    if "main" in package:
+        given = _text(package, file, "main")
+        main = os.path.join(path, given)
+        if not os.path.isfile(main):
+            raise _Broken(f"{file}: main: {given}: no such file")
+    else:
+        given = next((each for each in MAINS if os.path.isfile(os.path.join(path, each))), "")
+        if not given:
+            raise _Broken(f"{file}: main: not given, and there is none of {', '.join(MAINS)}")
+        main = os.path.join(path, given)
+    real = os.path.realpath(main)
+    if not real.startswith(os.path.realpath(path) + "/"):
+        raise _Broken(f"{file}: main: {given}: not inside the directory")
+    if not real.endswith((*PYTHON, *JAVASCRIPT)):
+        raise _Broken(f"{file}: main: {given}: expected a file in Python (.py) or JavaScript (.js, .cjs, .mjs)")
+    return real
+
+
+def _spanbridge(value: Any, file: str) -> tuple[Permissions, bool]:
+    if not isinstance(value, dict):
+        raise _Broken(f"{file}: spanbridge: expected an object")
+    for member in value:
+        if member not in ("permissions", "start"):
+            raise _Broken(f"{file}: spanbridge.{member}: no such member, expected permissions or start")
+    start = value.get("start", "request")
+    if start not in ("request", "always"):
+        raise _Broken(f'{file}: spanbridge.start: found {start!r}, expected "always" or "request"')
+    try:
+        asks = msgspec.convert(value.get("permissions", {}), Permissions)
+    except msgspec.ValidationError as error:
+        raise _Broken(f"{file}: spanbridge.permissions: {error}") from None
+    return asks, start == "always"
+
+
+def fingerprint(path: str) -> int:
+    """A number that changes with any file below `path`."""
+    seen: list[tuple[str, int, int, int]] = []
+    for directory in directories_in(path):
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=not entry.is_symlink())
+            except OSError:
+                continue
+            if not entry.is_dir(follow_symlinks=False) and not ignored(entry.name):
+                seen.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ino))
+        if len(seen) > _MOST_FILES:
+            break
+    return hash(tuple(seen))
+
+
+def directories_in(path: str) -> list[str]:
+    """The directory and all below it in which a change counts."""
+    found = []
+    for directory, inner, files in os.walk(path):
+        inner[:] = sorted(name for name in inner if not ignored(name))
+        found.append(directory)
+        if len(found) + len(files) > _MOST_FILES:
+            break
+    return found
+
+
+def ignored(name: str) -> bool:
+    """What comes and goes without a meaning: byte code, and what editors and version control keep."""
+    return name == "__pycache__" or name.startswith(".") or name.endswith(("~", ".swp", ".pyc"))

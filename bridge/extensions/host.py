@@ -1,0 +1,209 @@
+"""The host: one process for each user, which all sessions share. It ends a while after its last relay."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pwd
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+
+from spanbridge.sdk import HelperLimits, open_helper
+from spanbridge.sdk.errors import BridgeGone, ProtocolError
+from spanbridge.sdk.wire import Descriptors
+
+from ..limits import Limits, SettingError, read_limits
+from .front import Front
+from .host_log import HostLog
+from .life import Life
+from .management import Management
+from .parts import Parts
+from .places import LOCK, SOCKET, PlaceError, Places, in_directory, open_private, places_of
+from .relay import peer_uid
+from .requests import Requests
+
+_BACKLOG: Final = 128
+_CHANNELS: Final = 100_000
+_SWITCH_SECONDS: Final = 0.0005
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`--ready-fd N`: where to say that it listens. `--serve`: it does not end by itself."""
+    ready = int(arguments[arguments.index("--ready-fd") + 1]) if "--ready-fd" in arguments else -1
+    try:
+        limits = read_limits([], os.environ)
+        places = places_of(os.environ)
+        directory = open_private(places.run)
+        os.close(open_private(places.state))
+    except (SettingError, PlaceError) as error:
+        _say(ready, str(error))
+        return 1
+    log = HostLog(os.path.join(places.state, "host.log"))
+    lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # one that is about to end holds it for a moment
+    # Threads of desks and the event loop take turns often: a call must not wait for the default 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        return anyio.run(_serve, places, directory, limits, log, ready, "--serve" in arguments)
+    except (OSError, sqlite3.Error) as error:
+        _say(ready, str(error))
+        log.error("host-failed", what=str(error))
+        return 1
+
+
+def _say(ready: int, what: str) -> None:
+    if ready >= 0:
+        with contextlib.suppress(OSError):  # whoever started us has gone
+            os.write(ready, what.encode())
+        os.close(ready)
+    elif what != "ready":
+        sys.stderr.write(f"spanbridge extension serve: {what}\n")
+
+
+async def _serve(places: Places, directory: int, limits: Limits, log: HostLog, ready: int, stay: bool) -> int:
+    parts = Parts(places, limits, os.environ, log)
+    life = Life(parts)
+    await life.look()
+    host = Host(parts, life, directory, stay)
+    listener = host.listen()
+    log.info("host-started", pid=os.getpid())
+    _say(ready, "ready")
+    try:
+        await host.run(listener)
+    finally:
+        life.close()
+        parts.close()
+        log.info("host-ended", pid=os.getpid())
+    return 0
+
+
+class Host:
+    """Takes relays, serves each, and sees to it that all ends."""
+
+    def __init__(self, parts: Parts, life: Life, directory: int, stay: bool) -> None:
+        self._parts = parts
+        self._life = life
+        self._directory = directory
+        self._stay = stay
+        self._requests = Requests(parts, life, Management(parts, life))
+        self._relays = 0
+        self._over = anyio.Event()
+        self._lingering: asyncio.TimerHandle | None = None
+        self._user = (_name_of(os.geteuid()), os.geteuid())
+
+    def listen(self) -> socket.socket:
+        """Raises OSError."""
+        path = in_directory(self._directory, SOCKET)
+        with contextlib.suppress(FileNotFoundError):  # of one that was killed
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        return listener
+
+    async def run(self, listener: socket.socket) -> None:
+        """Until it was alone long enough, or a signal ends it."""
+        loop = asyncio.get_running_loop()
+        async with anyio.create_task_group() as tasks:
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self._over.set)
+            loop.add_reader(listener, lambda: self._accept(listener, tasks))
+            tasks.start_soon(self._life.run)
+            tasks.start_soon(self._life.start_always)
+            self._linger()
+            await self._over.wait()
+            # Who connects from now on finds nobody, and starts another, which waits for our lock.
+            loop.remove_reader(listener)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(in_directory(self._directory, SOCKET))
+            listener.close()
+            tasks.cancel_scope.cancel()
+
+    def _linger(self) -> None:
+        if not self._stay and not self._relays:
+            seconds = self._parts.limits.extension_linger_seconds
+            self._lingering = asyncio.get_running_loop().call_later(seconds, self._over.set)
+
+    def _accept(self, listener: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        if peer_uid(connection) != os.geteuid():
+            connection.close()
+            return
+        connection.setblocking(False)
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        self._relays += 1
+        tasks.start_soon(self._relay, connection)
+
+    async def _relay(self, connection: socket.socket) -> None:
+        """One session, from its relay's greeting to its end."""
+        fds: list[int] = []
+        try:
+            await anyio.wait_readable(connection)
+            _, fds, _, _ = socket.recv_fds(connection, 1, 3)
+            if len(fds) == 3:
+                connection.send(b"w")
+                await self._session(connection, fds)
+        except OSError as error:
+            self._parts.log.warning("relay", what=str(error))
+        finally:
+            for fd in fds:
+                os.close(fd)
+            connection.close()
+            self._relays -= 1
+            self._linger()
+
+    async def _session(self, connection: socket.socket, fds: list[int]) -> None:
+        for fd in fds[:2]:
+            os.set_blocking(fd, False)
+        front = Front(self._requests, self._user)
+        limits = HelperLimits(channels=_CHANNELS)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_until_gone, connection, tasks.cancel_scope)
+                async with open_helper(wire=Descriptors(*fds[:2]), signals=(), limits=limits) as helper:
+                    await helper.serve(front.serve)
+                tasks.cancel_scope.cancel()
+            with contextlib.suppress(OSError):
+                connection.send(b"e")
+        except (ProtocolError, BridgeGone) as error:
+            self._parts.log.warning("session", what=str(error))
+        except BaseExceptionGroup as group:
+            known, rest = group.split((ProtocolError, BridgeGone))
+            if known is not None:
+                self._parts.log.warning("session", what=str(known.exceptions[0]))
+            if rest is not None:
+                raise rest from None
+
+
+async def _until_gone(connection: socket.socket, scope: anyio.CancelScope) -> None:
+    """The relay was killed: so is its session."""
+    await anyio.wait_readable(connection)
+    scope.cancel()
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # an id without a name
+        return str(uid)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""host.log: what the host has to say, and what extensions print. One older file is kept."""
+
+import os
+import threading
+import time
+from typing import Final
+
+_MOST_BYTES: Final = 4 << 20
+
+
+class HostLog:
+    """A file beside the databases; safe for threads. A full disk, or a missing directory, loses lines and no more."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._size = 0
+
+    def info(self, event: str, **fields: object) -> None:
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._write("error", event, fields)
+
+    def limit(self, name: str, value: object, **fields: object) -> None:
+        """A limit was hit, and was heeded."""
+        self.warning("limit", name=name, value=value, setting=f"SPANBRIDGE_{name.upper()}", **fields)
+
+    def printed(self, extension: str, line: str) -> None:
+        """A line that an extension has printed."""
+        self._line(f"{extension}: {_shown(line)}")
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        told = "".join(f" {name}={_quoted(value)}" for name, value in fields.items())
+        self._line(f"{level} {event}{told}")
+
+    def _line(self, text: str) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        data = f"{stamp} {text}\n".encode(errors="backslashreplace")
+        with self._lock:
+            try:
+                if self._fd < 0 or self._size + len(data) > _MOST_BYTES:
+                    self._open()
+                self._size += os.write(self._fd, data)
+            except OSError:
+                return
+
+    def _open(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        if os.path.exists(self.path) and os.stat(self.path).st_size >= _MOST_BYTES - 4096:
+            os.replace(self.path, f"{self.path}.1")
+        self._fd = os.open(self.path, flags, 0o600)
+        self._size = os.fstat(self._fd).st_size
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return f'"{_shown(text)}"' if not text or any(char in ' "=' or not char.isprintable() for char in text) else text
+
+
+def _shown(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

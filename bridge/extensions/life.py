@@ -1,0 +1,107 @@
+"""Which extensions there are, and what becomes of that as their directories change."""
+
+import asyncio
+
+import anyio
+
+from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
+from .extension import Extension, Unavailable
+from .found import Found, directories_in, find, ignored
+from .parts import Parts
+from .settings import Setting
+
+QUIET_SECONDS = 0.3
+"""Changes that follow one another faster than this are taken together."""
+LONGEST_SECONDS = 5.0
+
+
+class Life:
+    """The extensions by name. `run` keeps them up to date."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.extensions: dict[str, Extension] = {}
+        self._parts = parts
+        self._looking = asyncio.Lock()
+
+    async def look(self) -> None:
+        """See what lies on disk, and act on it."""
+        async with self._looking:
+            found = await asyncio.to_thread(find, self._parts.places.data)
+            for name in self.extensions.keys() - found.keys():
+                gone = self.extensions.pop(name)
+                self._parts.log.info("extension-removed", extension=name)
+                gone.retire()
+            for name, each in found.items():
+                self._note_version(each)
+                known = self.extensions.get(name)
+                if known is None:
+                    self.extensions[name] = Extension(each, self._parts)
+                    self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
+                elif known.found != each:
+                    await known.use(each)
+
+    def _note_version(self, found: Found) -> None:
+        setting = self._parts.settings[found.name]
+        if found.broken or setting.version == found.version:
+            return
+        if setting.version:
+            self._parts.audit.write(
+                found.name,
+                {"name": "extension"},
+                "version",
+                "extension",
+                found.name,
+                {"from": setting.version, "to": found.version},
+            )
+        self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
+
+    async def start_always(self) -> None:
+        """Start those that are to run with the host."""
+        for extension in list(self.extensions.values()):
+            if extension.found.always:
+                try:
+                    await extension.running()
+                except Unavailable as why:
+                    self._parts.log.warning("not-started", extension=extension.name, why=why.message)
+
+    async def run(self) -> None:
+        """Watch, and look again after each change. Returns, with a line logged, if nothing can watch."""
+        try:
+            watcher = await open_watcher(self._parts.limits.watched_directories)
+        except CannotWatch as error:
+            self._parts.log.warning("not-watched", why=str(error))
+            return
+        with watcher:
+            while True:
+                left_out = watcher.cover(await asyncio.to_thread(_places, self._parts.places.data))
+                if left_out:
+                    self._parts.log.limit("watched_directories", self._parts.limits.watched_directories)
+                await self.look()  # something may have changed before it was watched
+                await watcher.changed()
+                await _quiet(watcher)
+
+    def close(self) -> None:
+        for extension in self.extensions.values():
+            extension.close()
+
+
+async def _quiet(watcher: Watcher) -> None:
+    with anyio.move_on_after(LONGEST_SECONDS):
+        while True:
+            with anyio.move_on_after(QUIET_SECONDS) as pause:
+                await watcher.changed()
+            if pause.cancelled_caught:
+                return
+
+
+def _places(data: tuple[str, ...]) -> dict[str, Wanted]:
+    wanted: dict[str, Wanted] = {}
+    for directory in data:
+        wanted[directory] = _matters
+        for found in find([directory]).values():
+            wanted.update(dict.fromkeys(directories_in(found.path), _matters))
+    return wanted
+
+
+def _matters(name: str) -> bool:
+    return not ignored(name)

@@ -1,0 +1,163 @@
+"""What all extensions of a host share."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from ..limits import Limits
+from .database.database import Database
+from .desk import Client, Desk, Operation
+from .errors import SqliteError
+from .found import Permissions
+from .host_log import HostLog
+from .launcher import CannotStart, Launcher
+from .messages import Call
+from .operations import checked, of_database
+from .places import Places, open_private
+from .sandbox import landlock_abi
+from .sandbox.landlock import PORTS_SINCE
+from .services.audit import Audit
+from .services.events import Events
+from .settings import Settings
+
+_NODE_LEAST: Final = 18
+_NODE_SECONDS: Final = 5.0
+
+
+class Node(NamedTuple):
+    path: str
+    arguments: list[str]
+
+
+class Parts:
+    """Made once by the host; `close` when no extension is left."""
+
+    def __init__(self, places: Places, limits: Limits, environ: Mapping[str, str], log: HostLog) -> None:
+        """Raises OSError, sqlite3.Error."""
+        self.places = places
+        self.limits = limits
+        self.log = log
+        self.abi = landlock_abi()
+        self.launcher = Launcher(log)
+        self.settings = Settings(places.state, log)
+        self.events = Events()
+        self.audit = Audit(places.state, log)
+        self._environ = environ
+        self._node: Node | None = None
+        if not self.abi:
+            log.warning("no-landlock", what="this kernel has no Landlock: extensions are held by seccomp alone")
+
+    def close(self) -> None:
+        self.launcher.close()
+        self.audit.close()
+
+    def sandbox_of(self, asks: Permissions) -> str:
+        """What holds an extension, in a word or two."""
+        if not self.abi:
+            return "none"
+        if asks.network and asks.network is not True and self.abi < PORTS_SINCE:
+            return "landlock, all ports"
+        return "landlock"
+
+    def directory_of(self, name: str) -> str:
+        """Where the data of an extension is. Raises OSError."""
+        path = os.path.join(self.places.state, name)
+        os.close(open_private(path))
+        return path
+
+    def files_of(self, name: str) -> str:
+        path = os.path.join(self.directory_of(name), "files")
+        os.close(open_private(path))
+        return os.path.realpath(path)
+
+    async def node(self) -> Node:
+        """The program that runs JavaScript. Raises CannotStart."""
+        if self._node is None:
+            path = shutil.which("node", path=self._environ.get("PATH", os.defpath))
+            if path is None:
+                raise CannotStart("there is no node in PATH, which runs JavaScript")
+            path = _real(path)
+            version = await _version(path)
+            if version < _NODE_LEAST:
+                raise CannotStart(f"{path} is node {version}, expected {_NODE_LEAST} or newer")
+            arguments = ["--experimental-global-webcrypto"] if version == _NODE_LEAST else []
+            self._node = Node(path, [path, *arguments])
+        return self._node
+
+    def open_desk(self, name: str) -> Desk:
+        """The thread of an extension, with its database open. Raises CannotStart, OSError."""
+        limits = self.limits
+        try:
+            database = Database(
+                name,
+                os.path.join(self.directory_of(name), "data.db"),
+                most_bytes=limits.extension_database_bytes,
+                seconds=limits.extension_query_seconds,
+                message_bytes=limits.extension_message_bytes,
+            )
+        except SqliteError as error:
+            raise CannotStart(f"its database: {error}") from None
+        desks: list[Desk] = []
+        operations = {
+            **of_database(database, lambda: desks[0]),
+            **self._operations(name),
+        }
+
+        def undo() -> None:
+            database.undo(False)
+
+        desk = Desk(
+            name,
+            operations,
+            self.log,
+            in_transaction=lambda: database.in_transaction,
+            undo=undo,
+            close=database.close,
+            message_bytes=limits.extension_message_bytes,
+        )
+        desks.append(desk)
+        return desk
+
+    def _operations(self, name: str) -> dict[str, Operation]:
+        def broadcast(client: Client, call: Call) -> None:
+            self.events.broadcast(name, *checked(call, (str, Any)))
+
+        def write(client: Client, call: Call) -> int:
+            action, kind, ident, details = checked(call, (str, str, str, Any))
+            return self.audit.write(name, actor(client, call), action, kind, ident, details).result()
+
+        def entries(client: Client, call: Call) -> Any:
+            return self.audit.entries(name, *checked(call, (int, int))).result()
+
+        return {"broadcast": broadcast, "audit.write": write, "audit.list": entries}
+
+
+def actor(client: Client, call: Call) -> dict[str, Any]:
+    """Who is behind a call: the user whose request it serves, or the extension itself."""
+    user = client.actor(call.call)
+    return {"name": "extension"} if user is None else {"name": user[0], "uid": user[1]}
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path)
+
+
+async def _version(path: str) -> int:
+    """The major version of node; 0: that was not to be told."""
+    process = await asyncio.create_subprocess_exec(
+        path, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(_NODE_SECONDS):
+            told, _ = await process.communicate()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return 0
+    found = re.match(rb"v(\d+)\.", told)
+    return int(found[1]) if found else 0

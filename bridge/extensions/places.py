@@ -1,0 +1,68 @@
+"""Where the host listens, where extensions are found, and where their data is kept. Light: the relay imports it."""
+
+import os
+import stat
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+SOCKET: Final = "extensions.sock"
+LOCK: Final = "extensions.lock"
+START_LOCK: Final = "extensions.start"
+
+
+class PlaceError(Exception):
+    """A directory that is not what it must be; the text says which, and why."""
+
+
+class Places(NamedTuple):
+    """The directories of one user, all absolute."""
+
+    run: str
+    """Socket and locks."""
+    state: str
+    """Databases and files: a directory for each extension, and `host.log`, `audit.db` and the like beside them."""
+    data: tuple[str, ...]
+    """Where extensions are looked for; the first that has a name wins."""
+
+
+def places_of(environ: Mapping[str, str]) -> Places:
+    """The directories that this environment names (XDG base directories)."""
+    home = environ.get("HOME", "")
+    home = home if os.path.isabs(home) else "/"
+    state = os.path.join(_absolute(environ, "XDG_STATE_HOME", f"{home}/.local/state"), "spanbridge/extensions")
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    run = os.path.join(runtime, "spanbridge") if os.path.isabs(runtime) else os.path.join(state, "run")
+    data = [_absolute(environ, "XDG_DATA_HOME", f"{home}/.local/share")]
+    listed = environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    data += [part for part in listed.split(":") if os.path.isabs(part)]
+    return Places(run, state, tuple([os.path.join(part, "spanbridge/extensions") for part in data]))
+
+
+def _absolute(environ: Mapping[str, str], name: str, default: str) -> str:
+    value = environ.get(name, "")
+    return value if os.path.isabs(value) else default
+
+
+def open_private(path: str) -> int:
+    """A descriptor of the directory, which is made if it is missing, ours alone. Raises PlaceError."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        raise PlaceError(f"{path}: {error.strerror}") from None
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid():
+        os.close(fd)
+        raise PlaceError(f"{path}: it belongs to the user {found.st_uid}, expected {os.geteuid()}")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        try:
+            os.fchmod(fd, 0o700)
+        except OSError as error:
+            os.close(fd)
+            raise PlaceError(f"{path}: {error.strerror}") from None
+    return fd
+
+
+def in_directory(fd: int, name: str) -> str:
+    """A path for a file of the directory, short enough for a socket wherever that lies."""
+    return f"/proc/self/fd/{fd}/{name}"

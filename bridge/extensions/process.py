@@ -1,0 +1,383 @@
+"""One process of an extension, as the host sees it: requests handed to it, answers taken from it."""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from ..limits import Limits
+from .host_log import HostLog
+from .launcher import Launcher, open_output
+from .messages import (
+    WINDOW,
+    Broken,
+    Cancel,
+    Credit,
+    Data,
+    Done,
+    Ended,
+    Failed,
+    Ping,
+    Pong,
+    Ready,
+    Request,
+    Response,
+    Stop,
+    Stuck,
+    decode_from_extension,
+    encode,
+)
+from .output import Output
+from .runner.main import Task
+from .wire import Frames, WireError, framed
+
+_READ_BYTES: Final = 256 << 10
+_PING_SECONDS: Final = 10.0
+_PONG_SECONDS: Final = 1.0
+
+
+class Died(Exception):
+    """The process has ended; the text says how."""
+
+
+class Exchange:
+    """One request and its answer. What comes is taken with `take`."""
+
+    __slots__ = ("broken", "head", "over", "pieces", "received", "taken", "user", "wake")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, user: tuple[str, int]) -> None:
+        self.head: asyncio.Future[Response] = loop.create_future()
+        self.pieces: deque[bytes] = deque()
+        self.received = 0
+        self.taken = 0
+        self.over = False
+        self.broken = False
+        self.wake: asyncio.Future[None] | None = None
+        self.user = user
+
+    def tell(self) -> None:
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+
+class Process:
+    """Made by `start`. `ready` is settled once, `exited` when it is gone."""
+
+    def __init__(
+        self,
+        task: Task,
+        launcher: Launcher,
+        limits: Limits,
+        log: HostLog,
+        calls_waiting: Callable[["Process"], bool],
+        call_ended: Callable[["Process", int], None],
+    ) -> None:
+        """`calls_waiting`: whether it waits for the host. `call_ended`: the handler of that request has returned."""
+        self.task = task
+        self.name = task.name
+        self.pid = 0
+        self.calls: socket.socket
+        """The host's end of the socket on which it calls."""
+        self._launcher = launcher
+        self._limits = limits
+        self._log = log
+        self._calls_waiting = calls_waiting
+        self._call_ended = call_ended
+        self._loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[Ready] = self._loop.create_future()
+        self.exited: asyncio.Future[str] = self._loop.create_future()
+        self.exchanges: dict[int, Exchange] = {}
+        """Requests whose answer is awaited."""
+        self._calling: set[int] = set()
+        """Requests whose handler has not returned."""
+        self._number = 0
+        self._pings = 0
+        self._pinged: asyncio.TimerHandle | None = None
+        self._why = ""
+        self._output: Output
+        self._sock: socket.socket
+        self._frames = Frames(limits.extension_message_bytes + 65_536)
+        self._unsent: deque[bytes] = deque()
+        self._writing = False
+        self._closed = False
+
+    async def start(self) -> None:
+        """Raises CannotStart."""
+        ours, theirs = socket.socketpair()
+        self.calls, their_calls = socket.socketpair()
+        output, their_output = open_output()
+        ours.setblocking(False)
+        self._sock = ours
+        self._output = Output(self.name, output, self._log)
+        try:
+            fds = [theirs.fileno(), their_calls.fileno(), their_output]
+            self.pid = await self._launcher.start(self.task, fds, self._gone)
+        except BaseException:
+            self._close()
+            self.calls.close()
+            raise
+        finally:
+            theirs.close()
+            their_calls.close()
+            socket.close(their_output)
+        if not self._closed:
+            self._loop.add_reader(ours, self._readable)
+
+    @property
+    def idle(self) -> bool:
+        return not self._calling and not self.exchanges
+
+    @property
+    def waiting(self) -> int:
+        return len(self.exchanges)
+
+    def user_of(self, call: int) -> tuple[str, int] | None:
+        """Whose request it is. From any thread."""
+        exchange = self.exchanges.get(call)
+        return None if exchange is None else exchange.user
+
+    def kill(self, why: str) -> None:
+        """It ends; `why` is what is told of it. Harmless a second time."""
+        if not self._why:
+            self._why = why
+        self._launcher.kill(self.pid)
+
+    def stop(self) -> None:
+        """No more requests: it ends when those under way are answered."""
+        self._send(Stop())
+
+    # Requests
+
+    def request(self, make: Callable[[int], Request], user: tuple[str, int]) -> tuple[int, Exchange]:
+        """Hand it a request; its number."""
+        self._number += 1
+        number = self._number
+        exchange = self.exchanges[number] = Exchange(self._loop, user)
+        self._calling.add(number)
+        self._send(make(number))
+        return number, exchange
+
+    async def piece(self, number: int, exchange: Exchange) -> bytes | None:
+        """The next bytes of the body; None: it is over. Raises Died."""
+        while not exchange.pieces:
+            if exchange.broken:
+                raise Died(self._why or "the answer broke off")
+            if exchange.over:
+                return None
+            exchange.wake = self._loop.create_future()
+            await exchange.wake
+        piece = exchange.pieces.popleft()
+        exchange.taken += len(piece)
+        if exchange.taken >= WINDOW // 2 and not exchange.over:
+            self._send(Credit(number, exchange.taken))
+            exchange.received -= exchange.taken
+            exchange.taken = 0
+        return piece
+
+    def leave(self, number: int, *, late: bool = False) -> None:
+        """Nobody waits for the answer any more, or it is there."""
+        exchange = self.exchanges.pop(number, None)
+        if exchange is None or self._closed:
+            return
+        if not exchange.over and not exchange.broken:
+            self._send(Cancel(number, late))
+            if late:
+                self._ping(asked=True)
+
+    # What it sends
+
+    def _readable(self) -> None:
+        try:
+            chunk = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._loop.remove_reader(self._sock)
+            # It has ended, and its exit will tell how; or it has not, and is of no use.
+            self._loop.call_later(_PONG_SECONDS, self.kill, "it has closed its socket")
+            return
+        try:
+            for body in self._frames.feed(chunk):
+                self._take(decode_from_extension(body))
+                if self._closed:
+                    return
+        except (WireError, msgspec.MsgspecError, _Wrong) as error:
+            self._loop.remove_reader(self._sock)
+            self._log.error("inner-protocol", extension=self.name, what=str(error))
+            self.kill(f"against the inner protocol: {error}")
+
+    def _take(self, message: Any) -> None:
+        if isinstance(message, Response):
+            self._response(message)
+        elif isinstance(message, Data):
+            self._data(message)
+        elif isinstance(message, (Done, Broken)):
+            exchange = self.exchanges.get(message.id)
+            if exchange is not None:
+                if not exchange.head.done():
+                    raise _Wrong("the end of an answer without its head")
+                exchange.over = isinstance(message, Done)
+                exchange.broken = not exchange.over
+                exchange.tell()
+        elif isinstance(message, Ended):
+            self._ended(message.id)
+        elif isinstance(message, Pong):
+            if message.number == self._pings and self._pinged is not None:
+                self._pinged.cancel()
+                self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+        elif isinstance(message, Ready):
+            self._settle(message)
+        elif isinstance(message, Failed):
+            self._why = message.why[:2_000]
+            if not self.ready.done():
+                self.ready.set_exception(Died(self._why))
+            self.kill(self._why)
+        elif isinstance(message, Stuck):
+            self.kill("a handler that is not async did not answer in time (extension_request_seconds)")
+
+    def _settle(self, message: Ready) -> None:
+        if self.ready.done():
+            raise _Wrong("ready a second time")
+        self.ready.set_result(message)
+        self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+
+    def _response(self, message: Response) -> None:
+        exchange = self.exchanges.get(message.id)
+        if message.over:
+            self._ended(message.id)
+        if exchange is None:
+            return
+        if exchange.head.done():
+            raise _Wrong("a second answer to one request")
+        if message.body:
+            exchange.pieces.append(message.body)
+            exchange.received = len(message.body)
+        exchange.over = message.over
+        exchange.head.set_result(message)
+
+    def _data(self, message: Data) -> None:
+        exchange = self.exchanges.get(message.id)
+        if exchange is None:
+            return
+        if exchange.over or not exchange.head.done():
+            raise _Wrong("data that belongs to no answer")
+        exchange.received += len(message.data)
+        if exchange.received > 2 * WINDOW:
+            raise _Wrong("more data than was asked for")
+        exchange.pieces.append(message.data)
+        exchange.tell()
+
+    def _ended(self, number: int) -> None:
+        if number not in self._calling:
+            raise _Wrong("the end of what was not asked for")
+        self._calling.discard(number)
+        self._call_ended(self, number)
+        exchange = self.exchanges.get(number)
+        if exchange is not None and not exchange.head.done():
+            return  # the head is part of this message, or it gets none, and the time tells
+
+    # Whether it lives
+
+    def _ping(self, asked: bool = False) -> None:
+        if self._closed or (asked and not self.ready.done()):
+            return
+        if self._pinged is not None:
+            self._pinged.cancel()
+        self._pings += 1
+        self._send(Ping(self._pings))
+        self._pinged = self._loop.call_later(_PONG_SECONDS, self._silent)
+
+    def _silent(self) -> None:
+        if self._calls_waiting(self):  # it is we who keep it waiting
+            self._pinged = self._loop.call_later(_PONG_SECONDS, self._silent)
+        else:
+            self.kill("it did not answer a ping within a second: something keeps its event loop")
+
+    # Writing, and the end
+
+    def _send(self, message: Any) -> None:
+        if self._closed:
+            return
+        data = framed(encode(message))
+        if not self._writing:
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:  # it is ending, and its exit will tell
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._writing = True
+            self._loop.add_writer(self._sock, self._writable)
+        self._unsent.append(data)
+
+    def _writable(self) -> None:
+        while self._unsent:
+            data = self._unsent.popleft()
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                self._unsent.appendleft(data)
+                return
+            except OSError:
+                self._unsent.clear()
+                break
+            if sent < len(data):
+                self._unsent.appendleft(data[sent:])
+                return
+        self._writing = False
+        self._loop.remove_writer(self._sock)
+
+    def _gone(self, code: int) -> None:
+        """The process has ended."""
+        self._output.drain()
+        self._drain()
+        if not self._why:
+            how = f"signal {-code}" if code < 0 else f"status {code}"
+            last = f": {self._output.last}" if self._output.last else ""
+            self._why = f"it has ended with {how}{last}"
+        self._close()
+        for exchange in self.exchanges.values():
+            if not exchange.head.done():
+                exchange.head.set_exception(Died(self._why))
+                exchange.head.exception()  # whoever waited may have left
+            exchange.broken = not exchange.over
+            exchange.tell()
+        if not self.ready.done():
+            self.ready.set_exception(Died(self._why))
+            self.ready.exception()
+        self.exited.set_result(self._why)
+
+    def _drain(self) -> None:
+        """Read what it had said before its end."""
+        while not self._closed:
+            try:
+                chunk = self._sock.recv(_READ_BYTES)
+                if not chunk:
+                    return
+                for body in self._frames.feed(chunk):
+                    self._take(decode_from_extension(body))
+            except (OSError, WireError, msgspec.MsgspecError, _Wrong):
+                return
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._pinged is not None:
+            self._pinged.cancel()
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+        self._output.close()
+
+
+class _Wrong(Exception):
+    """What it says does not fit with what went before."""

@@ -1,0 +1,121 @@
+"""The process of an extension in Python: locked in, loaded, and then at the host's service."""
+
+import asyncio
+import importlib.util
+import inspect
+import os
+import socket
+import sys
+import threading
+import traceback
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from ..messages import Failed, Ready
+from ..sandbox import Cage, restrict
+from .calls import Calls, HostGone
+from .router import Router
+from .serve import Sender, Server
+from .services import Services
+
+MAIN_FD: Final = 3
+CALLS_FD: Final = 4
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a process of an extension is told at its start."""
+
+    name: str
+    version: str
+    main: str
+    message_bytes: int
+    cage: Cage
+    language: str = "python"
+    command: list[str] = []
+    """How node is called."""
+
+
+class _Unfit(Exception):
+    """The module is not what it must be."""
+
+
+def run(task: Task) -> int:
+    """Serve until the host ends, with its sockets at descriptors 3 and 4."""
+    main = socket.socket(fileno=MAIN_FD)
+    send = Sender(main)
+    call = Calls(socket.socket(fileno=CALLS_FD), task.message_bytes)
+    sys.unraisablehook = lambda unraisable: None if _host_gone(unraisable.exc_value) else _told(unraisable)
+    try:
+        restrict(task.cage)
+    except OSError as error:
+        send(Failed(f"the sandbox: {error}"))
+        return 1
+    sys.dont_write_bytecode = True
+    try:
+        asyncio.run(_serve(task, main, send, call))
+    except HostGone:
+        return 0
+    return 0
+
+
+def _host_gone(error: BaseException | None) -> bool:
+    return isinstance(error, HostGone)
+
+
+def _told(unraisable: Any) -> None:
+    sys.__unraisablehook__(unraisable)
+
+
+async def _serve(task: Task, main: socket.socket, send: Sender, call: Calls) -> None:
+    router = Router()
+    services = Services(call, task.cage.files)
+    server = Server(main, send, router, task.message_bytes * 2)
+    try:
+        module = _load(task)
+        result = _entry(module, "init")(router, services)
+        if inspect.isawaitable(result):
+            await result
+    except _Unfit as error:
+        send(Failed(str(error)))
+        return
+    except HostGone:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is theirs
+        traceback.print_exception(error, file=sys.stderr)
+        send(Failed(f"{type(error).__name__}: {error}"))
+        return
+    send(Ready(task.name, task.version))
+    await server.run()
+
+
+def _load(task: Task) -> ModuleType:
+    """The module, run. Raises _Unfit, and whatever it raises."""
+    directory = os.path.dirname(task.main)
+    sys.path[:0] = [directory, os.path.join(task.cage.directory, "vendor")]
+    spec = importlib.util.spec_from_file_location("extension_main", task.main)
+    if spec is None or spec.loader is None:
+        raise _Unfit(f"{task.main}: cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    for member, expected in (("name", task.name), ("version", task.version)):
+        found = getattr(module, member, None)
+        if found != expected:
+            raise _Unfit(f"{task.main}: {member}: found {found!r}, expected {expected!r} as in package.json")
+    return module
+
+
+def _entry(module: ModuleType, name: str) -> Any:
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise _Unfit(f"{module.__file__}: {name}: expected a function (router, services)")
+    return function
+
+
+def leave(status: int) -> None:
+    """End at once: threads of the extension hold nothing up."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status if threading.current_thread() is threading.main_thread() else 1)

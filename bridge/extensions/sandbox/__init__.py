@@ -1,0 +1,6 @@
+"""What an extension's process may do, kept by the kernel: Landlock for files and ports, seccomp for system calls."""
+
+from .landlock import landlock_abi
+from .restrict import Cage, restrict
+
+__all__ = ["Cage", "landlock_abi", "restrict"]

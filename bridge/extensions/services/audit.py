@@ -1,0 +1,152 @@
+"""The audit log: entries chained by hashes, in a file that anybody can check with sqlite3 and sha256.
+
+Each entry holds the hash of the one before it. That does not show an end that was cut off, nor a chain that was
+written anew as a whole; so its head is told to the log from time to time, where it can be compared.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import sqlite3
+import syslog
+from typing import Any, Final
+
+from ..host_log import HostLog
+from ..keeper import Keeper
+from ..moment import iso
+
+START: Final = "0" * 64
+ENTRY_BYTES: Final = 64 << 10
+_TEXT_CHARS: Final = 200
+_ID_CHARS: Final = 1_000
+_HEAD_EVERY: Final = 64
+_MOST: Final = 10_000
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash TEXT NOT NULL);"
+)
+
+
+class Audit:
+    """The file `audit.db` in `directory`."""
+
+    def __init__(self, directory: str, log: HostLog) -> None:
+        self.path = os.path.join(directory, "audit.db")
+        self._log = log
+        self._keeper = Keeper(self.path, _SCHEMA)
+        self._seq, self._head = self._keeper.do(_last).result()
+        self._told = self._seq
+
+    def write(
+        self, extension: str, actor: dict[str, Any], action: str, kind: str, ident: str, details: Any
+    ) -> "concurrent.futures.Future[int]":
+        """The number of the entry, once it is on disk. Raises ValueError."""
+        for name, text, most in (
+            ("action", action, _TEXT_CHARS),
+            ("kind", kind, _TEXT_CHARS),
+            ("id", ident, _ID_CHARS),
+        ):
+            if len(text) > most:
+                raise ValueError(f"audit_log: {name}: {len(text)} characters, expected at most {most}")
+        entry = {
+            "time": iso(),
+            "extension": extension,
+            "actor": actor,
+            "action": action,
+            "kind": kind,
+            "id": ident,
+            "details": details,
+        }
+        try:
+            size = len(canonical(entry))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"audit_log: details: {error}") from None
+        if size > ENTRY_BYTES:
+            raise ValueError(f"audit_log: an entry of {size} bytes, expected at most {ENTRY_BYTES}")
+        return self._keeper.do(lambda db: self._append(db, entry))
+
+    def _append(self, db: sqlite3.Connection, entry: dict[str, Any]) -> int:
+        # Asked each time: a commit that failed must not leave a hole.
+        seq, head = _last(db)
+        text = canonical({**entry, "seq": seq + 1, "prev": head})
+        digest = hash_of(text)
+        db.execute("INSERT INTO entries VALUES (?, ?, ?)", (seq + 1, text, digest))
+        self._seq, self._head = seq + 1, digest
+        if (seq + 1) % _HEAD_EVERY == 0:
+            self._tell_head()
+        return seq + 1
+
+    def entries(
+        self, extension: str | None, after: int, limit: int
+    ) -> "concurrent.futures.Future[list[dict[str, Any]]]":
+        """Those behind the number `after`, at most `limit`; of one extension, or of all. Raises ValueError."""
+        if not 0 <= limit <= _MOST or after < 0:
+            raise ValueError(f"expected after of 0 or more, and a limit of at most {_MOST}")
+
+        def read(db: sqlite3.Connection) -> list[dict[str, Any]]:
+            sql = "SELECT entry, hash FROM entries WHERE seq > ?"
+            given: list[Any] = [after]
+            if extension is not None:
+                sql += " AND json_extract(entry, '$.extension') = ?"
+                given.append(extension)
+            rows = db.execute(f"{sql} ORDER BY seq LIMIT ?", [*given, limit]).fetchall()
+            return [{**json.loads(entry), "hash": digest} for entry, digest in rows]
+
+        return self._keeper.do(read)
+
+    def close(self) -> None:
+        if self._seq != self._told:
+            self._tell_head()
+        self._keeper.close()
+
+    def _tell_head(self) -> None:
+        self._told = self._seq
+        self._log.info("audit-head", seq=self._seq, hash=self._head)
+        syslog.syslog(syslog.LOG_INFO, f"spanbridge extensions: audit-head seq={self._seq} hash={self._head}")
+
+
+def canonical(entry: dict[str, Any]) -> str:
+    """JSON with sorted keys and no spaces."""
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _last(db: sqlite3.Connection) -> tuple[int, str]:
+    row = db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, START)
+
+
+def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict[str, Any]:
+    """Whether the chain is whole, and has `digest` as the hash of the entry `seq` if these are given.
+
+    `first_bad` is the number of the first entry that does not fit. Raises sqlite3.Error.
+    """
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        head, count = START, 0
+        found = seq is None or (seq == 0 and digest == START)
+        for number, text, told in db.execute("SELECT seq, entry, hash FROM entries ORDER BY seq"):
+            entry = _parsed(text)
+            fits = entry.get("seq") == number == count + 1 and entry.get("prev") == head and told == hash_of(text)
+            if number == seq:
+                found = digest is None or told == digest
+                fits = fits and found
+            if not fits:
+                return {"ok": False, "count": count, "head": head, "first_bad": number}
+            head, count = told, number
+    finally:
+        db.close()
+    if not found:
+        return {"ok": False, "count": count, "head": head, "first_bad": count + 1}
+    return {"ok": True, "count": count, "head": head, "first_bad": None}
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

@@ -1,0 +1,108 @@
+"""Events: what extensions broadcast, kept for a while, and handed to whoever listens."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ..moment import iso
+
+TOPIC_CHARS: Final = 128
+EVENT_BYTES: Final = 256 << 10
+_KEPT: Final = 1_000
+_WAITING_BYTES: Final = 1 << 20
+
+
+class Event(NamedTuple):
+    id: int
+    topic: str
+    text: bytes
+    """As it is sent."""
+
+
+class Subscription:
+    """What one channel has not taken yet. The oldest go when it is too much."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        self._topics = [(topic.removesuffix("*"), topic.endswith("*")) for topic in topics]
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._missed = 0
+        self._wake: asyncio.Future[None] | None = None
+
+    def wants(self, topic: str) -> bool:
+        return any(topic == wanted or (open_end and topic.startswith(wanted)) for wanted, open_end in self._topics)
+
+    def put(self, event: Event) -> None:
+        self._waiting.append(event.text)
+        self._size += len(event.text)
+        while self._size > _WAITING_BYTES:
+            self._size -= len(self._waiting.popleft())
+            self._missed += 1
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def take(self) -> bytes:
+        """The next event; or how many were missed, in their place."""
+        while not self._waiting and not self._missed:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return msgspec.json.encode({"missed": missed})
+        text = self._waiting.popleft()
+        self._size -= len(text)
+        return text
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self.last = 0
+        self.kept: deque[Event] = deque(maxlen=_KEPT)
+        self.subscriptions: set[Subscription] = set()
+
+
+class Events:
+    """Of all extensions."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._streams: dict[str, _Stream] = {}
+
+    def broadcast(self, extension: str, topic: str, data: Any) -> None:
+        """From any thread. Raises ValueError."""
+        if not 1 <= len(topic) <= TOPIC_CHARS:
+            raise ValueError(f"broadcast: a topic of {len(topic)} characters, expected 1 to {TOPIC_CHARS}")
+        try:
+            told = msgspec.json.encode(data)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(f"broadcast: {error}") from None
+        if len(told) + len(topic) > EVENT_BYTES:
+            raise ValueError(f"broadcast: over {EVENT_BYTES} bytes")
+        self._loop.call_soon_threadsafe(self._publish, extension, topic, told, iso())
+
+    def _publish(self, extension: str, topic: str, data: bytes, time: str) -> None:
+        stream = self._streams.setdefault(extension, _Stream())
+        stream.last += 1
+        told = {"extension": extension, "topic": topic, "data": msgspec.Raw(data), "id": stream.last, "time": time}
+        event = Event(stream.last, topic, msgspec.json.encode(told))
+        stream.kept.append(event)
+        for subscription in stream.subscriptions:
+            if subscription.wants(topic):
+                subscription.put(event)
+
+    def subscribe(self, extension: str, topics: Iterable[str], after: int | None) -> Subscription:
+        """`after`: what is kept and newer comes first."""
+        stream = self._streams.setdefault(extension, _Stream())
+        subscription = Subscription(topics)
+        if after is not None:
+            for event in stream.kept:
+                if event.id > after and subscription.wants(event.topic):
+                    subscription.put(event)
+        stream.subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, extension: str, subscription: Subscription) -> None:
+        self._streams[extension].subscriptions.discard(subscription)

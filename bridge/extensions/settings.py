@@ -1,0 +1,60 @@
+"""What the user has decided about extensions: on or off, and what each may. One file, replaced as a whole."""
+
+import os
+from typing import Final
+
+import msgspec
+
+from .found import NOTHING, Permissions
+from .host_log import HostLog
+
+_FILE: Final = "settings.json"
+
+
+class Setting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of one extension."""
+
+    enabled: bool = True
+    consent: Permissions = NOTHING
+    version: str = ""
+    """The version seen last."""
+
+
+_NONE: Final = Setting()
+
+
+class Settings:
+    """By the names of extensions."""
+
+    def __init__(self, directory: str, log: HostLog) -> None:
+        self._path = os.path.join(directory, _FILE)
+        self._values: dict[str, Setting] = {}
+        try:
+            with open(self._path, "rb") as file:
+                self._values = msgspec.json.decode(file.read(), type=dict[str, Setting])
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError) as error:
+            log.error("settings", what=f"{self._path}: {error}")
+
+    def __getitem__(self, name: str) -> Setting:
+        return self._values.get(name, _NONE)
+
+    def put(self, name: str, setting: Setting) -> None:
+        """Raises OSError."""
+        self._values = {**self._values, name: setting}
+        self._write()
+
+    def forget(self, name: str) -> None:
+        if self._values.pop(name, None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        new = f"{self._path}.new"
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(fd, msgspec.json.encode(self._values))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(new, self._path)

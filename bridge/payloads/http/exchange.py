@@ -1,0 +1,290 @@
+"""One request and its answer: a channel on one side, a connection on the other (docs/http.md).
+
+    connecting   until there is a connection; what comes of the body is held
+    holding      connected; until the body is whole, or too long to be sent as one
+    sending      the head has gone out, the body goes as it comes
+    over         the answer is whole, or will never be
+
+The answer is read from the moment the head is out: a server may answer before it has the body.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from anyio import CancelScope
+
+from spanbridge.protocol.frames import Buffer, Span
+from spanbridge.protocol.problems import DISCONNECTED, Problem
+
+from ..base import Services
+from ..served.channel import Channel
+from .connections import Connection, Connections
+from .framing import Framing, framing_of
+from .head import Head, HeadReader, request_head
+from .headers import Headers, passed_on
+from .request import LENGTH_WITHOUT_BODY, REPEATABLE, Request
+from .transport import READ_BYTES, Transport
+
+HELD_BYTES: Final = 64 << 10
+"""A body of more is sent in chunks, as it comes."""
+
+_READS: Final = 4  # reads in one turn, before others have theirs
+_MOVE_BYTES: Final = 16 << 10  # from here on it is worth having the kernel move them
+
+
+class Exchange:
+    """Serves `channel` with one request. `begin` connects and may raise Problem."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_channel",
+        "_connecting",
+        "_connection",
+        "_connections",
+        "_done",
+        "_framing",
+        "_head",
+        "_head_as_data",
+        "_heads",
+        "_repeatable",
+        "_repeated",
+        "_request",
+        "_sent",
+        "_services",
+    )
+
+    def __init__(self, channel: Channel, request: Request, services: Services, *, head_as_data: bool) -> None:
+        self._channel = channel
+        self._request = request
+        self._services = services
+        self._head_as_data = head_as_data
+        self._connections = services.once(Connections)
+        self._connecting: CancelScope | None = None  # of the task that connects
+        self._connection: Connection | None = None
+        self._heads: HeadReader | None = None
+        self._head: Head | None = None  # of the answer
+        self._framing: Framing | None = None  # of its body
+        self._body: list[bytes] = []  # of the request: what is held
+        self._body_bytes = 0
+        self._done = False  # whether the body is whole
+        self._sent = False  # whether the head of the request is out
+        self._repeatable = False  # whether the request may be sent once more
+        self._repeated = False  # whether it was
+
+    # Connecting
+
+    def begin(self) -> None:
+        """Connect, now or in a task."""
+        connection = self._connections.get_now(self._request.where, self._request.name)
+        if connection is not None:
+            self._connected(connection)
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        self._connecting = CancelScope()
+        self._services.tasks.start_soon(self._wait_connected, self._connecting)
+
+    async def _wait_connected(self, scope: CancelScope) -> None:
+        with scope:
+            try:
+                connection = await self._connections.get(self._request.where, self._request.name)
+            except Problem as problem:
+                self._channel.close(problem)
+                return
+            self._connecting = None
+            if self._channel.open:
+                self._channel.guard(self._connected, connection)
+            else:
+                self._connections.release(connection, keep=False)
+
+    def _connected(self, connection: Connection) -> None:
+        self._connection = connection
+        if self._sent:  # once more
+            self._sent, self._repeated = False, True
+        else:
+            self._channel.ready()
+        self._send_if_due()
+
+    # The request (served.channel.Payload)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        pieces = data if isinstance(data, list) else [data]
+        if self._sent:
+            self._send_chunk(pieces, nbytes)
+            return
+        self._body.append(b"".join(pieces))
+        self._body_bytes += nbytes
+        self._send_if_due()
+
+    def done(self) -> None:
+        self._done = True
+        if self._sent and self._connection is not None:
+            self._connection.transport.write(b"0\r\n\r\n")
+        else:
+            self._send_if_due()
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """It takes no others."""
+
+    def _send_if_due(self) -> None:
+        if self._connection is not None and (self._done or self._body_bytes > HELD_BYTES):
+            self._send(self._connection)
+
+    def _send(self, connection: Connection) -> None:
+        """Send the head, and what is there of the body."""
+        request, body, whole = self._request, self._body, self._done
+        added: Headers = []
+        if not whole:
+            added = [("Transfer-Encoding", "chunked")]
+        elif body or request.method in LENGTH_WITHOUT_BODY:
+            added = [("Content-Length", str(self._body_bytes))]
+        head = request_head(request.method, request.path, request.headers, added)
+        self._heads = HeadReader(request.where.target)
+        self._sent = True
+        transport = connection.transport
+        transport.on_taken = self._channel.taken
+        transport.on_broken = self._broken
+        transport.watch(self._readable)
+        self._repeatable = whole and connection.served and request.method in REPEATABLE and not self._repeated
+        if not self._repeatable:
+            self._body = []
+        transport.queue(head)
+        if whole:
+            transport.write(b"".join(body), self._body_bytes)
+        else:
+            self._send_chunk(body, self._body_bytes)
+
+    def _send_chunk(self, pieces: Sequence[Buffer], nbytes: int) -> None:
+        if nbytes and self._connection is not None:
+            transport = self._connection.transport
+            transport.queue(b"%x\r\n" % nbytes)
+            for piece in pieces:
+                transport.queue(piece, len(piece))
+            transport.write(b"\r\n")
+
+    def _broken(self, error: OSError) -> None:
+        """The server takes no more of the body: it may have answered all the same."""
+        self._channel.take_all()
+
+    # The answer
+
+    def _readable(self) -> None:
+        self._channel.guard(self._read)
+
+    def _go_on(self) -> None:
+        """The front end takes data again."""
+        if self._connection is not None:
+            self._connection.transport.watch(self._readable)
+            if self._connection.transport.pending:
+                self._readable()
+
+    def _read(self) -> None:
+        for _ in range(_READS):
+            if self._connection is None:
+                return
+            transport = self._connection.transport
+            if not self._channel.may_send(self._go_on):
+                transport.watch(None)
+                return
+            if self._framing is not None and self._move(transport, self._framing):
+                continue
+            try:
+                data = transport.read(self._channel.room if self._framing is not None else READ_BYTES)
+            except OSError as error:
+                self._ended(error)
+                return
+            if data is None:
+                return
+            if not data:
+                self._ended(None)
+                return
+            self._take(data)
+        if self._connection is not None and self._connection.transport.pending:
+            self._services.context.loop.call_soon(self._readable)
+
+    def _move(self, transport: Transport, framing: Framing) -> bool:
+        """Have the kernel move what is there of the body, if it is worth it."""
+        source = transport.source
+        if source is None or not self._channel.raw or framing.left < _MOVE_BYTES:
+            return False
+        count = min(source.readable, framing.left, self._channel.room)
+        if count < _MOVE_BYTES:
+            return False
+        lost = self._channel.move(source, count)
+        if lost:
+            raise self._disconnected("its data is not there any more")
+        framing.moved(count)
+        if framing.over:
+            self._finish(b"")
+        return True
+
+    def _take(self, data: bytes) -> None:
+        self._repeatable = False
+        self._body = []
+        if self._framing is None:
+            found = self._heads.feed(data) if self._heads is not None else None
+            if found is None:
+                return
+            head, data = found
+            self._heads = None
+            self._answer(head)
+        self._pass_on(data)
+
+    def _answer(self, head: Head) -> None:
+        self._head = head
+        self._framing = framing_of(head, self._request.method, self._request.where.target)
+        headers = passed_on(head.headers, text=self._request.text)
+        told = {"status": head.status, "reason": head.reason, "headers": headers}
+        if self._head_as_data:
+            self._channel.send_unit(msgspec.json.encode(told))
+        else:
+            self._channel.control("response", **told)
+
+    def _pass_on(self, data: bytes) -> None:
+        framing = self._framing
+        if framing is None:
+            return
+        pieces, rest = framing.feed(data)
+        if pieces:
+            self._channel.send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if framing.over:
+            self._finish(rest)
+
+    def _finish(self, rest: bytes) -> None:
+        """The answer is whole."""
+        connection, head = self._connection, self._head
+        self._connection = None
+        if connection is not None:
+            keep = self._done and not rest and head is not None and head.keeps and not connection.transport.waiting
+            self._connections.release(connection, keep=keep)
+        self._channel.done()
+        self._channel.close()
+
+    def _ended(self, error: OSError | None) -> None:
+        """The server has ended the connection."""
+        framing = self._framing
+        if framing is not None and framing.ends_with_connection and error is None:
+            self._finish(b"")
+        elif self._repeatable and self._connection is not None:
+            self._connections.release(self._connection, keep=False)
+            self._connection = None
+            self._repeatable = False
+            self._connect()
+        else:
+            raise self._disconnected("end of file" if error is None else error.strerror or str(error))
+
+    def _disconnected(self, words: str) -> Problem:
+        message = f"{self._request.where.target}: the connection ended before the answer was whole: {words}"
+        return Problem(DISCONNECTED, message)
+
+    def end(self) -> None:
+        """The channel is over (served.channel.Payload)."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._connection is not None:
+            self._connections.release(self._connection, keep=False)
+            self._connection = None
+        self._body = []

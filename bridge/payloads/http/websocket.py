@@ -1,0 +1,373 @@
+"""Payload `websocket-stream1`: one WebSocket to a real server (docs/http.md, "websocket-stream1").
+
+connecting   until there is a connection; what the front end sends is held
+asked        the handshake is out, its answer is not there; held as before
+open         messages go both ways
+said         the front end is done and the close frame is out: messages still come
+over         the channel is closed; the socket may be kept for a moment, for the server to end it (`Farewell`)
+"""
+
+from asyncio import TimerHandle
+from typing import Any, Final
+
+from anyio import CancelScope
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame
+from websockets.protocol import CLIENT, Protocol
+
+from spanbridge.protocol.frames import Buffer, Span, join
+from spanbridge.protocol.problems import (
+    ACCESS_DENIED,
+    DISCONNECTED,
+    INTERNAL_ERROR,
+    PROTOCOL_ERROR,
+    TOO_LARGE,
+    Problem,
+)
+
+from ..base import Internal, Port, Services
+from ..served.channel import Channel
+from ..served.options import Options
+from .accept import handshake_headers, new_key, read_protocols, refusal
+from .connections import Connection, Connections
+from .farewell import Farewell
+from .head import SWITCHING, Head, HeadReader, request_head
+from .headers import passed_on, read_headers
+from .request import read_path
+from .transport import READ_BYTES
+from .where import Where, read_where
+
+CLOSE_SECONDS: Final = 5.0
+"""How long the server may take to answer a close frame."""
+
+_READS: Final = 4  # reads in one turn, before others have theirs
+
+_PONG: Final = b"\x8a"  # how the frame of a pong begins
+
+CLEAN: Final = frozenset({1000, 1001, 1005})
+"""Codes of close frames that are no problem; 1005 stands for none."""
+
+PROBLEMS: Final = {
+    1002: PROTOCOL_ERROR,
+    1003: PROTOCOL_ERROR,
+    1007: PROTOCOL_ERROR,
+    1008: ACCESS_DENIED,
+    1009: TOO_LARGE,
+    1010: PROTOCOL_ERROR,
+    1011: INTERNAL_ERROR,
+    1012: INTERNAL_ERROR,
+    1013: INTERNAL_ERROR,
+    1014: INTERNAL_ERROR,
+}
+"""What other codes mean. All that are not here are DISCONNECTED."""
+
+
+class Plan:
+    """What an open of websocket-stream1 asks for."""
+
+    __slots__ = ("head", "key", "protocols", "where")
+
+    def __init__(self, options: Options) -> None:
+        """Raises Problem (`protocol-error`)."""
+        path = read_path(options)
+        headers = read_headers(options, text=not options.raw, websocket=True)
+        self.protocols = read_protocols(options)
+        self.where: Where = read_where(options)
+        self.key = new_key()
+        self.head = request_head("GET", path, handshake_headers(headers, self.where, self.key, self.protocols))
+
+
+class WebSocket:
+    """Serves `channel`. `begin` connects and may raise Problem."""
+
+    __slots__ = (
+        "_channel",
+        "_connecting",
+        "_connection",
+        "_connections",
+        "_done",
+        "_heads",
+        "_is_text",
+        "_message",
+        "_paused",
+        "_plan",
+        "_pong",
+        "_protocol",
+        "_services",
+        "_timer",
+    )
+
+    def __init__(self, channel: Channel, plan: Plan, services: Services) -> None:
+        self._channel = channel
+        self._plan = plan
+        self._services = services
+        self._connections = services.once(Connections)
+        self._connecting: CancelScope | None = None  # of the task that connects
+        self._connection: Connection | None = None
+        self._heads: HeadReader | None = None  # until the handshake is answered
+        self._protocol: Protocol | None = None  # from then on
+        self._message: list[Buffer] = []  # of the server, as far as it has come
+        self._is_text = False  # whether it calls that text
+        self._done = False  # whether the front end has said that it sends no more
+        self._pong: bytes | None = None  # that waits for room
+        self._paused = False  # whether the front end takes nothing
+        self._timer: TimerHandle | None = None  # for the answer to our close frame
+
+    # Connecting
+
+    def begin(self) -> None:
+        """Connect, now or in a task."""
+        self._channel.hold()
+        connection = self._connections.get_now(self._plan.where, None)
+        if connection is not None:
+            self._connected(connection)
+        else:
+            self._connecting = CancelScope()
+            self._services.tasks.start_soon(self._wait_connected, self._connecting)
+
+    async def _wait_connected(self, scope: CancelScope) -> None:
+        with scope:
+            try:
+                connection = await self._connections.get(self._plan.where, None)
+            except Problem as problem:
+                self._channel.close(problem)
+                return
+            self._connecting = None
+            if self._channel.open:
+                self._channel.guard(self._connected, connection)
+            else:
+                self._connections.release(connection, keep=False)
+
+    def _connected(self, connection: Connection) -> None:
+        self._connection = connection
+        self._heads = HeadReader(self._plan.where.target, upgrades=True)
+        connection.transport.watch(self._readable)
+        connection.transport.write(self._plan.head)
+
+    def _answered(self, head: Head, connection: Connection) -> None:
+        plan = self._plan
+        refused = refusal(head, plan.key, plan.protocols)
+        if refused is not None:
+            problem = Problem(refused.code, f"{plan.where.target}: {refused.message}")
+            if head.status == SWITCHING:
+                raise problem
+            self._channel.close(problem, status=head.status, reason=head.reason)
+            return
+        self._heads = None
+        self._protocol = Protocol(CLIENT, max_size=self._services.context.limits.websocket_bytes)
+        transport = connection.transport
+        transport.on_taken = self._channel.taken
+        transport.on_empty = self._send_pong
+        transport.on_broken = self._broken
+        headers = passed_on(head.headers, text=not self._channel.raw)
+        self._channel.control("response", status=head.status, reason=head.reason, headers=headers)
+        self._channel.ready()
+        self._channel.release()
+
+    # To the server (served.channel.Payload)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        message = join(data)
+        if not self._channel.raw:
+            try:
+                str(message, "utf-8")
+            except UnicodeDecodeError:
+                raise Problem(PROTOCOL_ERROR, "websocket-stream1: a text message that is not UTF-8") from None
+        if self._protocol is not None and self._connection is not None:
+            frame = Frame(BINARY if self._channel.raw else TEXT, message).serialize(mask=True)
+            self._connection.transport.write(frame, nbytes)
+            if not nbytes:
+                self._channel.taken(0)
+
+    def done(self) -> None:
+        self._done = True
+        if self._protocol is not None:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._send_frames()
+            self._timer = self._services.context.loop.call_later(CLOSE_SECONDS, self._unanswered)
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """It takes no others."""
+
+    def _send_frames(self) -> None:
+        """What the protocol wants to say: pongs and close frames."""
+        if self._protocol is None or self._connection is None:
+            return
+        transport = self._connection.transport
+        for frame in self._protocol.data_to_send():
+            if frame[:1] == _PONG and transport.waiting:
+                self._pong = frame
+            else:
+                transport.queue(frame)
+        transport.flush()
+
+    def _send_pong(self) -> None:
+        """There is room again."""
+        pong, self._pong = self._pong, None
+        if pong is not None and self._connection is not None:
+            self._connection.transport.write(pong)
+
+    def _broken(self, error: OSError) -> None:
+        """The server takes no more; it may have told why."""
+        self._channel.take_all()
+
+    # From the server
+
+    def _readable(self) -> None:
+        self._channel.guard(self._read)
+
+    def _go_on(self) -> None:
+        """The front end takes data again."""
+        if self._connection is not None:
+            self._paused = False
+            self._connection.transport.watch(self._readable)
+            if self._connection.transport.pending:
+                self._readable()
+
+    def _read(self) -> None:
+        for _ in range(_READS):
+            connection = self._connection
+            if connection is None:
+                return
+            if not self._channel.may_send(self._go_on):
+                self._paused = True
+                connection.transport.watch(None)
+                return
+            try:
+                data = connection.transport.read(READ_BYTES)
+            except OSError as error:
+                raise self._disconnected(error.strerror or str(error)) from None
+            if data is None:
+                return
+            if not data:
+                raise self._disconnected("end of file")
+            self._take(data, connection)
+        if self._connection is not None and self._connection.transport.pending:
+            self._services.context.loop.call_soon(self._readable)
+
+    def _take(self, data: bytes, connection: Connection) -> None:
+        if self._heads is not None:
+            found = self._heads.feed(data)
+            if found is None:
+                return
+            head, data = found
+            self._answered(head, connection)
+        protocol = self._protocol
+        if protocol is None or not data:
+            return
+        protocol.receive_data(data)
+        self._send_frames()
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and self._connection is not None:
+                self._heed(event, protocol)
+        if protocol.parser_exc is not None and self._connection is not None:
+            self._failed(protocol.parser_exc)
+
+    def _heed(self, frame: Frame, protocol: Protocol) -> None:
+        if frame.opcode is CLOSE:
+            self._closed(protocol.close_rcvd)
+        elif frame.opcode in (TEXT, BINARY, CONT):
+            self._message.append(frame.data)
+            if frame.opcode is not CONT:
+                self._is_text = frame.opcode is TEXT
+            if frame.fin:
+                self._pass_on(protocol)
+
+    def _pass_on(self, protocol: Protocol) -> None:
+        """A message is whole."""
+        message = join(self._message)
+        self._message = []
+        if self._is_text:
+            try:
+                str(message, "utf-8")
+            except UnicodeDecodeError as error:
+                protocol.fail(CloseCode.INVALID_DATA)
+                self._send_frames()
+                self._failed(error)
+                return
+        self._channel.send_unit(message)
+
+    def _closed(self, told: Close | None) -> None:
+        """The server has sent its close frame, which is answered by now."""
+        code = CloseCode.NO_STATUS_RCVD if told is None else told.code
+        members: dict[str, Any] = {}
+        if told is not None and code != CloseCode.NO_STATUS_RCVD:
+            members = {"close-code": int(code), "close-reason": told.reason}
+        self._leave()
+        if code in CLEAN:
+            self._channel.done()
+            self._channel.close(**members)
+            return
+        target = self._plan.where.target
+        words = f"{target}: the server closed the WebSocket: {int(code)} {told.reason if told else ''}"
+        self._channel.close(Problem(PROBLEMS.get(code, DISCONNECTED), words.rstrip()), **members)
+
+    def _failed(self, error: Exception) -> None:
+        """The server has said what it may not; the close frame that tells it so is out."""
+        target = self._plan.where.target
+        self._leave()
+        if isinstance(error, PayloadTooBig):
+            most = self._services.context.limits.websocket_bytes
+            self._services.context.log.limit("websocket_bytes", most)
+            message = f"{target}: a message of more than {most} bytes (websocket_bytes)"
+            self._channel.close(Problem(TOO_LARGE, message))
+        else:
+            self._channel.close(Problem(PROTOCOL_ERROR, f"{target}: no WebSocket: {error}"))
+
+    def _unanswered(self) -> None:
+        """There was no close frame in answer to ours."""
+        if self._paused:  # it may be there, unread
+            self._timer = self._services.context.loop.call_later(CLOSE_SECONDS, self._unanswered)
+            return
+        self._timer = None
+        self._channel.guard(self._drop)
+
+    def _drop(self) -> None:
+        raise self._disconnected(f"the close frame was not answered within {CLOSE_SECONDS:g} seconds")
+
+    def _disconnected(self, words: str) -> Problem:
+        if self._connection is not None:
+            self._connections.release(self._connection, keep=False)
+            self._connection = None
+        return Problem(DISCONNECTED, f"{self._plan.where.target}: the connection ended: {words}")
+
+    # The end
+
+    def _leave(self) -> None:
+        """Let the server have what is on its way, and end the connection, for a moment."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            Farewell(connection, self._connections, self._services.context.loop, CLOSE_SECONDS)
+
+    def end(self) -> None:
+        """The channel is over (served.channel.Payload)."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        connection, protocol = self._connection, self._protocol
+        if connection is None:
+            return
+        if protocol is None or connection.transport.waiting:
+            self._connections.release(connection, keep=False)
+            self._connection = None
+            return
+        if not self._done:
+            protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._send_frames()
+        self._leave()
+
+
+def websocket(port: Port, message: dict[str, Any], services: Services) -> Internal:
+    """Serves an open. Raises Problem."""
+    options = Options(message)
+    channel = Channel(port, options, services)
+    served = WebSocket(channel, Plan(options), services)
+    channel.serve(served)
+    served.begin()
+    return channel
+
+
+def check(message: dict[str, Any]) -> None:
+    """Raises the Problem with which an open is refused for its options."""
+    Plan(Options(message))

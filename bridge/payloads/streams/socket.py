@@ -1,0 +1,161 @@
+"""A connected stream socket as a channel."""
+
+import os
+import socket
+from typing import Any, Final
+
+from anyio import CancelScope
+
+from spanbridge.protocol.frames import Span
+from spanbridge.protocol.problems import DISCONNECTED, Problem
+
+from ...wire.second_look import SecondLook
+from ...wire.writer import Writer
+from ..base import Services
+from ..connect.connect import connect, connect_at_once
+from ..connect.target import Target
+from ..served.channel import Channel
+from ..served.options import Options
+from .output import Output
+
+_NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel
+
+
+class Connected:
+    """What one channel with a socket does. What the front end says before it is connected is kept."""
+
+    __slots__ = (
+        "_batch",
+        "_channel",
+        "_input",
+        "_latency",
+        "_name",
+        "_output",
+        "_over",
+        "_scope",
+        "_services",
+        "_target",
+    )
+
+    def __init__(self, channel: Channel, services: Services, target: Target, batch: int, latency: int) -> None:
+        """Connect at once where nothing has to be waited for. Raises Problem."""
+        self._channel = channel
+        self._services = services
+        self._target = target
+        self._name = str(target)
+        self._batch = batch
+        self._latency = latency
+        self._input: Writer | None = None
+        self._output: Output | None = None
+        self._scope: CancelScope | None = None
+        self._over: SecondLook | None = None  # the peer has ended: how long what waits may still be written
+        connected = connect_at_once(target)
+        if connected is not None:
+            self._serve(connected)
+        else:
+            channel.hold()
+            self._scope = CancelScope()
+            services.tasks.start_soon(self._connect, self._scope)
+
+    async def _connect(self, scope: CancelScope) -> None:
+        with scope:
+            try:
+                connected = await connect(self._target, self._services)
+            except Problem as problem:
+                self._channel.close(problem)
+                return
+            self._serve(connected)
+            self._channel.release()
+
+    def _serve(self, connected: socket.socket) -> None:
+        context = self._services.context
+        fd = connected.detach()
+        self._output = Output(context, self._channel, fd, self._output_ended, batch=self._batch, latency=self._latency)
+        self._input = self._channel.outlet = Writer(
+            context.loop,
+            context.poller,
+            context.flusher,
+            context.budget,
+            os.dup(fd),
+            high_water=_NO_BOUND,
+            on_broken=self._input_broken,
+            on_taken=self._channel.taken,
+        )
+        self._channel.ready()
+        self._output.start()
+
+    # From the front end (channel.Payload)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        if self._input is None or not nbytes:
+            self._channel.taken(nbytes)
+        else:
+            self._input.put(data)
+
+    def done(self) -> None:
+        if self._input is not None:
+            self._input.when_empty(self._close_input)
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        if command != "options" or self._output is None:
+            return
+        options = Options(message, "options of stream")
+        for member in ("batch", "latency"):
+            try:
+                value = options.integer(member, None, least=0)
+            except Problem as problem:
+                self._services.context.log.warning("option-ignored", why=problem.message)
+                continue
+            self._output.adjust(*((value, None) if member == "batch" else (None, value)))
+
+    def end(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+        if self._over is not None:
+            self._over.cancel()
+        if self._output is not None:
+            self._output.close()
+        if self._input is not None:
+            writer, self._input = self._input, None
+            writer.close()
+
+    # From the peer
+
+    def _close_input(self) -> None:
+        """No more in our direction; the other stays open."""
+        if self._input is not None:
+            writer, self._input = self._input, None
+            self._channel.outlet = None
+            writer.close()
+        if self._over is not None:
+            self._channel.close()
+
+    def _input_broken(self, reason: str) -> None:
+        """The peer has reset it. What it had sent before goes out first: the reading side tells of the end."""
+        self._services.context.loop.call_soon(self._broken, reason)
+
+    def _broken(self, reason: str) -> None:
+        if self._input is not None:
+            writer, self._input = self._input, None
+            self._channel.outlet = None
+            writer.close()
+            self._channel.take_all()
+        if self._output is None or self._over is not None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._name}: {reason}"))
+
+    def _output_ended(self, error: OSError | None) -> None:
+        if error is not None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._name}: {error.strerror}"))
+            return
+        self._channel.done()
+        if self._input is None or not self._input.queued:
+            self._channel.close()
+            return
+        context = self._services.context
+        self._over = SecondLook(context.loop, self._takes_no_more)
+        self._over.start(context.limits.stuck_seconds)
+        self._input.when_empty(self._close_input)
+
+    def _takes_no_more(self) -> None:
+        self._services.context.log.limit("stuck_seconds", self._services.context.limits.stuck_seconds)
+        self._channel.close()

@@ -1,0 +1,136 @@
+"""A transaction belongs to the handler call that began it."""
+
+from .site import Site
+
+SOURCE = """
+import asyncio, time
+from spanbridge.extensions import SqliteError
+
+def init(router, services):
+    db = services.db
+    db.exec("CREATE TABLE IF NOT EXISTS ext_tx_t (n INTEGER)")
+    count = db.prepare("SELECT count(*) FROM ext_tx_t").pluck()
+    insert = db.prepare("INSERT INTO ext_tx_t VALUES (?)")
+
+    @router.get("/count")
+    def counted(req):
+        return {"count": count.get()}
+
+    @router.post("/leave-open")
+    def leave_open(req):
+        db.exec("BEGIN")
+        insert.run(1)
+        return {"count": count.get()}
+
+    @router.post("/raise")
+    def raises(req):
+        @db.transaction
+        def both():
+            insert.run(1)
+            raise RuntimeError("no")
+        both()
+
+    @router.post("/nested")
+    def nested(req):
+        @db.transaction
+        def inner(good):
+            insert.run(2)
+            if not good:
+                raise ValueError
+        @db.transaction
+        def outer():
+            insert.run(1)
+            inner(True)
+            try:
+                inner(False)
+            except ValueError:
+                pass
+        outer()
+        return {"count": count.get()}
+
+    @router.post("/hold")
+    async def hold(req):
+        db.exec("BEGIN")
+        insert.run(1)
+        services.broadcast("held")
+        await asyncio.sleep(float(req.query.get("seconds", "3600")))
+        db.exec("COMMIT")
+        return {}
+
+    @router.get("/count-async")
+    async def counted_async(req):
+        try:
+            return {"count": count.get()}
+        except SqliteError as error:
+            return 409, {"code": error.code}
+
+    @router.post("/die")
+    def die(req):
+        import os
+        db.exec("BEGIN")
+        insert.run(1)
+        os._exit(3)
+
+    @router.post("/async-function")
+    def async_function(req):
+        async def f(): pass
+        try:
+            db.transaction(f)
+        except TypeError as error:
+            return {"refused": str(error)}
+
+    @router.get("/rows")
+    def rows(req):
+        return (f"{row['n']}," for row in db.prepare("SELECT n FROM ext_tx_t ORDER BY n").iterate())
+
+    @router.post("/fill")
+    def fill(req):
+        @db.transaction
+        def all():
+            for n in range(1000):
+                insert.run(n)
+        all()
+"""
+
+
+def test_transactions(site: Site) -> None:
+    site.extension("tx", SOURCE)
+    page = site.session()
+
+    def count() -> int:
+        found = page.get("/api/ext/tx/count").json["count"]
+        assert isinstance(found, int)
+        return found
+
+    assert page("POST", "/api/ext/tx/leave-open").json == {"count": 1}
+    assert count() == 0
+    site.wait_log('transaction-undone extension=tx why="the handler has returned"')
+    assert page("POST", "/api/ext/tx/raise").status == 500
+    assert count() == 0
+    assert page("POST", "/api/ext/tx/nested").json == {"count": 2}
+    assert "async" in page("POST", "/api/ext/tx/async-function").json["refused"]
+
+    # Another async handler could only wait for ever; one that is not async waits.
+    events = page.listen("tx")
+    held = page.ask("POST", "/api/ext/tx/hold?seconds=0.5")
+    assert page.event(events)["topic"] == "held"
+    assert page.get("/api/ext/tx/count-async").json == {"code": "SQLITE_BUSY"}
+    waits = page.ask("GET", "/api/ext/tx/count")
+    assert page.receive(held).status == 200
+    assert page.receive(waits).json == {"count": 3}
+
+    # A front end that leaves undoes what it had begun.
+    held = page.ask("POST", "/api/ext/tx/hold")
+    assert page.event(events)["topic"] == "held"
+    page.front_end.close(held)
+    assert count() == 3
+
+    answer = page("POST", "/api/ext/tx/die")
+    assert answer.error == (502, "extension-died")
+    assert "status 3" in answer.json["message"]
+    assert count() == 3
+    site.wait_log("its process has ended")
+
+    assert page("POST", "/api/ext/tx/fill").status == 204
+    numbers = page.get("/api/ext/tx/rows").body.decode().split(",")
+    assert len(numbers) == 1004
