@@ -8,6 +8,8 @@ from typing import Final
 
 import anyio
 
+from spanbridge.protocol.problems import Problem
+
 from ..base import Services
 from ..served.jobs import Jobs
 from .budget import Budget
@@ -59,6 +61,9 @@ class Readings:
             read = self._busy[subject] = anyio.Event()
             try:
                 moment, sample, spent = await self._services.once(Jobs).run(self._sample_alone, subject, names)
+            except Problem as problem:  # no thread is to be had
+                self._reader.failures[subject] = problem.message
+                moment, sample, spent = _now(), {}, 0.0
             finally:
                 del self._busy[subject]
                 read.set()
@@ -77,7 +82,7 @@ class Readings:
     def _sample(self, subject: str, names: frozenset[str]) -> tuple[float, Sample, float]:
         if subject not in self._samplers:
             self._samplers[subject] = sampler(subject, self._reader)
-        moment = time.clock_gettime(time.CLOCK_BOOTTIME)
+        moment = _now()
         began = time.thread_time()
         sample = self._samplers[subject].sample(names)
         return moment, sample, time.thread_time() - began
@@ -95,3 +100,8 @@ class Readings:
         for name in metrics - self.clipped:
             self._log.limit("metric_instances", limits.metric_instances, metric=name)
         self.clipped |= metrics
+
+
+def _now() -> float:
+    """Seconds that really pass, also while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
