@@ -1,0 +1,1 @@
+"""What a bridge serves itself: files, programs, sockets, HTTP, D-Bus, metrics, measured beside other bridges."""
