@@ -112,6 +112,7 @@ def _serve(
     import anyio
 
     from .session.session import Session
+    from .wire.own import own_descriptor
     from .wire.poller import Poller
 
     poller = Poller()
@@ -132,9 +133,7 @@ def _serve(
             at_the_end=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
-        descriptors = [os.dup(fd) for fd in (0, 1)]
-        for fd in descriptors:
-            os.set_blocking(fd, False)
+        descriptors = [own_descriptor(fd) for fd in (0, 1)]
         return await session.run(catalog, poller, *descriptors)
 
     try:

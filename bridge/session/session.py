@@ -283,7 +283,7 @@ class Session:
     def _control(self, frame: bytes) -> None:
         command, channel, message = read_message(control_payload(frame))
         if self._channels.host is None and command != "init":
-            raise Problem(PROTOCOL_ERROR, f"expected init as the first frame, found {command!r}")
+            raise Problem(PROTOCOL_ERROR, f"expected init as the first frame, found {command[:40]!r}")
         if command == "open":
             if channel is None:
                 raise Problem(PROTOCOL_ERROR, 'expected a "channel" in open')
@@ -303,10 +303,11 @@ class Session:
 
     def _init(self, message: dict[str, Any]) -> None:
         version, host = message.get("version"), message.get("host")
-        if type(version) is not int or version != VERSION:
-            raise Problem(PROTOCOL_ERROR, f'"version" of init: expected {VERSION}, found {version!r}')
+        if isinstance(version, bool) or version != VERSION:
+            found = version if type(version) in (int, float) else _kind(version)
+            raise Problem(PROTOCOL_ERROR, f'"version" of init: expected {VERSION}, found {found}')
         if not isinstance(host, str) or not host:
-            raise Problem(PROTOCOL_ERROR, f'"host" of init: expected a name, found {host!r}')
+            raise Problem(PROTOCOL_ERROR, f'"host" of init: expected a name, found {_kind(host)}')
         if self._channels.host is None:
             self._channels.host = host
         self._superuser.heed_init(message.get("superuser"))
@@ -314,5 +315,10 @@ class Session:
     def _kill(self, message: dict[str, Any]) -> None:
         for name in ("group", "host"):
             if not isinstance(message.get(name), str | None):
-                raise Problem(PROTOCOL_ERROR, f'"{name}" of kill: expected a string, found {message[name]!r}')
+                raise Problem(PROTOCOL_ERROR, f'"{name}" of kill: expected a string, found {_kind(message[name])}')
         self._channels.kill(message.get("group"), message.get("host"))
+
+
+def _kind(value: object) -> str:
+    """What kind of value it is: no payload is quoted, since it may hold a password."""
+    return "nothing" if value is None else "an empty string" if value == "" else type(value).__name__
