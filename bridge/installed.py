@@ -22,6 +22,14 @@ def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_byt
     return load_catalog(environ, generation=GENERATION, askpass=askpass(), max_bytes=manifest_bytes)
 
 
+def own_command() -> list[str]:
+    """What starts a bridge like this program."""
+    started = os.path.abspath(sys.argv[0])
+    if os.access(started, os.X_OK) and not started.endswith(".py"):
+        return [started]
+    return [sys.executable, "-I", "-m", "spanbridge"]
+
+
 def askpass() -> str:
     """Our askpass program, which was installed beside the `spanbridge` command.
 

@@ -11,6 +11,7 @@ import msgspec
 
 from spanbridge.manifests.directories import data_directories, override_directories
 from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
+from spanbridge.manifests.wildcard import is_wildcard
 
 from ..helpers.superuser import ident_of, offer
 from ..installed import load
@@ -81,6 +82,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("packages", metavar="PACKAGE", nargs="*", help="only what is of these packages")
     parser.add_argument("--json", action="store_true", help="the same, and more, as JSON")
+    parser.add_argument("--payloads", action="store_true", help="the payloads that can be opened, one a line")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as exit_:  # argparse has said why
@@ -94,7 +96,9 @@ def main(arguments: list[str]) -> int:
     except (SettingError, UnknownPackageError, OSError) as error:  # an OSError: our own directory is gone
         print(f"spanbridge list: {error}", file=sys.stderr)
         return 2
-    if options.json:
+    if options.payloads:
+        print("\n".join(payloads(found)))
+    elif options.json:
         print_json(found)
     else:
         print("\n\n".join(_sections(found, Paint(sys.stdout))))
@@ -120,6 +124,15 @@ def listing(environ: Mapping[str, str], limits: Limits) -> Listing:
         package_directories=[place.path for place in data_directories(environ)],
         override_directories=list(override_directories(environ)),
     )
+
+
+def payloads(found: Listing) -> list[str]:
+    """Those that rules name, and those of the bridge itself. Wildcards are no names."""
+    from ..payloads.base import PAYLOADS
+
+    named = [rule.match.get("payload") for rule in found.rules if rule.match is not None]
+    exact = {name for name in named if isinstance(name, str) and name.isprintable() and not is_wildcard(name)}
+    return sorted(exact | PAYLOADS.keys())
 
 
 def only(found: Listing, names: Iterable[str]) -> Listing:

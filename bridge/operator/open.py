@@ -4,11 +4,11 @@ import argparse
 import math
 import shlex
 import signal
-import sys
 from typing import Any, Final
 
 import msgspec
 
+from ..installed import own_command
 from .child import StartError
 from .complain import complain
 from .members import ArgumentError, read_opens
@@ -46,12 +46,14 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spanbridge open",
-        usage="spanbridge open [OPTION ...] PAYLOAD [NAME=VALUE ...]",
+        usage="spanbridge open [OPTION ...] PAYLOAD|JSON [NAME=VALUE ...]",
         description="Open one channel, and pipe stdin and stdout to it. VALUE is JSON if it can be read as such, else "
         "a string; NAME:=VALUE must be JSON. Control messages are told on stderr.",
         epilog="Status: 0 closed without a problem, 1 with one, 2 not tried, 128 + number of the signal that ended it.",
     )
-    parser.add_argument("payload", metavar="PAYLOAD", help="what kind of channel: echo, stream, ...")
+    parser.add_argument(
+        "payload", metavar="PAYLOAD", help="what kind of channel: echo, stream, ...; or the JSON of an open"
+    )
     # Without a default argparse takes it for required as soon as PAYLOAD is missing.
     parser.add_argument(
         "members", metavar="NAME=VALUE", nargs="*", default=(), help="further members of the open message"
@@ -96,14 +98,20 @@ def _open(options: argparse.Namespace) -> dict[str, Any]:
     for text in (options.payload, options.host, options.superuser or ""):
         if not _is_text(text):
             raise ArgumentError(f"{ascii(text)[1:-1]}: expected UTF-8")
-    given: dict[str, Any] = {"payload": options.payload}
+    is_json = options.payload.lstrip().startswith("{")
+    given: dict[str, Any] = {} if is_json else {"payload": options.payload}
     if options.binary:
         given["binary"] = "raw"
     if options.superuser is not None:
         given["superuser"] = "require"
-    opens = read_opens([msgspec.json.encode(given).decode(), *options.members])
+    # Members stand behind the JSON of an open and are added to it: so do what the options say.
+    options_said = [f"{name}:={msgspec.json.encode(value).decode()}" for name, value in given.items()]
+    first = options.payload if is_json else "{}"
+    opens = read_opens([first, *options_said, *options.members])
     if len(opens) != 1:
         raise ArgumentError("one channel at a time")
+    if "payload" not in opens[0]:
+        raise ArgumentError(f"{options.payload}: expected a payload in it")
     return opens[0]
 
 
@@ -122,7 +130,7 @@ def _init(options: argparse.Namespace) -> dict[str, Any]:
 
 def _command(bridge: str | None) -> list[str]:
     if bridge is None:
-        return [sys.executable, "-P", "-m", "spanbridge"]
+        return own_command()
     try:
         command = shlex.split(bridge)
     except ValueError as error:

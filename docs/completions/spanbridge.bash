@@ -27,7 +27,7 @@ _spanbridge_options() { # TOOL
     case $1 in
         check) echo --help --ignore --json --portable --quiet -q ;;
         explain) echo --all --help --host --json --pid --set --superuser ;;
-        list) echo --help --json ;;
+        list) echo --help --json --payloads ;;
         open) echo --binary --bridge --help --host --lines --newline --raw --superuser --timeout --verbose -v ;;
         tap) echo --format --help --output --payload ;;
         replay) echo --as --compare --help --ignore --timeout --timing --verbose -v ;;
@@ -60,7 +60,6 @@ _spanbridge_value() { # TOOL OPTION CURRENT
 }
 
 _spanbridge_argument() { # COMMAND TOOL CURRENT
-    local payloads="dbus-json3 echo http-stream1 http-stream2 info null session-control"
     case $2 in
         "") mapfile -t COMPREPLY < <(compgen -W "$_spanbridge_tools" -- "$3") ;;
         check)
@@ -76,7 +75,7 @@ _spanbridge_argument() { # COMMAND TOOL CURRENT
             mapfile -t COMPREPLY < <(compgen -W "and payload=" -- "$3")
             [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
             ;;
-        open) mapfile -t COMPREPLY < <(compgen -W "$payloads" -- "$3") ;;
+        open) mapfile -t COMPREPLY < <(compgen -W "$("$1" list --payloads 2>/dev/null)" -- "$3") ;;
         *) COMPREPLY=() ;;
     esac
     return 0

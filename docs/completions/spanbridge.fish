@@ -109,8 +109,9 @@ function __spanbridge_command
     complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
 end
 
-set -l payloads dbus-json3 echo http-stream1 http-stream2 info null session-control
-set -l members payload=$payloads
+function __spanbridge_payloads
+    spanbridge list --payloads 2>/dev/null
+end
 
 complete -c spanbridge -f
 # tools
@@ -138,7 +139,7 @@ complete -c spanbridge -n '__spanbridge_is check' -s q -l quiet -d 'Problems onl
 complete -c spanbridge -n '__spanbridge_is check' -l ignore -x -d 'Nothing of this kind'
 complete -c spanbridge -n '__spanbridge_is check' -l portable -d 'Nothing about this machine'
 
-complete -c spanbridge -n '__spanbridge_is explain' -a "and payload= $members"
+complete -c spanbridge -n '__spanbridge_is explain' -a '(printf "%s\n" and payload= payload=(__spanbridge_payloads))'
 complete -c spanbridge -n '__spanbridge_is explain' -l json -d 'Print JSON'
 complete -c spanbridge -n '__spanbridge_is explain' -l all -d 'Leave out nothing'
 complete -c spanbridge -n '__spanbridge_is explain' -l host -x -a '(__fish_print_hostnames)' -d 'The own host of the front end'
@@ -148,8 +149,9 @@ complete -c spanbridge -n '__spanbridge_is explain' -l set -x -a '(__spanbridge_
 
 complete -c spanbridge -n '__spanbridge_is list' -a '(__spanbridge_packages)'
 complete -c spanbridge -n '__spanbridge_is list' -l json -d 'The same, and more, as JSON'
+complete -c spanbridge -n '__spanbridge_is list' -l payloads -d 'The payloads that can be opened'
 
-complete -c spanbridge -n '__spanbridge_is open' -a "$payloads"
+complete -c spanbridge -n '__spanbridge_is open' -a '(__spanbridge_payloads)'
 complete -c spanbridge -n '__spanbridge_is open' -l bridge -x -a '(__fish_complete_command)' -d 'The bridge, or the helper, to start'
 complete -c spanbridge -n '__spanbridge_is open' -l host -x -a '(__fish_print_hostnames)' -d 'The name of the machine'
 complete -c spanbridge -n '__spanbridge_is open' -l superuser -d 'Have a privileged bridge started'

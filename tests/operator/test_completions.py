@@ -59,12 +59,20 @@ def test_values(complete: Complete, tmp_path: Path) -> None:
         "spanbridge explain --superuser ": {"none", "running", "root"},
         "spanbridge tap --format ": {"json", "text"},
         "spanbridge tap --payload ": {"none", "all"},
-        "spanbridge open ": set(PAYLOADS),
+        "spanbridge open ": {*PAYLOADS, "mine"},
         "spanbridge replay --as ": {"front-end", "helper"},
         "spanbridge replay file --compare ": {"payload", "size", "kind"},
     }
+    write_package(tmp_path)
     for (line, values), offers in zip(expected.items(), complete(tmp_path, *expected), strict=True):
         assert set(offers) == values, line
+
+
+def write_package(home: Path) -> None:
+    """One with a rule for the payload `mine`."""
+    package = home / ".local/share/cockpit/my-package"
+    package.mkdir(parents=True)
+    (package / "manifest.json").write_text('{"bridges": [{"match": {"payload": "mine"}, "spawn": ["x"]}]}')
 
 
 def test_files(complete: Complete, tmp_path: Path) -> None:
@@ -75,9 +83,7 @@ def test_files(complete: Complete, tmp_path: Path) -> None:
 
 
 def test_packages(complete: Complete, tmp_path: Path) -> None:
-    package = tmp_path / ".local/share/cockpit/my-package"
-    package.mkdir(parents=True)
-    (package / "manifest.json").write_text('{"menu": {"x": {"label": "A label"}}}')
+    write_package(tmp_path)
     assert complete(tmp_path, "spanbridge list ") == [["my-package"]]
 
 
@@ -92,9 +98,10 @@ def test_commands(complete: Complete, tmp_path: Path) -> None:
 
 def test_payloads_of_explain(tmp_path: Path) -> None:
     lines = ("spanbridge explain ", "spanbridge explain payload=", "spanbridge explain x=1 payload=ec")
+    write_package(tmp_path)
     words, payloads, one = bash(tmp_path, *lines)
     assert set(words) == {"and", "payload="}
-    assert set(payloads) == set(PAYLOADS)
+    assert set(payloads) == {*PAYLOADS, "mine"}
     assert one == ["echo"]
 
 

@@ -255,13 +255,21 @@ def test_what_comes_of_a_failure(home: Home) -> None:
 
 
 def test_nobody(home: Home) -> None:
-    home.package("test", entry({"payload": "stream", "unit": "x", "n": 1}), entry({"payload": "journal"}))
-    text = "\n".join(lines_of(home, "payload=stream", "unit=x", status=1))
+    home.package("test", entry({"payload": "flow", "unit": "x", "n": 1}), entry({"payload": "journal"}))
+    text = "\n".join(lines_of(home, "payload=flow", "unit=x", status=1))
     assert "Served by nobody: the channel closes with not-supported" in text
     assert "The closest rule is test/bridges[0]: all of it matches but n." in text
     assert 'There is a payload "journal".' in "\n".join(lines_of(home, "payload=jornal", status=1))
     assert 'There is a payload "dbus-json3".' in "\n".join(lines_of(home, "payload=dbus-json", status=1))
     assert "There are no rules." in "\n".join(lines_of(Home(home.root / "other"), "payload=x", status=1))
+
+
+def test_home_is_not_shortened_where_no_shell_would_take_it_for_that(home: Home) -> None:
+    file = home.root / "a file"
+    home.package("unmet", entry({"payload": "x"}), conditions=[{"path-exists": str(file)}])
+    text = explain(home, "payload=x").stdout
+    assert f'path-exists "{file}"' in text
+    assert f"  ~/{(home.data_home / 'cockpit/unmet').relative_to(home.root)}: " in text
 
 
 def test_a_rule_that_is_missing_is_named_with_what_is_wrong(home: Home) -> None:

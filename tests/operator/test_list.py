@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spanbridge.payloads.base import PAYLOADS
 from spanbridge.testing.home import Home
 
 from ..missing import lack
@@ -223,3 +224,9 @@ def test_debian(home: Home) -> None:
     assert {"shell", "ssh", "system"} <= {each["name"] for each in found["packages"]}
     assert found["defects"] == []
     assert [each["id"] for each in found["privileged"]] == ["sudo", "pkexec"]
+
+
+def test_payloads(home: Home) -> None:
+    for payload in ("mine", "a*"):
+        home.package(payload[:1], {"match": {"payload": payload}, "spawn": ["/bin/cat"]})
+    assert run(home, "list", "--payloads").stdout.split() == sorted([*PAYLOADS, "mine"])

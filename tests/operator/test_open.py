@@ -450,3 +450,35 @@ def test_what_would_move_the_cursor_is_escaped_unless_it_is_wanted(home: Home) -
     with PseudoTerminal([SPANBRIDGE, "open", "x", "--raw", "--bridge", speaks], home.environ, home.root) as terminal:
         assert terminal.wait() == 0
         assert b"\x1b[2J!" in terminal.shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ['{"payload": "echo"}'],
+        ['{"payload": "nonesuch", "x": 1}', "payload=echo"],
+        ["--binary", ' {"payload":"echo"}'],
+    ],
+)
+def test_the_json_of_an_open(home: Home, arguments: list[str]) -> None:
+    done = run(home, "open", *arguments, stdin=b"hello")
+    assert (done.returncode, done.stdout) == (0, b"hello")
+
+
+def test_the_json_of_no_open(home: Home) -> None:
+    done = run(home, "open", '{"a": 1}')
+    assert done.returncode == 2
+    assert b'{"a": 1}: expected a payload in it' in done.stderr
+
+
+def test_an_open_that_is_not_answered_shows(home: Home) -> None:
+    home.package("test", helper_rule({"payload": "test"}, [init(), forever()]))
+    with subprocess.Popen(
+        [SPANBRIDGE, "open", "test"], env=home.environ, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        while "session-begins" in line or "helper-" in line:
+            line = process.stderr.readline()
+        assert line == "no answer to the open for 3 s; still waiting\n"
+        process.terminate()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -41,6 +42,7 @@ NEXT: Final = 5  # rules behind the winner that are named
 WIDTH: Final = 40  # of the column of rules
 CLOSE: Final = 0.75  # how alike two payloads are for the one to be taken for the other
 
+_QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|(?<!\w)'[^']*')""")
 _INDENT: Final = " " * 14
 _LIST: Final = " " * 12
 _MARKS: Final = {"added": "+", "changed": "~", "removed": "-"}
@@ -381,5 +383,10 @@ def _cut(text: str, everything: bool) -> str:
 
 
 def _home(text: str, bridge: Bridge) -> str:
+    """With ~ for the user's home, where a shell would take it for that: not in quotes, and not within a path."""
     text, home = printable(text), bridge.environ.get("HOME", "")
-    return text.replace(f"{home}{os.sep}", "~/") if len(home) > 1 else text
+    if len(home) <= 1:
+        return text
+    place = re.compile(rf"(?<![^\s(]){re.escape(home)}/")
+    parts = _QUOTED.split(text)  # what is in quotes is every other one
+    return "".join(part if index % 2 else place.sub("~/", part) for index, part in enumerate(parts))

@@ -28,6 +28,8 @@ from .line_editor import LineEditor, Typed, on_terminal
 from .secret import ask, prompt_of
 
 INIT_SECONDS: Final = 30.0
+PATIENT_SECONDS: Final = 3.0
+"""How long nothing is said of an open that is not answered."""
 
 _UNREAD: Final = "nobody reads it any more"
 _AFTER_THE_END: Final = "the channel to be closed after the end of stdin"
@@ -101,6 +103,7 @@ class _Talk:
         self._over = False
         self._awaited: str | None = "the init of the bridge"
         self._deadline = time.monotonic() + (timeout or INIT_SECONDS)
+        self._unanswered_at: float | None = time.monotonic() + PATIENT_SECONDS  # when to tell that nothing comes
         self._problem = ""
         self._signal = 0
         self._questions: list[dict[str, Any]] = []
@@ -145,11 +148,15 @@ class _Talk:
             poll.register(self._editor.fd, select.POLLIN)
             if bridge.stderr >= 0:
                 poll.register(bridge.stderr, select.POLLIN)
-        left = None if self._awaited is None else max(0.0, self._deadline - time.monotonic()) * 1000
-        return dict(poll.poll(left))
+        ends = [self._deadline] if self._awaited is not None else []
+        ends += [self._unanswered_at] if self._unanswered_at is not None else []
+        return dict(poll.poll(max(0.0, min(ends) - time.monotonic()) * 1000 if ends else None))
 
     def _step(self, events: dict[int, int]) -> None:
-        if not events:
+        if not events and self._unanswered_at is not None and time.monotonic() >= self._unanswered_at:
+            self._tell(f"no answer to the open for {PATIENT_SECONDS:.0f} s; still waiting")
+            self._unanswered_at = None
+        elif not events and self._awaited is not None and time.monotonic() >= self._deadline:
             self._give_up(f"timed out waiting for {self._awaited}")
         if not self._waiting and events.get(1, 0) & (select.POLLERR | select.POLLHUP):
             self._lose_stdout(_UNREAD)
@@ -170,6 +177,7 @@ class _Talk:
         self._over = True
         self._reading = False
         self._awaited = None
+        self._unanswered_at = None
         self._problem = self._problem or problem
 
     def _give_up(self, problem: str) -> None:
@@ -246,6 +254,7 @@ class _Talk:
         if self._ready:
             return
         self._ready = True
+        self._unanswered_at = None
         self._await(None if self._reading else _AFTER_THE_END)
         if self._editor:
             self._editor.ask()
