@@ -5,7 +5,7 @@ from typing import Any, Final
 from spanbridge.protocol.control import VERSION, read_object
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
-from .board import Refusal
+from .endings import Refusal
 
 _OF_INIT: Final = frozenset({"command", "version", "problem", "message", "channel"})
 _CODE_CHARACTERS: Final = 100  # kept of a refusal that is too long

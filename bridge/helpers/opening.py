@@ -2,9 +2,8 @@
 
 from typing import Any, cast
 
+from spanbridge.manifests.router import Router
 from spanbridge.protocol.frames import Buffer, Span
-
-from ..session.router import Router
 
 
 def let_go(piece: Buffer) -> Buffer:

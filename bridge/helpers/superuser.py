@@ -1,41 +1,50 @@
-"""Privileged bridges: which there are, starting and stopping one, its questions, and the opens that ask for it
-(docs/superuser.md).
+"""The privileged helper of a session: its start and its end, and who gets it (docs/superuser.md).
 
-    none      -> starting    `start`, or `init` of the front end
-    starting  -> running     the helper's `init` has come
-    starting  -> none        it failed, or `stop`; after `init` with "any" the next one is tried first
-    running   -> none        it ended, or `stop`
-
-At most one helper runs. Passwords are handed on and not kept.
+At most one runs, and the next is not started before the one before it is gone. A start may have several candidates,
+which are tried in turn.
 """
 
-import shutil
-import subprocess
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
-import anyio
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import compile_rule, expand
-from spanbridge.protocol.control import close, control
-from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
+from spanbridge.protocol.control import control
+from spanbridge.protocol.problems import TERMINATED, Problem
 
-from ..session.router import privileges, without_privileges
 from ..wire.context import Context
 from ..wire.front import Front
-from .board import SERVED, Board, End
+from .dialogue import Dialogue
 from .helper import Helper
+from .life import GONE
+from .offered import TWICE, ident_of, in_turn, offer
 from .opening import Opening
 from .pool import Pool
+from .privileges import privileges, without_privileges
+from .questions import Questions
+from .waiting_room import WaitingRoom
 
+# What `current` is, but for a running one, whose id it is.
 NONE: Final = "none"
 INIT: Final = "init"
 ROOT: Final = "root"
+
 ANY: Final = "any"
 
-TWICE: Final = "a privileged bridge with the same id comes before it"
+RESTING: Final = "resting"
+COMING: Final = "coming"
+RUNNING: Final = "running"
+
+TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
+    (RESTING, "start"): COMING,
+    (COMING, "ready"): RUNNING,
+    (COMING, "failed"): RESTING,
+    (COMING, "stopped"): RESTING,
+    (RUNNING, "ended"): RESTING,
+}
 
 
 class SuperuserError(Exception):
@@ -46,69 +55,42 @@ class Cancelled(SuperuserError):
     """The start was stopped."""
 
 
-class _Attempt:
-    """One helper that is coming up."""
+class Table(Protocol):
+    """The table of channels, as seen from here."""
 
-    __slots__ = ("error", "helper", "ident", "over", "questions", "stopped")
+    def outcome(self, opening: Opening) -> None:
+        """An open that waited may be routed again."""
 
-    def __init__(self, ident: str) -> None:
-        self.ident = ident
-        self.helper: Helper | None = None
-        self.over = anyio.Event()
-        self.error: str | None = None
+    def closed(self, ident: bytes, frame: bytes) -> None:
+        """The channel of an open that waited is over."""
+
+
+class _Start:
+    """One start: `candidates` are tried until one runs."""
+
+    __slots__ = ("candidates", "error", "from_init", "helper", "ident", "over", "questions", "stopped", "tried")
+
+    def __init__(self, candidates: Mapping[str, Rule], *, from_init: bool) -> None:
+        self.candidates = dict(candidates)  # by id; those that were tried are taken out
+        self.from_init = from_init
+        self.over = asyncio.Event()
         self.stopped = False
+        self.error = ""  # why the last one failed
+        # Of the one that is tried:
+        self.ident = ""
+        self.helper: Helper | None = None
         self.questions = 0
+        self.tried = asyncio.Event()
 
+    def next(self) -> Rule:
+        """Take the next candidate."""
+        self.ident = next(iter(self.candidates))
+        self.helper, self.questions, self.tried = None, 0, asyncio.Event()
+        return self.candidates.pop(self.ident)
 
-def ident_of(rule: Rule) -> str:
-    """What a privileged bridge is called by."""
-    return rule.label or rule.spawn[0].rpartition("/")[2]
-
-
-def offer(
-    rules: Iterable[Rule], path: str | None, sudo_seconds: float
-) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
-    """The privileged rules that can be started, by id, in order; and those that are left out, with the reason.
-
-    `path`: where programs are looked for. `sudo` is run for this.
-    """
-    offered: dict[str, Rule] = {}
-    left_out: list[tuple[Rule, str]] = []
-    for rule in rules:
-        why = TWICE if ident_of(rule) in offered else _unusable(rule, path, sudo_seconds)
-        if why is None:
-            offered[ident_of(rule)] = rule
-        else:
-            left_out.append((rule, why))
-    return offered, left_out
-
-
-def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
-    """What `any` stands for: those that are tried, in order."""
-    labelled = {ident: rule for ident, rule in offered.items() if rule.label is not None}
-    return labelled or dict(offered)
-
-
-def _unusable(rule: Rule, path: str | None, sudo_seconds: float) -> str | None:
-    """Why a privileged rule cannot be started; None: it can, as far as can be told."""
-    program = shutil.which(rule.spawn[0], path=path)
-    if program is None:
-        return f"{rule.spawn[0]} is not found, or may not be run"
-    if program.rpartition("/")[2] != "sudo":
-        return None
-    try:
-        told = subprocess.run(
-            [program, "--help"],
-            capture_output=True,
-            timeout=sudo_seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{program} --help took more than {sudo_seconds:g} s (sudo_seconds)"
-    except OSError as error:
-        return f"{program}: {error.strerror}"
-    return None if b"askpass" in told.stdout + told.stderr else f"{program} --help does not speak of askpass"
+    def failed(self, error: str) -> None:
+        self.error = error
+        self.tried.set()
 
 
 class Superuser:
@@ -122,7 +104,7 @@ class Superuser:
         self,
         context: Context,
         front: Front,
-        board: "Outcomes",
+        table: Table,
         pool: Pool,
         tasks: TaskGroup,
         environ: Mapping[str, str],
@@ -131,27 +113,38 @@ class Superuser:
         root: bool,
         user: str,
     ) -> None:
-        self.current = ROOT if root else NONE
         self.on_change: Callable[[], None] = _nothing
         self.on_prompt: Callable[[str, str, str], None] = _no_prompt
+        self.waiting = WaitingRoom(context.limits, context.log, table.closed)  # opens, for the outcome of a start
         self._log = context.log
         self._limits = context.limits
         self._front = front
-        self._board = board
+        self._table = table
         self._pool = pool
         self._tasks = tasks
         self._environ = environ
         self._rules = tuple(rules)
         self._offered: dict[str, Rule] | None = None
-        self._user = user
-        self._helper: Helper | None = None  # the one that runs
-        self._attempt: _Attempt | None = None  # the one that is coming up
-        self._from_init = False  # whether the front end's `init` is being acted on
-        self._waiting: dict[bytes, Opening] = {}  # opens that wait for the outcome
-        self._waiting_bytes = 0
-        self._question: tuple[Helper, dict[str, Any]] | None = None  # the one that is open
-        self._cookie: str | None = None  # under which it was passed on to the front end
-        self._cookies = 0
+        self._root = root
+        self._questions = Questions(front, user)
+        self._state = RESTING
+        self._start: _Start | None = None  # COMING
+        self._running: tuple[str, Helper] | None = None  # RUNNING: its id, and itself
+        self._leaving: Helper | None = None  # the one before; it may not be gone yet
+
+    @property
+    def current(self) -> str:
+        """The id of the one that runs; or `none`, `init` while one comes up, `root`."""
+        if self._root:
+            return ROOT
+        if self._running is not None:
+            return self._running[0]
+        return NONE if self._start is None else INIT
+
+    def _move(self, event: str) -> None:
+        self._state = TRANSITIONS[self._state, event]
+        self._log.info("superuser", current=self.current)
+        self.on_change()
 
     # What there is
 
@@ -171,256 +164,187 @@ class Superuser:
         """From now on these are offered; a helper whose rule is gone is stopped."""
         self._rules = tuple(rules)
         self._offered = None
-        kept = {rule.identity for rule in self._rules}
-        for helper in (self._helper, self._attempt.helper if self._attempt else None):
-            if helper is not None and helper.key[0] not in kept:
+        for helper in (self._running[1] if self._running else None, self._start.helper if self._start else None):
+            if helper is not None and not self._in_force(helper.rule):
                 helper.end(Problem(TERMINATED, "its rule was changed or removed"))
         self.on_change()
 
-    # Start and stop
+    def _in_force(self, rule: Rule) -> bool:
+        return any(rule.identity == each.identity for each in self._rules)
+
+    # Start
 
     async def start(self, ident: str) -> None:
-        """Start one, and return once it runs. Raises SuperuserError."""
+        """Start one, and return once it runs. Raises SuperuserError. It goes on where the caller waits no more."""
         self._check_free()
         rule = self.offered.get(ident)
         if rule is None:
             known = ", ".join(self.offered) or "none"
             raise SuperuserError(f"no privileged bridge {ident!r}; there are: {known}")
-        attempt = self._begin(ident, rule)
-        try:
-            await attempt.over.wait()
-        finally:
-            self._settle()
-        if attempt.stopped:
+        start = self._begin({ident: rule}, from_init=False)
+        await start.over.wait()
+        if start.stopped:
             raise Cancelled("the start was stopped")
-        if attempt.error is not None:
-            raise SuperuserError(attempt.error)
+        if start.error:
+            raise SuperuserError(start.error)
 
     def _check_free(self) -> None:
-        if self.current == ROOT:
+        if self._root:
             raise SuperuserError("this bridge runs as root already")
-        if self._attempt is not None or self._from_init:
+        if self._start is not None:
             raise SuperuserError("a privileged bridge is being started already")
-        if self._helper is not None:
-            raise SuperuserError(f"the privileged bridge {self.current!r} runs already")
+        if self._running is not None:
+            raise SuperuserError(f"the privileged bridge {self._running[0]!r} runs already")
 
     def heed_init(self, wanted: Any) -> None:
         """Act on `superuser` of the front end's `init`: {"id": ...} starts one, anything else means none."""
         ident = wanted.get("id") if isinstance(wanted, dict) else None
-        if isinstance(ident, str):
-            if self._attempt is None and self._helper is None and self.current != ROOT and not self._from_init:
-                self._from_init = True
-                self._set_current(INIT)
-                self._tasks.start_soon(self._start_from_init, ident)
-            else:
-                self._front.put(control("superuser-init-done"))
-
-    async def _start_from_init(self, wanted: str) -> None:
-        try:
-            for ident, rule in self._chosen(wanted).items():
-                attempt = self._begin(ident, rule)
-                await attempt.over.wait()
-                if attempt.stopped or attempt.error is None:
-                    break
-                self._log.info("superuser-failed", id=ident, why=attempt.error)
-        finally:
-            self._from_init = False
-            if self._helper is None:
-                self._set_current(NONE)
-            self._settle()
+        if not isinstance(ident, str):
+            return
+        candidates: Mapping[str, Rule] = {}
+        if self._state == RESTING and not self._root:
+            offered = self.offered
+            candidates = in_turn(offered) if ident == ANY else {ident: offered[ident]} if ident in offered else {}
+        if candidates:
+            self._begin(candidates, from_init=True)
+        else:
             self._front.put(control("superuser-init-done"))
 
-    def _chosen(self, wanted: str) -> dict[str, Rule]:
-        offered = self.offered
-        if wanted != ANY:
-            return {wanted: offered[wanted]} if wanted in offered else {}
-        return in_turn(offered)
+    def _begin(self, candidates: Mapping[str, Rule], *, from_init: bool) -> _Start:
+        start = self._start = _Start(candidates, from_init=from_init)
+        self._move("start")
+        self._tasks.start_soon(self._come_up, start)
+        return start
 
-    def _begin(self, ident: str, rule: Rule) -> _Attempt:
-        attempt = self._attempt = _Attempt(ident)
+    async def _come_up(self, start: _Start) -> None:
+        """Try the candidates in turn."""
+        while start.candidates:
+            if self._leaving is not None:
+                await self._leaving.life.reached(GONE)
+            if start.over.is_set():
+                return
+            self._try(start, start.next())
+            await start.tried.wait()
+        self._settle(start)
+
+    def _try(self, start: _Start, rule: Rule) -> None:
+        if not self._in_force(rule):  # there was a reload meanwhile
+            start.failed("its rule was changed or removed")
+            return
         key = (rule.identity, expand(compile_rule(rule), {}))
         try:
-            attempt.helper = self._pool.start_apart(rule, key, _Watch(self, self._board), self)
+            start.helper = self._pool.start_privileged(rule, key, self, self._asked)
         except Problem as problem:
-            attempt.error = problem.message
-            self._attempt = None
-            attempt.over.set()
-        return attempt
+            start.failed(problem.message)
 
-    def stop(self) -> None:
-        """End the one that runs or is coming up, at once. Raises SuperuserError if there is none."""
-        helper = self._helper
-        if self._attempt is not None:
-            self._attempt.stopped = True
-            helper = self._attempt.helper
-        if helper is None:
-            raise SuperuserError("no privileged bridge runs")
-        helper.end(Problem(TERMINATED, "stopped"))
+    def _settle(self, start: _Start) -> None:
+        """A start is over: what waited for its outcome goes on."""
+        if start.over.is_set():
+            return
+        self._start = None
+        self._move("ready" if self._running else "stopped" if start.stopped else "failed")
+        start.over.set()
+        for opening in self.waiting.clear():
+            self._table.outcome(opening)
+        if start.from_init:
+            self._front.put(control("superuser-init-done"))
 
-    def end(self) -> None:
-        """The session is over."""
-        if self._attempt is not None and self._attempt.helper is not None:
-            self._attempt.stopped = True
-            self._attempt.helper.end(Problem(TERMINATED, "the session has ended"))
+    # What becomes of it (pool.Starter)
 
     def ready(self, helper: Helper) -> None:
         """The one that was coming up has sent its `init`."""
-        attempt = self._attempt
-        if attempt is not None:
-            self._attempt = None
-            self._helper = helper
-            self._set_current(attempt.ident)
-            attempt.over.set()
-            self._settle()
+        start = self._start
+        if start is not None and start.helper is helper:
+            self._running = (start.ident, helper)
+            start.error = ""
+            start.candidates.clear()
+            start.tried.set()
+            self._settle(start)
 
     def ended(self, helper: Helper, problem: Problem) -> None:
         """The one that runs, or was coming up, takes nothing more."""
-        if self._question is not None and self._question[0] is helper:
-            self._question = self._cookie = None
-        attempt = self._attempt
-        if attempt is not None and attempt.helper in (helper, None):
-            self._attempt = None
-            attempt.error = helper.take_stderr() or problem.message or problem.code
-            attempt.over.set()
-            self._settle()  # here, since whoever called `start` may have gone
-        elif self._helper is helper:
-            self._helper = None
-            self._set_current(NONE)
+        self._questions.forget(helper.dialogue)
+        self._leaving = helper
+        start = self._start
+        if start is not None and start.helper is helper:
+            start.failed(helper.take_stderr() or problem.message or problem.code)
+            if start.from_init and not start.stopped:
+                self._log.info("superuser-failed", id=start.ident, why=start.error)
+            if start.stopped or not start.candidates:
+                self._settle(start)
+        elif self._running is not None and self._running[1] is helper:
+            self._running = None
+            self._move("ended")
 
-    def _set_current(self, current: str) -> None:
-        if self.current != current:
-            self.current = current
-            self._log.info("superuser", current=current)
-            self.on_change()
+    # Stop
+
+    def stop(self) -> None:
+        """End the one that runs or is coming up, at once. Raises SuperuserError if there is none."""
+        if self._start is not None:
+            self._stop_start(self._start, "stopped")
+        elif self._running is not None:
+            self._running[1].end(Problem(TERMINATED, "stopped"))
+        else:
+            raise SuperuserError("no privileged bridge runs")
+
+    def end(self) -> None:
+        """The session is over."""
+        if self._start is not None:
+            self._stop_start(self._start, "the session has ended")
+
+    def _stop_start(self, start: _Start, why: str) -> None:
+        start.stopped = True
+        start.candidates.clear()
+        if start.helper is not None:
+            start.helper.end(Problem(TERMINATED, why))
+        self._settle(start)
 
     # Questions
 
-    def asked(self, helper: Helper, question: dict[str, Any]) -> None:
-        """A privileged helper wants a password. Not kept: what comes is handed on."""
-        attempt = self._attempt
-        if self._question is not None:  # one at a time
-            helper.answer(question, "")
+    def _asked(self, dialogue: Dialogue, question: dict[str, Any]) -> None:
+        """A privileged helper wants a password (dialogue.Attendant)."""
+        start, questions = self._start, self._questions
+        helper = start.helper if start is not None else self._running and self._running[1]
+        again = start is not None and start.questions > 0
+        if questions.open or helper is None or (again and start is not None and start.from_init):
+            questions.refuse(dialogue, question)
             return
-        if self._from_init:
-            if attempt is None or attempt.questions:
-                helper.answer(question, "")
-                return
-            attempt.questions += 1
-            self._cookies += 1
-            self._cookie = f"superuser-{self._cookies}"
-            self._question = (helper, question)
-            challenge = "plain1:" + self._user.encode().hex()
-            self._front.put(control("authorize", cookie=self._cookie, challenge=challenge))
+        if start is not None:
+            start.questions += 1
+        if start is not None and start.from_init:
+            questions.pass_on(dialogue, question)
             return
         said = helper.take_stderr()
-        first = attempt is None or not attempt.questions
-        if attempt is not None:
-            attempt.questions += 1
-        self._question = (helper, question)
-        prompt = question.get("prompt")
+        prompt = questions.prompt(dialogue, question)
         # Before the first question it is a greeting (sudo's lecture), after it the reason for asking again.
-        self.on_prompt(said if first else "", prompt if isinstance(prompt, str) else "", "" if first else said)
+        self.on_prompt("" if again else said, prompt, said if again else "")
 
     def answer(self, response: str) -> None:
         """The answer to the open prompt. Raises SuperuserError where there is none."""
-        if self._question is None or self._cookie is not None:
+        if not self._questions.answer(response):
             raise SuperuserError("no question is open")
-        (helper, question), self._question = self._question, None
-        helper.answer(question, response)
 
     def heed_authorize(self, message: dict[str, Any]) -> None:
-        """The front end's `authorize`: an answer to what was passed on to it; dropped where it answers nothing."""
-        response = message.get("response")
-        if self._question is not None and self._cookie is not None and message.get("cookie") == self._cookie:
-            (helper, question), self._question, self._cookie = self._question, None, None
-            helper.answer(question, response if isinstance(response, str) else "")
+        """The front end's `authorize`."""
+        self._questions.heed(message)
 
     # Opens
 
     def claims(self, opening: Opening) -> Helper | bool:
-        """Who is to have an open, for its `superuser` member: the helper that runs; True: it waits here, for the
+        """Who is to have an open, for its `superuser` member: the helper that runs; True: it waits in `waiting` for the
         outcome; False: it goes on as if it had not asked. Raises Problem (`access-denied`, `protocol-error`)."""
-        if self.current == ROOT:
+        if self._root:
             return False
         wanted = privileges(opening.message)
         if wanted is None:
             return False
-        if self._helper is not None:
-            return self._helper
-        if self._attempt is not None or self._from_init:
-            if self._waiting_bytes + opening.size > self._limits.helper_queue_bytes:
-                raise self._too_much(opening)
-            self._waiting[opening.ident] = opening
-            self._waiting_bytes += opening.size
+        if self._running is not None:
+            return self._running[1]
+        if self._start is not None:
+            self.waiting.add(opening)
             return True
         without_privileges(wanted)
         return False
-
-    def keep(self, opening: Opening, command: str | None, span: Any) -> None:
-        """More has come for an open that waits (channels.Keeper).
-
-        Where that is too much the channel is closed. The front end is read on: the answer to a question, or a stop,
-        may be what comes next.
-        """
-        self._waiting_bytes += opening.add(command, span)
-        if self._waiting_bytes > self._limits.helper_queue_bytes:
-            self.forget(opening)
-            problem = self._too_much(opening)
-            self._board.closed(opening.ident, close(opening.ident.decode(), problem.code, problem.message))
-
-    def forget(self, opening: Opening) -> None:
-        """An open that waits was closed (channels.Keeper)."""
-        del self._waiting[opening.ident]
-        self._waiting_bytes -= opening.size
-
-    def _too_much(self, opening: Opening) -> Problem:
-        limit = self._limits.helper_queue_bytes
-        self._log.limit("helper_queue_bytes", limit, channel=opening.ident.decode())
-        return Problem(
-            INTERNAL_ERROR,
-            f"more than {limit} bytes (helper_queue_bytes) wait for a privileged bridge that is starting",
-        )
-
-    def _settle(self) -> None:
-        """The outcome is there: what waited for it goes on."""
-        if self._attempt is not None or (self._from_init and self._helper is None):
-            return
-        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
-        for opening in waiting.values():
-            self._board.outcome(opening)
-
-
-class Outcomes(Board, Protocol):
-    """The table of channels, as the superuser sees it."""
-
-    def outcome(self, opening: Opening) -> None:
-        """An open that waited may be routed anew."""
-
-
-class _Watch:
-    """The table of channels as a privileged helper sees it: what becomes of it is told to the superuser too."""
-
-    def __init__(self, superuser: Superuser, board: Board) -> None:
-        self._superuser = superuser
-        self._board = board
-        self.init_for = board.init_for
-        self.adopted = board.adopted
-        self.closed = board.closed
-        self.close_answered = board.close_answered
-
-    def ready(self, helper: Helper) -> None:
-        self._superuser.ready(helper)
-
-    def retired(self, helper: Helper) -> None:
-        """There is one privileged helper; the next is started when this one has ended and somebody asks for it."""
-
-    def idle(self, helper: Helper) -> None:
-        """It stays until it is stopped."""
-
-    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
-        # In this order: an open that it held back is routed anew, and must not find it any more.
-        self._superuser.ended(helper, problem)
-        self._board.ended(helper, problem, waiting, SERVED)
 
 
 def _nothing() -> None:

@@ -4,19 +4,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from anyio.abc import TaskGroup
-
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import close, control
 from spanbridge.protocol.frames import Buffer, Span, encode
 from spanbridge.protocol.problems import Problem
 
-from ..wire.context import Context
-from ..wire.front import Front
-from ..wire.source import Source
+if TYPE_CHECKING:  # the tools for people want the table of payloads, not the event loop
+    from anyio.abc import TaskGroup
 
-if TYPE_CHECKING:
     from ..helpers.superuser import Superuser
+    from ..wire.context import Context
+    from ..wire.front import Front
+    from ..wire.source import Source
 
 Made = TypeVar("Made")
 
@@ -40,9 +39,9 @@ class Services:
 
     def __init__(
         self,
-        context: Context,
-        front: Front,
-        tasks: TaskGroup,
+        context: "Context",
+        front: "Front",
+        tasks: "TaskGroup",
         environ: Mapping[str, str],
         *,
         catalog: Callable[[], Catalog],
@@ -91,7 +90,7 @@ class Internal(Protocol):
     def put(self, data: Span) -> None:
         """Whole data frames of the channel (protocol.frames.payloads takes them apart)."""
 
-    def move_in(self, held: Span, source: Source, missing: int) -> int:
+    def move_in(self, held: Span, source: "Source", missing: int) -> int:
         """A large frame of which `held` was read; the other `missing` bytes lie in `source`. How many were lost."""
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:

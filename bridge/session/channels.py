@@ -1,19 +1,19 @@
 """The table of channels: who has which, how an open finds somebody, how a channel ends.
 
-An id is in the table from its open until either side has closed it. Its sink is one of three: a helper, an internal
-channel, or `Waiting`, an open that nobody has taken yet.
+An id is in the table from its open until either side has closed it. Its sink (sinks.py) is a helper, an open that
+waits, or what the bridge serves itself.
 """
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any
 
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Rule
+from spanbridge.manifests.router import Router
 from spanbridge.manifests.template import ExpansionError, expand, values
-from spanbridge.protocol.control import VERSION, close, control, frame_of
-from spanbridge.protocol.frames import Span
+from spanbridge.protocol.control import close, frame_of
 from spanbridge.protocol.problems import (
     DISCONNECTED,
     INTERNAL_ERROR,
@@ -22,7 +22,7 @@ from spanbridge.protocol.problems import (
     Problem,
 )
 
-from ..helpers.board import DISMISSED, FAILED, SERVED, End, Refusal
+from ..helpers.endings import DISMISSED, SERVED, End, Refusal
 from ..helpers.helper import Helper
 from ..helpers.opening import Opening
 from ..helpers.pool import Pool, Resting
@@ -30,66 +30,10 @@ from ..helpers.superuser import Superuser
 from ..payloads import base
 from ..wire.context import Context
 from ..wire.front import Front
-from ..wire.source import Source
+from .groups import Groups
 from .recent import Recent
-from .router import Router, after_failure, nobody, normalise, own_payload
-
-_ABOUTS_KEPT: Final = 256
-
-
-class Sink(Protocol):
-    """Whoever has a channel."""
-
-    @property
-    def takes(self) -> bool:
-        """Whether the end of a large frame may be moved on to it, unread."""
-
-    def put(self, data: Span) -> None:
-        """Whole data frames of its channels."""
-
-    def move_in(self, held: Span, source: Source, missing: int) -> int:
-        """A large frame of which `held` was read; the other `missing` bytes lie in `source`. How many were lost."""
-
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
-        """A control message for one of its channels."""
-
-
-class Keeper(Protocol):
-    """Whoever an open waits for: a helper that is not ready, or the superuser."""
-
-    def keep(self, opening: Opening, command: str | None, span: Span) -> None:
-        """More has come for an open that waits."""
-
-    def forget(self, opening: Opening) -> None:
-        """It was closed by the front end."""
-
-
-class Waiting:
-    """The sink of an open that nobody has taken yet: keeps all that comes, in order."""
-
-    __slots__ = ("_keeper", "opening")
-
-    takes = False
-
-    def __init__(self, opening: Opening, keeper: Keeper) -> None:
-        self.opening = opening
-        self._keeper = keeper
-
-    def put(self, data: Span) -> None:
-        self._keeper.keep(self.opening, None, data)
-
-    def move_in(self, held: Span, source: Source, missing: int) -> int:
-        return 0
-
-    def command(self, ident: bytes, command: str, frame: bytes) -> None:
-        if command == "close":
-            self._keeper.forget(self.opening)
-        else:
-            self._keeper.keep(self.opening, command, frame)
-
-    def close_later(self, frame: bytes) -> None:
-        """The close is to be the last that the helper hears of the channel."""
-        self._keeper.keep(self.opening, "close", frame)
+from .router import after_failure, nobody, normalise, own_payload
+from .sinks import Own, Sink, Waiting
 
 
 class Channels:
@@ -105,8 +49,8 @@ class Channels:
         depth: int,
     ) -> None:
         self.routes: dict[bytes, Sink] = {}
-        self.pool = Pool(context, front, self, tasks, services.environ, depth)
         self.host: str | None = None
+        self.pool = Pool(context, front, self, tasks, services.environ, depth, host=lambda: self.host or "")
         self.superuser: Superuser  # set by the session, before the first open
         self._limits = context.limits
         self._log = context.log
@@ -114,19 +58,16 @@ class Channels:
         self._services = services
         self._router = Router(rules)
         self._recent = Recent()
-        # id -> (group, host), for `kill`. Channels that have both in common share one tuple.
-        self._about: dict[bytes, tuple[str | None, str | None]] = {}
-        self._abouts: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
-        self._ports: dict[bytes, base.Port] = {}  # of internal channels
-        self._answers: dict[bytes, Helper] = {}  # closed by the front end, and nobody's since: who is to answer
+        self._groups = Groups()
+        self._answers: dict[bytes, Sink] = {}  # closed by the front end, and nobody's since: who is to answer
         self.unanswered: list[bytes] = []  # closed by the front end in this chunk, and nobody else's to answer
         self._ending = False
 
-    def use_rules(self, rules: Sequence[Rule]) -> None:
+    def use_rules(self, rules: Sequence[Rule], privileged: Sequence[Rule]) -> None:
         """From now on these rules serve; helpers of rules that are gone are stopped."""
         self._router = Router(rules)
         self._recent.forget()
-        self.pool.retain(rules)
+        self.pool.retain((*rules, *privileged))
 
     # Opens
 
@@ -144,7 +85,7 @@ class Channels:
         recent = self._recent.helper(message, self._router)
         if recent is not None and len(self.routes) < self._limits.channels:
             self.pool.use(recent)
-            self._about[ident] = self._recent.about
+            self._groups.add_like(ident, self._recent.about)
             self._hand_over(Opening(ident, frame, message, self._router), recent)
             return
         try:
@@ -160,7 +101,7 @@ class Channels:
             return
         if forwarded is not message:
             frame = frame_of(forwarded)
-        self._describe(ident, matched)
+        self._groups.add(ident, matched)
         self._route(Opening(ident, frame, matched, self._router))
 
     def _check_length(self, message: dict[str, Any]) -> None:
@@ -173,13 +114,6 @@ class Channels:
                     PROTOCOL_ERROR, f'"{name}" of the open: {len(value)} characters, above the limit of {limit}'
                 )
 
-    def _describe(self, ident: bytes, message: dict[str, Any]) -> None:
-        group, host = message.get("group"), message.get("host")
-        about = (group if isinstance(group, str) else None, host)
-        if len(self._abouts) > _ABOUTS_KEPT:
-            self._abouts.clear()
-        self._about[ident] = self._abouts.setdefault(about, about)
-
     def _route(self, opening: Opening) -> None:
         """Find somebody for an open; one for this host may want privileges."""
         if "superuser" in opening.message:
@@ -189,7 +123,7 @@ class Channels:
                 self._refuse(opening, problem)
                 return
             if claimed is True:
-                self.routes[opening.ident] = Waiting(opening, self.superuser)
+                self.routes[opening.ident] = Waiting(opening, self.superuser.waiting)
                 return
             if claimed:
                 self._hand_over(opening, claimed)
@@ -253,19 +187,23 @@ class Channels:
         if found is None:
             self._refuse(opening, nobody(message, opening.failures))
             return
-        port = self._ports[ident] = base.Port(ident.decode(), self._front.put, self._close_internal)
         try:
-            channel = found(port, message, self._services)
+            own = Own(
+                ident,
+                lambda port: found(port, message, self._services),
+                to_front=self._front.put,
+                forget=self._forget,
+            )
         except Problem as problem:
             self._refuse(opening, problem)
             return
-        self._take_over(ident, channel)
-        port.made()
+        self._take_over(ident, own)
+        own.made()
         for command, span in opening.later:
-            if self.routes.get(ident) is not channel:
+            if self.routes.get(ident) is not own:
                 break
             if command is None:
-                channel.put(span)
+                own.put(span)
             else:
                 self.command(ident, command, span)  # type: ignore[arg-type]
 
@@ -291,13 +229,11 @@ class Channels:
             sink.command(ident, command, frame)
             return
         self._forget(ident)
-        if isinstance(sink, Helper):
+        if sink.close(ident, frame):
             self._answers[ident] = sink
             if len(self._answers) > self._limits.closed_ids:
                 del self._answers[next(iter(self._answers))]
-        sink.command(ident, "close", frame)
-        self._end_internal(sink)
-        if not isinstance(sink, Helper) and ident not in self._answers:
+        elif ident not in self._answers:
             self.unanswered.append(ident)
 
     def answer_closes(self) -> None:
@@ -309,75 +245,31 @@ class Channels:
 
     def kill(self, group: str | None, host: str | None) -> None:
         """Close what matches `group` and `host`, on both sides; None matches all."""
-        wanted = None if host == self.host else host
-        matching = [
-            ident
-            for ident, (of_group, of_host) in self._about.items()
-            if group in (None, of_group) and (host is None or of_host == wanted)
-        ]
-        for ident in matching:
+        for ident in self._groups.matching(group, host, self.host):
             told = close(ident.decode(), TERMINATED, "killed by the front end")
             sink = self.routes[ident]
             self._forget(ident)
-            self._answers.pop(ident, None)
-            if isinstance(sink, Helper):
-                sink.roster.close(ident, told)
-            else:
-                sink.command(ident, "close", told)
-                self._end_internal(sink)
+            sink.close(ident, told)
             self._front.put(told)
 
     def disconnect(self) -> None:
         """The front end is gone: close all channels towards whoever has them. Opens that fail are not tried anew."""
         self._ending = True
         for ident, sink in list(self.routes.items()):
-            frame = close(ident.decode(), DISCONNECTED)
-            if isinstance(sink, Waiting):
-                sink.close_later(frame)
-            elif isinstance(sink, Helper):
-                sink.put(frame)
-            else:
+            if not sink.disconnect(ident, close(ident.decode(), DISCONNECTED)):
                 self._forget(ident)
-                self._end_internal(sink)
-
-    # From internal channels
-
-    def _close_internal(self, ident: bytes, frame: bytes) -> None:
-        sink = self.routes.get(ident)
-        if sink is not None:
-            self._forget(ident)
-            self._front.put(frame)
-            self._end_internal(sink)
-
-    def _end_internal(self, sink: Sink | None) -> None:
-        if sink is not None and not isinstance(sink, Helper | Waiting):
-            sink.end()  # type: ignore[attr-defined]
 
     def _forget(self, ident: bytes) -> None:
         self.routes.pop(ident, None)
-        self._about.pop(ident, None)
-        port = self._ports.pop(ident, None)
-        if port is not None:
-            port.shut()
+        self._groups.discard(ident)
 
-    # From helpers (helper.Board)
-
-    def init_for(self, helper: Helper) -> bytes:
-        return control("init", version=VERSION, host=self.host, superuser=False)
-
-    def ready(self, helper: Helper) -> None:
-        self.pool.ready(helper)
-        self.pool.idle(helper)
+    # From helpers and their pool (pool.Channels)
 
     def adopted(self, opening: Opening, helper: Helper) -> None:
         self._take_over(opening.ident, helper)
 
     def retired(self, helper: Helper) -> None:
-        self.pool.retire(helper)
         self._recent.forget()
-
-    def idle(self, helper: Helper) -> None:
-        self.pool.idle(helper)
 
     def closed(self, ident: bytes, frame: bytes) -> None:
         self._forget(ident)
@@ -389,8 +281,7 @@ class Channels:
             if ident not in self.routes:
                 self._front.put(frame)
 
-    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
-        self.pool.ended(helper, problem, failed=end == FAILED)
+    def orphaned(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
         self._recent.forget()
         for ident in [ident for ident, answering in self._answers.items() if answering is helper]:
             del self._answers[ident]
@@ -407,5 +298,5 @@ class Channels:
                 self._route(opening)
             elif self._goes_on(opening, helper.rule, problem):
                 if opening.router is not self._router:  # there was a reload meanwhile
-                    opening.router, opening.tried = self._router, self._router.position(helper.key[0])
+                    opening.router, opening.tried = self._router, self._router.position(helper.launch.key[0])
                 self._advance(opening)

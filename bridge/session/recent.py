@@ -6,12 +6,15 @@ of what such an open costs.
 
 from typing import Any
 
-from ..helpers.helper import READY, Helper
-from .router import Router
+from spanbridge.manifests.router import Router
+
+from ..helpers.helper import Helper
+from ..helpers.life import READY
+from .groups import About, about_of
 
 
 class Recent:
-    """Remembers one open. `about` is its group and host, as Channels keeps them."""
+    """Remembers one open. `about` is its group and host."""
 
     __slots__ = ("_channel", "_helper", "_message", "_router", "about")
 
@@ -20,12 +23,12 @@ class Recent:
         self._message: dict[str, Any] = {}
         self._helper: Helper | None = None
         self._router: Router | None = None
-        self.about: tuple[str | None, str | None] = (None, None)
+        self.about: About = (None, None)
 
     def helper(self, message: dict[str, Any], router: Router) -> Helper | None:
         """Who serves an open like the one remembered, under the same rules; None where that has to be found."""
         helper = self._helper
-        if helper is None or helper.state != READY or router is not self._router:
+        if helper is None or helper.life.state != READY or router is not self._router:
             return None
         channel = message["channel"]
         message["channel"] = self._channel
@@ -46,4 +49,4 @@ class Recent:
         if router.heeds_channel(position) or any(type(value) is not str for value in message.values()):
             return
         self._channel, self._message, self._router, self._helper = message["channel"], message, router, helper
-        self.about = (message.get("group"), None)
+        self.about = about_of(message)

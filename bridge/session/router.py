@@ -1,58 +1,10 @@
-"""Who serves an open: a decision, no I/O and no process (docs/protocol.md, "Who serves an open")."""
+"""What is decided of an open beside the rules: no I/O and no process (docs/protocol.md, "Who serves an open")."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from spanbridge.manifests.match import RuleIndex
 from spanbridge.manifests.model import Rule
-from spanbridge.manifests.template import Recipe, compile_rule
-from spanbridge.protocol.problems import ACCESS_DENIED, NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
-
-REQUIRE: Final = "require"
-TRY: Final = "try"
-
-
-class Plan(NamedTuple):
-    """One rule, made ready when it is first needed: with ten thousand rules most never are."""
-
-    rule: Rule
-    identity: bytes
-    recipe: Recipe
-
-
-class Router:
-    """The rules in force."""
-
-    __slots__ = ("_by_channel", "_index", "_plans", "_rules")
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = rules
-        self._index = RuleIndex(rules)
-        self._plans: dict[int, Plan] = {}
-        self._by_channel: bool | None = None  # whether some rule matches by channel; asked for when it is needed
-
-    def find(self, message: dict[str, Any], after: int = -1) -> int:
-        """The position of the next rule to try for a normalised open, behind the one at `after`; -1: there is none."""
-        return self._index.find(message, after)
-
-    def position(self, identity: bytes) -> int:
-        """Where a rule stands that was tried under other rules; -1: nowhere, all of these are still to be tried."""
-        return next((place for place, rule in enumerate(self._rules) if rule.identity == identity), -1)
-
-    def plan(self, position: int) -> Plan:
-        """What is known of the rule at `position`."""
-        plan = self._plans.get(position)
-        if plan is None:
-            rule = self._index.rule(position)
-            plan = self._plans[position] = Plan(rule, rule.identity, compile_rule(rule))
-        return plan
-
-    def heeds_channel(self, position: int) -> bool:
-        """Whether an open that differs in its channel alone may be for another rule than the one at `position`, or
-        for another helper of that."""
-        if self._by_channel is None:
-            self._by_channel = any(rule.match is not None and "channel" in rule.match for rule in self._rules)
-        return self._by_channel or "channel" in self.plan(position).recipe.variables
+from spanbridge.protocol.problems import NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
 
 
 def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -75,29 +27,6 @@ def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], d
     if message["host"] == own_host:
         return {key: value for key, value in message.items() if key != "host"}, message
     return message, message
-
-
-def privileges(message: dict[str, Any]) -> str | None:
-    """Whether a normalised open asks for the privileged helper of this host: REQUIRE, TRY, or None.
-
-    Raises Problem (`protocol-error`) for a `superuser` that is none of what it may be.
-    """
-    wanted = message.get("superuser")
-    if wanted is None or wanted is False or "host" in message:
-        return None
-    if wanted is True:
-        return REQUIRE
-    if wanted in (REQUIRE, TRY):
-        return str(wanted)
-    raise Problem(
-        PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {wanted!r}'
-    )
-
-
-def without_privileges(wanted: str) -> None:
-    """There is no privileged helper: what tries goes on as if it had not asked. Raises Problem for what requires it."""
-    if wanted == REQUIRE:
-        raise Problem(ACCESS_DENIED, "administrative access was asked for, and no privileged bridge runs")
 
 
 def after_failure(rule: Rule, problem: Problem) -> Problem | None:

@@ -21,6 +21,7 @@ from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, 
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
 from ..helpers.helper import Helper
+from ..helpers.life import GONE
 from ..helpers.superuser import Superuser
 from ..limits import Limits
 from ..log import Log
@@ -32,7 +33,8 @@ from ..wire.link import REST_BYTES
 from ..wire.pipe_budget import PipeBudget
 from ..wire.poller import Poller
 from ..wire.watchdog import Watchdog
-from .channels import Channels, Sink
+from .channels import Channels
+from .sinks import Sink
 from .status_directory import directory_of
 from .status_socket import StatusSocket
 
@@ -201,7 +203,7 @@ class Session:
         for helper in helpers:
             helper.end(Problem(TERMINATED, "the session has ended"), abandon=True)
         for helper in helpers:
-            await helper.gone.wait()
+            await helper.life.reached(GONE)
         with CancelScope(deadline=began + self._limits.exit_seconds):
             for lasting in self._services.lasting:
                 await lasting.wait()
@@ -215,7 +217,7 @@ class Session:
     async def _all_gone(self, helpers: list[Helper], seconds: float) -> None:
         with anyio.move_on_after(seconds):
             for helper in helpers:
-                await helper.gone.wait()
+                await helper.life.reached(GONE)
 
     async def _heed_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
         async for number in signals:
@@ -233,7 +235,7 @@ class Session:
             return
         self._catalog = catalog
         self._log.info("reloaded", packages=len(catalog.packages), rules=len(catalog.rules))
-        self._channels.use_rules(catalog.rules)
+        self._channels.use_rules(catalog.rules, catalog.privileged)
         self._superuser.use_rules(catalog.privileged)
         for tell in self._services.on_reload:
             tell()

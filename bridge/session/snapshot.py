@@ -9,7 +9,8 @@ import msgspec
 from ..helpers.helper import Helper
 from ..wire.context import Context
 from ..wire.front import Front
-from .channels import Channels, Waiting
+from .channels import Channels
+from .sinks import WAITING
 
 _CHARACTERS: Final = 500  # shown of an argument or a variable, which may be a megabyte
 
@@ -18,15 +19,15 @@ def snapshot(context: Context, front: Front, channels: Channels, began: float, f
     """A JSON object. Times are seconds, sizes are bytes. `began` is the loop time of the start, `from_front` what the
     front end has sent."""
     now, limits, pool = context.loop.time(), context.limits, channels.pool
-    sinks = list(channels.routes.values())
+    kinds = Counter(sink.kind for sink in channels.routes.values())
     told: dict[str, Any] = {
         "pid": os.getpid(),
         "seconds": round(now - began, 3),
         "host": channels.host,
         "channels": {
-            "open": len(sinks),
-            "waiting": sum(isinstance(sink, Waiting) for sink in sinks),
-            "internal": _internal(sinks),
+            "open": kinds.total(),
+            "waiting": kinds[WAITING],
+            "internal": {kind: count for kind, count in kinds.items() if kind not in (Helper.kind, WAITING)},
             "limit": limits.channels,
         },
         "front-end": {
@@ -43,10 +44,6 @@ def snapshot(context: Context, front: Front, channels: Channels, began: float, f
     return msgspec.json.encode(_printable(told))
 
 
-def _internal(sinks: list[Any]) -> dict[str, int]:
-    return dict(Counter(sink.kind for sink in sinks if not isinstance(sink, Helper | Waiting)))
-
-
 def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
     return {
         "rule": helper.name,
@@ -54,8 +51,8 @@ def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
         "privileged": helper.rule.privileged,
         "pid": helper.pid or None,
         "state": helper.state,
-        "command": [_short(argument) for argument in helper.expansion.argv],
-        "variables": {name: _short(value) for name, value in helper.variables.items()},
+        "command": [_short(argument) for argument in helper.argv],
+        "variables": {name: _short(value) for name, value in helper.launch.variables.items()},
         "seconds": round(now - helper.made_at, 3),
         "channels": helper.roster.channels,
         "bytes-in": helper.bytes_in,

@@ -60,26 +60,42 @@ def test_its_opens_go_on_to_the_next(start: Start) -> None:
     assert len(bridge.notes) == 9
 
 
-def test_it_is_a_rule_that_rests_whatever_it_expands_to(start: Start) -> None:
+def test_each_command_is_counted_alone(start: Start) -> None:
+    """A rule that serves many hosts: one that is down does not shut out the others."""
     bridge = start(
-        helper_rule(TEST, FAILING, "${channel}"),
-        helper_rule({"payload": "other"}, FAILING),
+        helper_rule({"payload": "bad"}, FAILING, "${to}"),
+        helper_rule(TEST, [note("started"), init(), serve()], "${to}"),
         limits={"backoff_seconds": 60},
     )
+    front = bridge.front_end
+    for _ in range(4):
+        for to in ("here", "there"):
+            front.open("a", "bad", to=to)
+            assert front.expect("close", "a")["problem"] == "not-supported"
+    front.open("b", to="there")
+    front.expect("ready", "b")
+    assert sorted(note["argv"] for note in bridge.notes) == [*[["here"]] * 3, *[["there"]] * 4]
+
+
+def test_a_refusal_in_its_own_words_is_not_counted(start: Start) -> None:
+    """It ran, and told why not; the next try may have the right password."""
+    steps = [note("started"), init(problem="authentication-failed", message="no"), exit_with(0)]
+    bridge = start(helper_rule(TEST, steps), limits={"backoff_seconds": 60})
+    for _ in range(6):
+        closed = open_and_fail(bridge)
+        assert (closed["problem"], closed["message"]) == ("authentication-failed", "no")
+    assert len(bridge.notes) == 6
+
+
+def test_opens_that_wait_for_one_start_are_one_failure(start: Start) -> None:
+    """Not three, though three channels are closed."""
+    bridge = start(helper_rule(TEST, FAILING), limits={"backoff_seconds": 60})
     for number in range(5):
-        open_and_fail(bridge, str(number))
-    open_and_fail(bridge, "z", "other")
-    assert [note["argv"] for note in bridge.notes] == [["0"], ["1"], ["2"], []]
-
-
-def test_three_at_once_are_three_failures(start: Start) -> None:
-    bridge = start(helper_rule(TEST, FAILING, "${channel}"), limits={"backoff_seconds": 60})
-    for channel in "abc":
-        bridge.front_end.open(channel)
-    for channel in "abc":
-        bridge.front_end.expect("close", channel)
-    open_and_fail(bridge, "d")
-    assert len(bridge.notes) == 3
+        for channel in "abc":
+            bridge.front_end.open(channel)
+        for channel in "abc":
+            bridge.front_end.expect("close", channel)
+        assert len(bridge.notes) == min(number + 1, 3)
 
 
 def test_a_start_that_goes_well_makes_the_failures_forgotten(start: Start, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from contextvars import copy_context
 from typing import Any, Final
 from unittest.mock import patch
 
+import spanbridge.helpers.dialogue
 import spanbridge.helpers.helper
 import spanbridge.session.session
+from spanbridge.helpers.dialogue import Dialogue
 from spanbridge.helpers.helper import Helper
 from spanbridge.limits import Limits
 from spanbridge.log import Log
@@ -204,7 +206,7 @@ class Stage:
         self._stack = ExitStack()
         self._stack.enter_context(patch.object(spanbridge.helpers.helper, "Process", self._spawn))
         self._stack.enter_context(patch.object(spanbridge.session.session, "REST_BYTES", rest_bytes))
-        self._stack.enter_context(patch.object(spanbridge.helpers.helper, "REST_BYTES", rest_bytes))
+        self._stack.enter_context(patch.object(spanbridge.helpers.dialogue, "REST_BYTES", rest_bytes))
         self.moves = 0  # frames whose end the kernel was to move
         self._listen(on_front_chunk, on_helper_chunk, on_helper_end)
         in_fd, to_bridge = pipe(pipe_bytes)
@@ -229,18 +231,19 @@ class Stage:
         on_helper_chunk: Callable[[Helper, bytes], None],
         on_helper_end: Callable[[Helper], None],
     ) -> None:
-        front_chunk, helper_chunk, ended, move = Session._chunk, Helper._chunk, Channels.ended, Writer.move
+        front_chunk, helper_chunk, ended, move = Session._chunk, Dialogue.chunk, Channels.orphaned, Writer.move
 
         def of_front(session: Session, chunk: bytes) -> None:
             self.front.read_of_it += len(chunk)
             on_front_chunk(chunk)
             front_chunk(session, chunk)
 
-        def of_helper(helper: Helper, chunk: bytes) -> None:
+        def of_helper(dialogue: Dialogue, chunk: bytes) -> None:
             for process in self.processes:
-                process.read_of_it += len(chunk) if process.helper is helper else 0
-            on_helper_chunk(helper, chunk)
-            helper_chunk(helper, chunk)
+                if process.helper.dialogue is dialogue:
+                    process.read_of_it += len(chunk)
+                    on_helper_chunk(process.helper, chunk)
+            helper_chunk(dialogue, chunk)
 
         def of_move(writer: Writer, held: Span, source: Source, count: int) -> int:
             """What is moved is not read: what was written tells what it is."""
@@ -266,8 +269,8 @@ class Stage:
             ended(channels, helper, *rest, **named)
 
         self._stack.enter_context(patch.object(Session, "_chunk", of_front))
-        self._stack.enter_context(patch.object(Helper, "_chunk", of_helper))
-        self._stack.enter_context(patch.object(Channels, "ended", of_end))
+        self._stack.enter_context(patch.object(Dialogue, "chunk", of_helper))
+        self._stack.enter_context(patch.object(Channels, "orphaned", of_end))
         self._stack.enter_context(patch.object(Writer, "move", of_move))
 
     def turn(self, count: int = 1) -> None:

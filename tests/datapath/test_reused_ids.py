@@ -9,6 +9,7 @@ import pytest
 from spanbridge.payloads import base
 from spanbridge.protocol.frames import Span
 from spanbridge.protocol.problems import Problem
+from spanbridge.wire.source import Source
 
 from .test_nothing_hangs import Play, Scene, play
 from .wire import encode, encode_control
@@ -24,8 +25,14 @@ class Late:
         self.ends = 0
         port.control("ready")
 
+    kind = "late"
+    takes = False
+
     def put(self, data: Span) -> None:
         self.port.forward(data)
+
+    def move_in(self, held: Span, source: Source, missing: int) -> int:
+        raise AssertionError("it does not take")
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
         """Nothing is answered."""

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.helpers.helper import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
+from spanbridge.helpers.life import ENDING, GONE, QUEUED, READY, STARTING, TRANSITIONS
 from spanbridge.manifests.model import Rule
+from spanbridge.manifests.router import Router
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
-from spanbridge.session.router import Router, normalise
+from spanbridge.session.router import normalise
 
 from ..protocol.determined import examples
 

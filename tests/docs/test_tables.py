@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanbridge.helpers.helper import TRANSITIONS
+from spanbridge.helpers.life import TRANSITIONS
 from spanbridge.limits import DESCRIPTIONS, Limits
 from spanbridge.payloads.base import PAYLOADS
 from spanbridge.protocol import problems

@@ -39,7 +39,7 @@ def test_a_question_is_a_prompt_and_the_answer_goes_back(site: Site) -> None:
     started = superuser.begin("Start", "one")
 
     assert superuser.prompt() == Prompt("", "Passwort für Jörg:", "", False, "")
-    assert superuser.current == "none"
+    assert superuser.current == "init"
     superuser.call("Answer", TYPED)
 
     superuser.outcome(started)

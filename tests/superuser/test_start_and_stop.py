@@ -32,7 +32,7 @@ def test_start_returns_when_it_runs_and_current_is_its_id(site: Site) -> None:
 
     started = superuser.begin("Start", "one")
     bridge.wait_note("up")
-    assert superuser.current == "none"
+    assert superuser.current == "init"
     gate.release()
     assert superuser.outcome(started) == []
 

@@ -9,7 +9,7 @@ from spanbridge.manifests.member import Path, quote
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import parse, split_environ, variables
 
-from ...helpers.superuser import TWICE, ident_of, offer
+from ...helpers.offered import TWICE, ident_of, offer
 from ...limits import Limits
 from ..startable import behind_env, look_up
 from .finding import Finding, Source

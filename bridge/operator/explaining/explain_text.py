@@ -14,8 +14,8 @@ from msgspec import UNSET
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.problems import PROTOCOL_ERROR
 
+from ...helpers.privileges import REQUIRE
 from ...payloads.base import PAYLOADS
-from ...session.router import REQUIRE
 from ..printable import printable
 from ..terminal import Paint
 from .explanation import (

@@ -12,24 +12,16 @@ from msgspec import UNSET, UnsetType
 
 from spanbridge.manifests.match import Mismatch, mismatches
 from spanbridge.manifests.model import Catalog, Rule
+from spanbridge.manifests.router import Plan, Router
 from spanbridge.manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
-from ...helpers.board import Key
-from ...helpers.pool import helper_environ
-from ...helpers.superuser import in_turn, offer
+from ...helpers.launch import Key, helper_environ
+from ...helpers.offered import in_turn, offer
+from ...helpers.privileges import privileges, without_privileges
 from ...limits import Limits
 from ...payloads import base
-from ...session.router import (
-    Plan,
-    Router,
-    after_failure,
-    nobody,
-    normalise,
-    own_payload,
-    privileges,
-    without_privileges,
-)
+from ...session.router import after_failure, nobody, normalise, own_payload
 from ..startable import look_up
 from .hints import hint
 

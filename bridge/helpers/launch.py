@@ -1,0 +1,35 @@
+"""What a helper is started with: decided before there is a process, and told by `explain` without one."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.template import Expansion
+
+Key: TypeAlias = tuple[
+    bytes, Expansion
+]  # the identity of the rule, and what it expanded to: what a helper is reused by
+
+DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
+RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
+LOGIN_MESSAGES_VARIABLE: Final = "COCKPIT_LOGIN_MESSAGES_MEMFD"  # the number of a descriptor that helpers do not have
+
+
+class Launch(NamedTuple):
+    """One helper that is to be started."""
+
+    rule: Rule
+    key: Key
+    environ: Mapping[str, str]
+    host: str
+    """What our answer to its `init` gives as `host`."""
+    variables: Mapping[str, str]
+    """Those of the rule, and what they were expanded to."""
+    privileged: bool = False
+    """It is on a socket pair, may ask for our stderr, and is not stopped to make room."""
+
+
+def helper_environ(own: Mapping[str, str], rule: Rule, expansion: Expansion, depth: int) -> dict[str, str]:
+    """The environment of a helper of the bridge that has `own`, and that `depth` bridges have led to."""
+    inherited = {name: value for name, value in own.items() if name != LOGIN_MESSAGES_VARIABLE}
+    return {**inherited, **dict(expansion.environ), DEPTH_VARIABLE: str(depth + 1), RULE_VARIABLE: rule.name}

@@ -1,0 +1,62 @@
+"""Which privileged bridges there are, and which of them can be started (docs/superuser.md). Starts nothing but
+`sudo --help`."""
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from spanbridge.manifests.model import Rule
+
+TWICE: Final = "a privileged bridge with the same id comes before it"
+
+
+def ident_of(rule: Rule) -> str:
+    """What a privileged bridge is called by."""
+    return rule.label or rule.spawn[0].rpartition("/")[2]
+
+
+def offer(
+    rules: Iterable[Rule], path: str | None, sudo_seconds: float
+) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
+    """The privileged rules that can be started, by id, in order; and those that are left out, with the reason.
+
+    `path`: where programs are looked for. `sudo` is run for this.
+    """
+    offered: dict[str, Rule] = {}
+    left_out: list[tuple[Rule, str]] = []
+    for rule in rules:
+        why = TWICE if ident_of(rule) in offered else _unusable(rule, path, sudo_seconds)
+        if why is None:
+            offered[ident_of(rule)] = rule
+        else:
+            left_out.append((rule, why))
+    return offered, left_out
+
+
+def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
+    """What `any` stands for: those that are tried, in order."""
+    labelled = {ident: rule for ident, rule in offered.items() if rule.label is not None}
+    return labelled or dict(offered)
+
+
+def _unusable(rule: Rule, path: str | None, sudo_seconds: float) -> str | None:
+    """Why a privileged rule cannot be started; None: it can, as far as can be told."""
+    program = shutil.which(rule.spawn[0], path=path)
+    if program is None:
+        return f"{rule.spawn[0]} is not found, or may not be run"
+    if program.rpartition("/")[2] != "sudo":
+        return None
+    try:
+        told = subprocess.run(
+            [program, "--help"],
+            capture_output=True,
+            timeout=sudo_seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{program} --help took more than {sudo_seconds:g} s (sudo_seconds)"
+    except OSError as error:
+        return f"{program}: {error.strerror}"
+    return None if b"askpass" in told.stdout + told.stderr else f"{program} --help does not speak of askpass"
