@@ -1,12 +1,14 @@
 """The command line. Only arguments: whatever runs is imported where it is used."""
 
 import errno
+import io
 import os
+import stat
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .limits import Limits, SettingError, explain, read_limits
+from .limits import Limits, SettingError, explain, misspelt, read_limits
 
 if TYPE_CHECKING:
     from spanbridge.manifests.model import Rule
@@ -71,8 +73,7 @@ def main() -> int:
     _fill_standard_descriptors()
     try:
         status = _main(sys.argv[1:])
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
@@ -96,11 +97,21 @@ def _fill_standard_descriptors() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    # What Python found closed it has no stream for.
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as we run
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the name of a file need not be UTF-8
 
 
 def _main(arguments: list[str]) -> int:
     if arguments and arguments[0] in TOOLS:
         return _tool(arguments[0], arguments[1:])
+    if len(arguments) == 2 and arguments[0] in ("--help", "-h") and arguments[1] in TOOLS:
+        return _tool(arguments[1], ["--help"])
     settings: list[str] = []
     debug = os.environ.get("SPANBRIDGE_DEBUG", "")
     command: Callable[[Limits], int] | None = None
@@ -120,18 +131,40 @@ def _main(arguments: list[str]) -> int:
             debug = value if equals else "all"
         else:
             raise UsageError(_unknown(argument))
-    limits = _limits(settings)
+    serves = command is None and not os.isatty(0)
+    try:
+        limits = read_limits(settings, os.environ)
+    except SettingError as error:
+        if serves:
+            _tell_front_end(str(error))
+        raise UsageError(str(error)) from None
+    for told in misspelt(os.environ):
+        print(f"spanbridge: {told}", file=sys.stderr)
     if command is not None:
         return command(limits)
-    if os.isatty(0):
+    if not serves:
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
     return _run(limits, debug, privileged)
 
 
+def _tell_front_end(message: str) -> None:
+    """Whoever reads frames, and not the log, is to know too why there is no session."""
+    if not (stat.S_ISFIFO(mode := os.fstat(0).st_mode) or stat.S_ISSOCK(mode)):
+        return
+    from spanbridge.protocol.control import VERSION, control
+    from spanbridge.protocol.problems import INTERNAL_ERROR
+
+    from .start import write
+
+    write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
+
+
 def _unknown(argument: str) -> str:
     import difflib
 
+    if argument in TOOLS:
+        return f"{argument}: a tool comes first, and alone: spanbridge {argument} [ARGUMENT ...]"
     kind, known = (
         ("option", [*COMMANDS, "--set", "--debug", "--privileged"]) if argument[:1] == "-" else ("tool", [*TOOLS])
     )
@@ -145,13 +178,6 @@ def _tool(name: str, arguments: list[str]) -> int:
 
     status: int = import_module(f".operator.{name}", __package__).main(arguments)
     return status
-
-
-def _limits(settings: list[str]) -> Limits:
-    try:
-        return read_limits(settings, os.environ)
-    except SettingError as error:
-        raise UsageError(str(error)) from None
 
 
 def _run(limits: Limits, debug: str, privileged: bool) -> int:
@@ -183,16 +209,15 @@ def _items(section: object) -> list[dict[str, object]]:
 
 
 def _bridges(limits: Limits) -> int:
-    import msgspec
-
     from .installed import load
+    from .operator.output import print_json
 
     catalog = load(os.environ, limits.manifest_bytes)
     told = [
         {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)
     ]
-    print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    print_json(told)
     return 0
 
 

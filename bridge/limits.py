@@ -166,6 +166,9 @@ def _parts(name: str) -> tuple[type, Meta]:
 DESCRIPTIONS: Final[Mapping[str, str]] = {name: _parts(name)[1].description or "" for name in Limits.__struct_fields__}
 
 VARIABLE_PREFIX: Final = "SPANBRIDGE_"
+_OTHER_VARIABLES: Final = frozenset(
+    {f"{VARIABLE_PREFIX}{name}" for name in ("DEBUG", "DEPTH", "RELOAD_ON_CHANGE", "RULE")}
+)
 
 
 class SettingError(ValueError):
@@ -180,16 +183,31 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
     values: dict[str, Any] = {}
     for name in Limits.__struct_fields__:
         variable = VARIABLE_PREFIX + name.upper()
-        if variable in environ:
+        if environ.get(variable):  # an empty one is one that is not set
             values[name] = _value(variable, name, environ[variable])
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in DESCRIPTIONS:
-            known = ", ".join(Limits.__struct_fields__)
-            raise SettingError(f"--set {setting}: expected name=value with a name of {known}")
+            meant = _nearest(name, DESCRIPTIONS)
+            hint = f"; did you mean {meant}?" if meant else "; --help lists them"
+            raise SettingError(f"--set {setting}: expected NAME=VALUE, with the name of a limit{hint}")
         values[name] = _value(f"--set {name}", name, text)
     return Limits(**values)
+
+
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """What there is to say of variables that are most likely a slip for one of ours."""
+    ours = {VARIABLE_PREFIX + name.upper() for name in DESCRIPTIONS} | _OTHER_VARIABLES
+    unknown = [name for name in environ if name.startswith(VARIABLE_PREFIX) and name not in ours]
+    slips = [(name, _nearest(name, ours)) for name in sorted(unknown)]
+    return [f"{name} means nothing; did you mean {meant}?" for name, meant in slips if meant]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(known), 1, 0.85)), "")
 
 
 def _value(where: str, name: str, text: str) -> Any:

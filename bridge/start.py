@@ -44,7 +44,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
             " starts a bridge that reads the same manifests; see what it matches"
         )
         log.error("limit", name="max_depth", value=limits.max_depth, rule=rule)
-        _write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
+        write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
         return 1
     if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds):
         return 0
@@ -61,7 +61,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
         capabilities={"explicit-superuser": True},
     )
     try:
-        _write(greeting)
+        write(greeting)
     except OSError as error:
         log.info("session-ends", why=f"stdout: {error.strerror}")
         return 0
@@ -80,7 +80,7 @@ def take_stderr(seconds: float) -> bool:
     import select
     import socket
 
-    _write(control("send-stderr"))
+    write(control("send-stderr"))
     with socket.socket(fileno=os.dup(0)) as sock:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
@@ -146,7 +146,7 @@ def _serve(
             os.set_blocking(fd, was)  # the mode belongs to the open file, which others may share
 
 
-def _write(data: bytes) -> None:
+def write(data: bytes) -> None:
     """Write all of `data` to stdout, in whatever mode that is."""
     while data:
         try:

@@ -1,7 +1,9 @@
 """Directories watched by the kernel (inotify(7)), of which some may not be there yet.
 
-Those above it are watched for the next part of its path: it may be missing, be made, and be moved away. A regular file
-counts as changed when whoever wrote it closes it, so that nobody reads one half written.
+Those above it are watched for the next part of its path: it may be missing, be made, and be moved away. Where a link is
+on the way, or a file that matters is one, what it leads to is watched in the same way: a ConfigMap is a directory of
+links through a link that is swapped. A regular file counts as changed when whoever wrote it closes it, so that nobody
+reads one half written.
 """
 
 import contextlib
@@ -48,6 +50,9 @@ class Watcher:
             | (flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
         )
         self._watched: dict[int, dict[str, set[Wanted]]] = {}  # watch descriptor -> directory -> what matters there
+        self._done: set[tuple[str, Wanted | None]] = (
+            set()
+        )  # what one `cover` has seen to; None: that a link is followed
 
     def __enter__(self) -> "Watcher":
         return self
@@ -61,10 +66,14 @@ class Watcher:
         What changed before is not told: look at it afterwards.
         """
         before, self._watched = self._watched, {}
+        self._done.clear()
         left_out = 0
         for directory, matters in wanted.items():
             try:
                 self._add(directory, matters)
+                for name in _names(directory):
+                    if matters(name):
+                        self._follow(f"{directory}/{name}")
             except _Full:
                 left_out += 1
         for watch in before.keys() - self._watched.keys():
@@ -74,9 +83,13 @@ class Watcher:
 
     def _add(self, directory: str, matters: Wanted) -> None:
         """Watch a directory, and those above it for the next part of its path. Raises _Full."""
+        if (directory, matters) in self._done:
+            return
+        self._done.add((directory, matters))
         parent, name = os.path.split(directory)
         if parent != directory:
             self._add(parent, _Only(name))
+            self._follow(directory)
         if len(self._watched) >= self._most:
             raise _Full
         try:
@@ -87,6 +100,20 @@ class Watcher:
             return  # it is not there, and its parent was watched before we looked
         # Two paths may lead to one directory, and one directory may be above several.
         self._watched.setdefault(watch, {}).setdefault(directory, set()).add(matters)
+
+    def _follow(self, path: str) -> None:
+        """Watch what the link at `path` leads to, if it is one. Raises _Full."""
+        if (path, None) in self._done:  # links may go round in a circle
+            return
+        self._done.add((path, None))
+        try:
+            target = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            return
+        directory, name = os.path.split(target.rstrip("/"))
+        if name:
+            self._add(directory, _Only(name))
+            self._follow(f"{directory}/{name}")
 
     async def changed(self) -> None:
         """Wait until something that matters has changed since `cover`, or since this last returned."""
@@ -108,6 +135,13 @@ class Watcher:
         if mask & self._flags.CREATE and not mask & self._flags.ISDIR:
             return any(not _being_written(f"{directory}/{name}") for directory in concerned)
         return bool(concerned)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def _being_written(path: str) -> bool:

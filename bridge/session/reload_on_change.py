@@ -65,9 +65,16 @@ def _places(environ: Mapping[str, str]) -> dict[str, Wanted]:
 def _directories_in(path: str) -> list[str]:
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            return sorted(entry.path for entry in entries if not entry.name.startswith(".") and _is_directory(entry))
     except OSError:
         return []
+
+
+def _is_directory(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _anything(name: str) -> bool:

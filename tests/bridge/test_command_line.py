@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -87,7 +88,8 @@ def test_help_lists_every_option_and_limit(home: Home) -> None:
     limits = limits_in(done.stdout)
     assert {name: limits.get(name) for name in DOCUMENTED} == DOCUMENTED
     unknown = run(home, "--set", "no_such_limit=1").stderr.decode()
-    assert sorted(limits) == sorted(re.findall(r"[a-z]+(?:_[a-z]+)*", unknown.rpartition("name of ")[2].split("\n")[0]))
+    assert "no_such_limit=1: expected NAME=VALUE" in unknown
+    assert "did you mean helpers?" in run(home, "--set", "helper=1").stderr.decode()
 
 
 def test_packages(home: Home) -> None:
@@ -152,6 +154,8 @@ BAD = {
     "--set of no limit": ["--set", "no_such_limit=1"],
     "--set of text": ["--set", "helpers=many"],
     "--set of nothing": ["--set", "helpers="],
+    "a tool behind a command": ["--packages", "check"],
+    "a tool behind an option": ["--debug", "check"],
     "--set of zero": ["--set", "helpers=0"],
     "--set of a negative number": ["--set", "helpers=-1"],
     "--set of a fraction": ["--set", "helpers=1.5"],
@@ -166,7 +170,7 @@ BAD = {
 def test_bad_options_are_refused(home: Home, case: str) -> None:
     """Exit status 2, a line that says what is wrong, nothing on stdout."""
     arguments = BAD[case]
-    done = run(home, *arguments)
+    done = run(home, *arguments, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
     assert done.stdout == b""
     text = done.stderr.decode()
@@ -175,9 +179,58 @@ def test_bad_options_are_refused(home: Home, case: str) -> None:
     assert "--help" in text
 
 
-@pytest.mark.parametrize("value", ["", "x", "0", "-5", "1.5", "1e3", "nan"])
+def test_help_of_a_tool(home: Home) -> None:
+    asked = run(home, "check", "--help")
+    assert asked.returncode == 0
+    for option in ("--help", "-h"):
+        assert run(home, option, "check").stdout == asked.stdout
+
+
+def test_a_variable_that_is_empty_is_not_set(start: Start) -> None:
+    front = start(environ={"SPANBRIDGE_HELPERS": ""}).front_end
+    front.open("a", "echo")
+    front.expect("ready", "a")
+
+
+@pytest.mark.parametrize(("arguments", "environ"), [((), {"SPANBRIDGE_HELPERS": "x"}), (("--set", "helpers=x"), {})])
+def test_a_front_end_is_told_of_a_bad_setting(start: Start, arguments: Sequence[str], environ: dict[str, str]) -> None:
+    bridge = start(arguments=arguments, environ=environ, handshake=False)
+    told = bridge.front_end.expect("init", version=1, problem="internal-error")
+    assert "=x: expected a whole number above 0" in told["message"]
+    assert bridge.wait() == 2
+    assert bridge.log.matches("=x: expected a whole number above 0")
+
+
+def test_a_misspelt_variable_is_told(home: Home) -> None:
+    done = run(home, environ={"SPANBRIDGE_HELPRES": "5", "SPANBRIDGE_OF_SOMEBODY_ELSE": "1"})
+    assert "SPANBRIDGE_HELPRES means nothing; did you mean SPANBRIDGE_HELPERS?" in done.stderr.decode()
+    assert "ELSE" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("check",), ("explain", "payload=x"), ("--bridges",), ("--help",)])
+def test_a_tool_without_stdout_ends_without_a_traceback(home: Home, arguments: tuple[str, ...]) -> None:
+    command = f"exec {SPANBRIDGE} {shlex.join(arguments)} >&-"
+    done = subprocess.run(["sh", "-c", command], env=home.environ, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("check",), ("explain", "payload=x"), ("--bridges",), ("--packages",)]
+)
+def test_a_path_that_is_not_utf_8(home: Home, arguments: tuple[str, ...]) -> None:
+    data = os.fsencode(home.root) + b"/\xff"
+    os.makedirs(data + b"/cockpit/test")
+    with open(data + b"/cockpit/test/manifest.json", "w") as file:
+        json.dump({"bridges": [helper_rule({"payload": "x"}, [])]}, file)
+    environ = {**home.environ, "XDG_DATA_HOME": os.fsdecode(data)}
+    done = subprocess.run([SPANBRIDGE, *arguments], env=environ, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-5", "1.5", "1e3", "nan"])
 def test_bad_variables_are_refused(home: Home, value: str) -> None:
-    done = run(home, environ={"SPANBRIDGE_HELPERS": value})
+    done = run(home, environ={"SPANBRIDGE_HELPERS": value}, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
     assert done.stdout == b""
     assert f"SPANBRIDGE_HELPERS={value}" in done.stderr.decode()

@@ -61,6 +61,63 @@ async def test_every_change_that_matters(home: Home) -> None:
         await is_told(home.data_home / "cockpit/older/manifest.json", "{}")
 
 
+async def test_a_directory_of_links_through_a_link_that_is_swapped(home: Home) -> None:
+    """As Kubernetes mounts a ConfigMap."""
+    package = home.data_home / "cockpit" / "a"
+    for version in ("..1", "..2"):
+        put(package / version / "manifest.json", "{}")
+    (package / "..data").symlink_to("..1")
+    (package / "manifest.json").symlink_to("..data/manifest.json")
+    async with reloading(home) as bench:
+        for version in ("..2", "..1"):
+            reloaded = bench.reloaded
+            (package / "..data_tmp").symlink_to(version)
+            (package / "..data_tmp").rename(package / "..data")
+            await reloaded.wait()
+
+
+async def test_what_links_lead_to(home: Home) -> None:
+    """A manifest that is a link, to a link, to a file elsewhere; and a package that is a link to a directory."""
+    elsewhere = home.root / "elsewhere"
+    put(elsewhere / "file.json", "{}")
+    (elsewhere / "link.json").symlink_to(elsewhere / "file.json")
+    put(elsewhere / "package" / "manifest.json", "{}")
+    (home.root / "step").symlink_to("elsewhere")
+    cockpit = home.data_home / "cockpit"
+    (cockpit / "a").mkdir(parents=True)
+    (cockpit / "a" / "manifest.json").symlink_to("../../../step/link.json")
+    (cockpit / "b").symlink_to(home.root / "step" / "package")
+    (cockpit / "round").symlink_to("round")
+    async with reloading(home) as bench:
+
+        @asynccontextmanager
+        async def told() -> AsyncIterator[None]:
+            reloaded = bench.reloaded
+            yield
+            await reloaded.wait()
+
+        async with told():
+            (elsewhere / "file.json").write_text('{"priority": 2}')
+        async with told():
+            (elsewhere / "package" / "manifest.json").write_text('{"priority": 2}')
+        async with told():
+            (elsewhere / "new.json").write_text("{}")
+            (elsewhere / "new.json").rename(elsewhere / "file.json")
+        async with told():
+            (elsewhere / "link.json").unlink()
+        async with told():
+            (home.root / "step").unlink()
+        async with told():
+            (home.root / "step").symlink_to("elsewhere")
+        async with told():
+            (elsewhere / "package").rename(elsewhere / "package-2")
+        before = bench.reloads
+        (elsewhere / "notes").write_text("")
+        async with told():
+            (elsewhere / "package-2").rename(elsewhere / "package")
+        assert bench.reloads == before + 1
+
+
 async def test_changes_that_come_together_are_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload_on_change, "QUIET_SECONDS", 3600.0)
     monkeypatch.setattr(reload_on_change, "LONGEST_SECONDS", 0.2)
