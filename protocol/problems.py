@@ -4,6 +4,7 @@ from typing import Final
 
 ACCESS_DENIED: Final = "access-denied"
 AUTHENTICATION_FAILED: Final = "authentication-failed"
+CHANGE_CONFLICT: Final = "change-conflict"
 INTERNAL_ERROR: Final = "internal-error"
 NO_HOST: Final = "no-host"
 NOT_FOUND: Final = "not-found"

@@ -167,11 +167,19 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
     "session-control": ("session_control", "session_control"),
     "stream": ("streams.stream", "stream"),
     "packet": ("streams.packet", "packet"),
+    "fsread1": ("files.fsread1", "fsread"),
+    "fsreplace1": ("files.fsreplace1", "fsreplace"),
+    "fsinfo": ("files.fsinfo", "fsinfo"),
+    "fswatch1": ("files.fswatch1", "fswatch"),
+    "fslist1": ("files.fslist1", "fslist"),
     "metrics1": ("metrics.channel", "metrics"),
     "http-stream1": ("http.stream", "http_stream"),
     "http-stream2": ("http.stream", "http_stream"),
     "websocket-stream1": ("http.websocket", "websocket"),
 }
+
+CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {"fsreplace1": ("attrs",)}
+"""Of those payloads that have any."""
 
 
 def find(payload: Any) -> Maker | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..os_release import read_os_release
-from .base import PAYLOADS, Port, Services
+from .base import CAPABILITIES, PAYLOADS, Port, Services
 from .bus.account import Account, account
 from .served.channel import Channel
 from .served.conversation import Conversation, converse
@@ -20,7 +20,7 @@ async def _tell(channel: Conversation) -> None:
 
 def _told(user: Account) -> dict[str, Any]:
     primary, *_ = user.groups
-    capabilities: dict[str, list[str]] = {payload: [] for payload in PAYLOADS}
+    capabilities = {payload: list(CAPABILITIES.get(payload, ())) for payload in PAYLOADS}
     return {
         "channels": capabilities,
         "os_release": read_os_release(),

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -22,16 +23,19 @@ PATIENCE_SECONDS: Final = 1.0
 """How long a job keeps its place."""
 
 
-class _Job:
+class Job:
     """One call, from the asking to the answer."""
 
-    __slots__ = ("abandoned", "call", "dispose", "future", "lock", "patience", "placed", "returned")
+    __slots__ = ("abandoned", "call", "dispose", "lock", "patience", "placed", "returned", "then")
 
     def __init__(
-        self, call: Callable[[], Any], future: "asyncio.Future[Any]", dispose: Callable[[Any], object]
+        self,
+        call: Callable[[], Any],
+        then: Callable[[Any, BaseException | None], None],
+        dispose: Callable[[Any], object],
     ) -> None:
         self.call = call
-        self.future = future
+        self.then = then
         self.dispose = dispose
         self.lock = threading.Lock()  # between the thread that ends it and the loop that abandons it
         self.abandoned = False
@@ -46,11 +50,12 @@ class Jobs:
     def __init__(self, services: Services) -> None:
         context = services.context
         self._loop = context.loop
+        self._context = copy_context()  # of the event loop: a thread has another, in which no task can be started
         self._log = context.log
         self._places = self._kept = context.limits.file_jobs
         self._most = context.limits.file_threads
-        self._waiting: deque[_Job] = deque()
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = 0  # threads that wait for a job
         self._busy = 0  # jobs that have not returned
 
@@ -59,23 +64,43 @@ class Jobs:
     ) -> Result:
         """What `function` returns or raises. Cancelled, it is abandoned: what it returns then goes to `dispose`, in
         its thread. Raises Problem (`internal-error`) where `file_threads` have not returned."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+
+        def returned(result: Any, error: BaseException | None) -> None:
+            if future.done():  # cancelled, which nobody has acted on yet
+                if error is None:
+                    dispose(result)
+            elif error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        job = self.submit(lambda: function(*args), returned, dispose)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.abandon(job)
+            raise
+
+    def submit(
+        self,
+        call: Callable[[], Result],
+        returned: Callable[[Any, BaseException | None], None],
+        dispose: Callable[[Result], object] = bool,
+    ) -> "Job":
+        """The same without a task: `returned(result, error)` is called in the event loop, unless it is abandoned."""
         if self._busy >= self._most:
             self._log.limit("file_threads", self._most)
             raise Problem(INTERNAL_ERROR, f"{self._most} file operations have not returned (file_threads)")
-        job = _Job(lambda: function(*args), self._loop.create_future(), dispose)
+        job = Job(call, returned, dispose)
         self._busy += 1
         if self._places > 0:
             self._start(job)
         else:
             self._waiting.append(job)
-        try:
-            found: Result = await job.future
-        except asyncio.CancelledError:
-            self._abandon(job)
-            raise
-        return found
+        return job
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: Job) -> None:
         self._places -= 1
         job.placed = True
         job.patience = self._loop.call_later(PATIENCE_SECONDS, self._give_place, job)
@@ -85,20 +110,21 @@ class Jobs:
             threading.Thread(target=self._work, name="job", daemon=True).start()
         self._queue.put(job)
 
-    def _give_place(self, job: _Job) -> None:
+    def _give_place(self, job: Job) -> None:
         if job.placed:
             job.placed = False
             self._places += 1
             while self._waiting and self._places > 0:
                 self._start(self._waiting.popleft())
 
-    def _abandon(self, job: _Job) -> None:
+    def abandon(self, job: Job) -> None:
+        """Nobody waits for it any more. Harmless once it has been told of."""
         if not job.placed and job in self._waiting:
             self._waiting.remove(job)
             self._busy -= 1
             return
         with job.lock:
-            job.abandoned = not job.returned
+            job.abandoned = True
 
     def _work(self) -> None:
         """The life of a thread."""
@@ -115,14 +141,16 @@ class Jobs:
             with job.lock:
                 job.returned = True
                 unwanted = job.abandoned
-            if unwanted and error is None:
-                job.dispose(result)
+            if unwanted:
+                if error is None:
+                    job.dispose(result)
+                result = None
             try:
-                self._loop.call_soon_threadsafe(self._returned, job, result, error)
+                self._loop.call_soon_threadsafe(self._returned, job, result, error, unwanted, context=self._context)
             except RuntimeError:  # the loop is closed: the session is over
                 return
 
-    def _returned(self, job: _Job, result: Any, error: BaseException | None) -> None:
+    def _returned(self, job: Job, result: Any, error: BaseException | None, disposed: bool) -> None:
         self._busy -= 1
         if self._idle < self._kept:
             self._idle += 1
@@ -131,10 +159,7 @@ class Jobs:
         if job.patience is not None:
             job.patience.cancel()
         self._give_place(job)
-        if job.future.done():  # cancelled after the thread had looked
-            if error is None and not job.abandoned:
-                job.dispose(result)
-        elif error is not None:
-            job.future.set_exception(error)
-        else:
-            job.future.set_result(result)
+        if not job.abandoned:
+            job.then(result, error)
+        elif error is None and not disposed:  # abandoned after the thread had looked
+            job.dispose(result)

@@ -1,0 +1,117 @@
+"""Telling of events at a path, for `fswatch1` and `fslist1`."""
+
+import os
+from typing import Any, Final
+
+import anyio
+
+from .asked import Asked
+from .events import CHANGED, CREATED, DELETED, Pending, events_of
+from .json_text import json_bytes
+from .kinds import DIRECTORY, FILE, kind_at
+from .paths import written
+from .tag import NO_FILE, tag_at
+from .watching import LOOK_SECONDS, Watching
+
+_GATHER_SECONDS: Final = 0.02
+_BATCH: Final = 200  # messages in one turn
+
+_Identity = tuple[int, int, int, int] | None
+
+
+class EventWatch:
+    """Of one channel. `begin`, then `run`, then `close`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._pending = Pending()
+        self._lost = False  # whether the path may lead elsewhere now
+        self._identity: _Identity = None
+        self._tag = NO_FILE
+        self._news = anyio.Event()
+        self._follower = asked.services.once(Watching).follow(asked.path, self._heard)
+
+    async def begin(self) -> None:
+        """What happens from here on is told."""
+        self._identity, self._tag = await self._asked.jobs.run(self._walk)
+
+    def close(self) -> None:
+        self._follower.close()
+
+    async def run(self) -> None:
+        """Tell of events, until it is cancelled."""
+        while True:
+            await self._wait()
+            await self._asked.turn()
+            if self._lost:
+                self._lost = False
+                await self._find()
+            taken = self._pending.take()
+            for begin in range(0, len(taken), _BATCH):
+                messages = await self._asked.jobs.run(self._messages, taken[begin : begin + _BATCH])
+                await self._asked.turn()
+                for message in messages:
+                    self._asked.channel.send_unit(message)
+
+    async def _wait(self) -> None:
+        if not self._pending and not self._lost:
+            self._news = anyio.Event()
+            if self._follower.untold:
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await self._news.wait()
+                self._lost = True
+            else:
+                await self._news.wait()
+        await anyio.sleep(_GATHER_SECONDS)
+
+    def _heard(self, mask: int, name: bytes | None) -> None:
+        if name is None:
+            self._lost = True
+        else:
+            for event in events_of(mask):
+                self._pending.add(event, name, mask)
+        if self._pending or self._lost:
+            self._news.set()
+
+    async def _find(self) -> None:
+        """Look where the path leads now, and what that means."""
+        before, tag = self._identity, self._tag
+        self._identity, self._tag = await self._asked.jobs.run(self._walk)
+        if self._identity == before:
+            if self._follower.untold and self._tag != tag:
+                self._pending.add(CHANGED, b"")
+        elif self._identity is None:
+            self._pending.add(DELETED, b"")
+        else:
+            self._pending.add(CREATED, b"")
+
+    # In a thread
+
+    def _walk(self) -> tuple[_Identity, str]:
+        self._follower.walk()
+        return _identity(self._asked.path), tag_at(self._asked.path)
+
+    def _messages(self, events: list[tuple[str, bytes, bool]]) -> list[bytes]:
+        return [json_bytes(self._told(*each)) for each in events]
+
+    def _told(self, event: str, name: bytes, directory: bool) -> dict[str, Any]:
+        path = self._asked.path
+        if name:
+            path = path.rstrip(b"/") + b"/" + name
+        told = {"event": event, "path": written(path), "tag": NO_FILE if event == DELETED else tag_at(path)}
+        if event == CREATED:
+            told["type"] = kind_at(path) or (DIRECTORY if directory else FILE)
+        return told
+
+
+def _identity(path: bytes) -> _Identity:
+    """What has the name, and what that leads to; None: nothing has it."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    try:
+        end = os.stat(path)
+    except OSError:
+        return found.st_dev, found.st_ino, 0, 0
+    return found.st_dev, found.st_ino, end.st_dev, end.st_ino

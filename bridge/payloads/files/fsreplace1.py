@@ -1,0 +1,150 @@
+"""Payload `fsreplace1`: the new content of a file (docs/files.md, "fsreplace1").
+
+What has come while a thread was writing goes to the next one, all of it in one piece of work.
+"""
+
+from typing import Any
+
+import anyio
+import msgspec
+from anyio import CancelScope
+
+from spanbridge.protocol.frames import Buffer, Span
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
+
+from ..base import CAPABILITIES, Port, Services
+from ..served.channel import Channel
+from ..served.jobs import Jobs
+from ..served.options import Options
+from .commit import Locks, commit, problem_at, remove
+from .new_file import NewFile
+from .shared import end_later
+from .wish import Wish, look_up, read_wish
+
+
+def fsreplace(port: Port, message: dict[str, Any], services: Services) -> Channel:
+    """Serves an open. Raises Problem."""
+    options = Options(message)
+    channel = Channel(port, options, services, capabilities=CAPABILITIES["fsreplace1"])
+    return channel.serve(Replacement(channel, services, read_wish(options)))
+
+
+def _locks(services: Services) -> Locks:
+    return Locks()
+
+
+class Replacement:
+    """One channel. Its task owns the new file, and outlives the channel once `done` has come."""
+
+    def __init__(self, channel: Channel, services: Services, wish: Wish) -> None:
+        self._channel = channel
+        self._services = services
+        self._jobs = services.once(Jobs)
+        self._locks = services.once(_locks)
+        self._wish = wish
+        self._new: NewFile | None = None
+        self._pieces: list[Buffer] = []  # that wait to be written
+        self._waiting = 0  # bytes of them
+        self._begun = False  # whether there is content at all, be it empty
+        self._done = False
+        self._news = anyio.Event()
+        self._over: anyio.Event | None = None  # once `done` has come: set when all is done
+        self._scope = CancelScope()
+        services.tasks.start_soon(self._work)
+
+    # For the channel (channel.Payload)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        if isinstance(data, list):
+            self._pieces += data
+        else:
+            self._pieces.append(data)
+        self._waiting += nbytes
+        self._begun = True
+        self._news.set()
+
+    def done(self) -> None:
+        self._done = True
+        self._over = anyio.Event()
+        self._services.outlast(self._over)
+        self._news.set()
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """Ignored, as everything that a payload does not know."""
+
+    def end(self) -> None:
+        # `done` has been said: what was asked for is done, unless the front end says that something is wrong.
+        if not self._done or self._channel.problem is not None:
+            self._scope.cancel()
+
+    # The work
+
+    async def _work(self) -> None:
+        channel = self._channel
+        try:
+            with self._scope:
+                await self._prepare()
+                channel.ready()
+                await self._write()
+                tag = await self._commit()
+                channel.done()
+                channel.close(tag=tag)
+        except Problem as problem:
+            channel.close(problem)
+        except OSError as error:
+            channel.close(problem_at(error, self._wish.path))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
+            self._services.context.log.unforeseen("payload fsreplace1", error)
+            channel.close(Problem(INTERNAL_ERROR, "fsreplace1: a mistake within the bridge"))
+        finally:
+            if self._over is not None:
+                self._over.set()
+            if self._new is not None:
+                end_later(self._services, self._new.shared)
+
+    async def _prepare(self) -> None:
+        """What has to be found out before `ready`."""
+        wish = self._wish
+        if wish.attributes.named:
+            attributes = await self._jobs.run(look_up, wish.attributes)
+            self._wish = msgspec.structs.replace(wish, attributes=attributes)
+        if wish.size is not None:
+            self._begun = True
+            await self._make()
+            await self._jobs.run(self._file.allocate, wish.size)
+
+    async def _make(self) -> None:
+        self._new = await self._jobs.run(NewFile, self._wish.path, dispose=_let_go)
+
+    @property
+    def _file(self) -> NewFile:
+        if self._new is None:
+            raise RuntimeError("content without a file")
+        return self._new
+
+    async def _write(self) -> None:
+        """Write what comes until all has come."""
+        while self._pieces or not self._done:
+            if self._begun and self._new is None:
+                await self._make()
+            if self._pieces:
+                pieces, waiting = self._pieces, self._waiting
+                self._pieces, self._waiting = [], 0
+                await self._jobs.run(self._file.write, pieces)
+                del pieces
+                if self._channel.open:
+                    self._channel.taken(waiting)
+            elif not self._done:
+                self._news = anyio.Event()
+                await self._news.wait()
+
+    async def _commit(self) -> str:
+        if not self._begun:
+            return await self._jobs.run(remove, self._wish, self._locks)
+        if self._new is None:
+            await self._make()
+        return await self._jobs.run(commit, self._file, self._wish, self._locks)
+
+
+def _let_go(new: NewFile) -> None:
+    new.shared.end()

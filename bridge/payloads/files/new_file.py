@@ -1,0 +1,120 @@
+"""The content that is to replace a file, written where nobody sees it.
+
+It has no name (O_TMPFILE) until it is put in place, so that nothing is left of it even after SIGKILL; where a file
+system cannot do that, it has a hidden name.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from typing import Final
+
+from spanbridge.protocol.frames import Buffer
+
+from .directory import Directory
+from .shared import Shared
+
+_NO_UNNAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_NO_ALLOCATION: Final = (errno.EOPNOTSUPP, errno.ENOSYS)
+_PIECES: Final = 1_024  # of one writev: sysconf(_SC_IOV_MAX) of every Linux
+
+
+class NewFile:
+    """A file beside `path` that has not its name yet. Every method blocks, and raises OSError.
+
+    Whoever uses it does so within `shared.using`; `shared.end` lets go of it, and what has no name yet is gone.
+
+    Made: the directory is there, may be written to, and has no directory of that name.
+    """
+
+    __slots__ = ("directory", "fd", "hidden", "path", "shared", "written")
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+        self.written = 0  # bytes
+        self.hidden: bytes | None = None  # its name, if it has to have one
+        self.directory = Directory(path)
+        self.shared = Shared(self._discard)
+        try:
+            refuse_directory(self.directory)
+            self.fd = self._make()
+        except BaseException:
+            self.directory.close()
+            raise
+
+    def _make(self) -> int:
+        try:
+            return self.directory.unnamed_file()
+        except OSError as error:
+            if error.errno not in _NO_UNNAMED:
+                raise
+        fd, self.hidden = self.directory.hidden_file()
+        return fd
+
+    def allocate(self, size: int) -> None:
+        """See to it that so many bytes find room."""
+        if not size:
+            return
+        with self.shared.using():
+            try:
+                os.posix_fallocate(self.fd, 0, size)
+            except OSError as error:
+                if error.errno not in _NO_ALLOCATION:
+                    raise
+
+    def write(self, pieces: Sequence[Buffer]) -> None:
+        """Append them."""
+        with self.shared.using():
+            for at in range(0, len(pieces), _PIECES):
+                self._write_all(pieces[at : at + _PIECES])
+
+    def _write_all(self, batch: Sequence[Buffer]) -> None:
+        left = sum(map(len, batch))
+        done = os.writev(self.fd, batch)
+        self.written += done
+        if done == left:
+            return
+        rest = memoryview(b"".join(batch))[done:]  # it is rare: a disk that is all but full, a signal
+        while rest:
+            done = os.write(self.fd, rest)
+            self.written += done
+            rest = rest[done:]
+
+    def finish(self) -> None:
+        """All is written: on disk, and no room is left over."""
+        os.ftruncate(self.fd, self.written)
+        os.fdatasync(self.fd)
+
+    def link(self) -> None:
+        """Give it its name, which must be free: FileExistsError."""
+        if self.hidden is None:
+            self.directory.link_file(self.fd, self.directory.name)
+        else:
+            self.directory.link_name(self.hidden)
+            self.hidden = None
+
+    def replace(self) -> None:
+        """Give it its name, whatever had that."""
+        if self.hidden is None:
+            self.hidden = self.directory.name_file(self.fd)
+        self.directory.rename(self.hidden)
+        self.hidden = None
+
+    def _discard(self) -> None:
+        os.close(self.fd)
+        if self.hidden is not None:
+            with contextlib.suppress(OSError):  # somebody has cleaned up
+                self.directory.remove(self.hidden)
+        self.directory.close()
+
+
+def refuse_directory(directory: Directory) -> None:
+    """Raises IsADirectoryError if a directory has the name."""
+    try:
+        found = os.stat(directory.name, dir_fd=directory.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -1,0 +1,21 @@
+"""Shell patterns for names: `*`, `?`, `[...]`, `[!...]`. Case counts, and a dot is a character like any other."""
+
+import fnmatch
+import re
+from collections.abc import Callable
+from typing import Final
+
+EVERY: Final = "*"
+
+Matches = Callable[[str], object]
+
+
+def matcher(pattern: str) -> Matches:
+    """Whether a name fits; what it gives is true or false."""
+    if pattern == EVERY:
+        return _always
+    return re.compile(fnmatch.translate(pattern)).match
+
+
+def _always(name: str) -> bool:
+    return True

@@ -1,0 +1,40 @@
+"""What `fsinfo` and the older payloads share to watch: the session's inotify, and what file systems tell."""
+
+from collections.abc import Callable
+
+from spanbridge.inotify import Inotify
+
+from ..base import Services
+from .filesystems import FileSystems
+from .following import Follower
+
+LOOK_SECONDS = 2.0
+"""How often a path is looked at whose changes nobody tells."""
+
+
+class Watching:
+    """One for a session (Services.once)."""
+
+    def __init__(self, services: Services) -> None:
+        self._inotify = services.once(inotify_of)
+        self._file_systems = FileSystems()
+        self._loop = services.context.loop
+        self._log = services.context.log
+        self._told: set[str] = set()  # limits that were logged
+
+    def follow(self, path: bytes, on_event: Callable[[int, bytes | None], None]) -> Follower:
+        """A follower of `path` (following.Follower), which is not walked yet."""
+        return Follower(self._inotify, self._file_systems, path, on_event, self._limited)
+
+    def _limited(self, limit: str) -> None:
+        self._loop.call_soon_threadsafe(self._log_limit, limit)
+
+    def _log_limit(self, limit: str) -> None:
+        if limit not in self._told:
+            self._told.add(limit)
+            self._log.warning("no-more-watches", limit=limit, looked_at_every_seconds=LOOK_SECONDS)
+
+
+def inotify_of(services: Services) -> Inotify:
+    """The session's only one (Services.once)."""
+    return Inotify(services.context.loop, services.context.limits.watched_directories)
