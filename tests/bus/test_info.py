@@ -22,7 +22,7 @@ def test_one_message_and_the_end(shared_front: FrontEnd, channel: str) -> None:
     told = json.loads(shared_front.of(channel)[1].payload)
     entry = pwd.getpwuid(os.getuid())
     assert set(told) == {"channels", "os_release", "user"}
-    assert told["channels"] == {payload: [] for payload in PAYLOADS}
+    assert told["channels"] == {**{payload: [] for payload in PAYLOADS}, "fsreplace1": ["attrs"]}
     assert told["os_release"] == read_os_release()
     assert told["user"].pop("groups")[0] == told["user"]["group"]
     assert told["user"] == {

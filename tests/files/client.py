@@ -1,6 +1,7 @@
 """Files over a bridge's front end: one call a channel, each with all that was said on it."""
 
 import json
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ class Files:
                 front_end.message({**ping, "command": "pong"})
             answered = len(pings)
             seen = len(front_end.log)
-            front_end.wait_until(lambda seen=seen: len(front_end.log) > seen, f"more of {channel}")
+            front_end.wait_until(partial(_is_longer, front_end.log, seen), f"more of {channel}")
         return self.answer(channel)
 
     def read(self, path: object, *, raw: bool = True, **options: Any) -> Answer:
@@ -111,6 +112,10 @@ class Files:
 
     def list(self, path: object, **options: Any) -> Answer:
         return self.answer(self.open("fslist1", path, watch=False, **options))
+
+
+def _is_longer(log: list[Frame], than: int) -> bool:
+    return len(log) > than
 
 
 def merged(messages: list[Any]) -> Any:

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import stat
-import time
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +100,7 @@ def test_entries(shared: Files, tree: Path) -> None:
 def test_patterns(shared: Files, tree: Path, pattern: str, found: set[str] | None) -> None:
     entries = shared.look(tree, "entries", fnmatch=pattern)["info"].get("entries")
     assert (entries if entries is None else set(entries)) == found
-    assert (
-        "entries" in shared.look(tree, "type", fnmatch=pattern)["info"]
-    ) == bool(pattern)
+    assert ("entries" in shared.look(tree, "type", fnmatch=pattern)["info"]) == bool(pattern)
 
 
 def test_dots_match(shared: Files, tmp_path: Path) -> None:
@@ -122,7 +118,12 @@ def test_targets(shared: Files, tree: Path) -> None:
     (tree / "odd").symlink_to("./reg")
     (tree / "closed").symlink_to("reg/below")
     told = shared.look(tree, "type", "targets", "entries")["info"]
-    assert told["targets"] == {"..": {"type": "dir"}, "/dev/null": {"type": "chr"}, "./reg": {"type": "reg"}, "reg/below": {}}
+    assert told["targets"] == {
+        "..": {"type": "dir"},
+        "/dev/null": {"type": "chr"},
+        "./reg": {"type": "reg"},
+        "reg/below": {},
+    }
     narrow = shared.look(tree, "type", "targets", fnmatch="[il]n*")["info"]
     assert narrow["entries"] == {"inner": {"type": "lnk"}, "lnk": {"type": "lnk"}}
     assert narrow["targets"] == {"dir": {"type": "dir"}, "reg": {"type": "reg"}}
@@ -135,7 +136,9 @@ def test_names_that_are_not_utf8(shared: Files, tmp_path: Path) -> None:
     Path(os.fsdecode(bad)).mkdir()
     (tmp_path / "lnk").symlink_to("bad\udcff")
     (tmp_path / "good").touch()
-    answer = shared.answer(shared.open("fsinfo", tmp_path, attrs=["type", "target", "entries", "targets"], fnmatch="[!h]*"))
+    answer = shared.answer(
+        shared.open("fsinfo", tmp_path, attrs=["type", "target", "entries", "targets"], fnmatch="[!h]*")
+    )
     assert rb'"bad\udcff"' in answer.data
     assert merged(answer.messages)["info"]["entries"] == {
         "bad\udcff": {"type": "dir"},
@@ -208,5 +211,7 @@ def test_too_many_entries(start: Start, tmp_path: Path) -> None:
     for number in range(1_200):
         (place / f"{'long-name-' * 20}{number}").touch()
     told = files.look(place, "type", "entries")
-    assert told == {"error": {"problem": "internal-error", "message": "more than 1000 entries (info_entries)", "errno": "EOVERFLOW"}}
+    assert told == {
+        "error": {"problem": "internal-error", "message": "more than 1000 entries (info_entries)", "errno": "EOVERFLOW"}
+    }
     assert len(files.look(place, "entries", fnmatch="*0")["info"]["entries"]) == 120

@@ -237,7 +237,7 @@ def test_a_front_end_that_closes_early(shared: Files, large: Path) -> None:
 
 def test_descriptors_go_with_their_channels(files: Files, start: object, large: Path) -> None:
     front_end = files.front_end
-    pid = int(front_end._explain().split()[2])  # noqa: SLF001
+    pid = int(front_end._explain().split()[2])
     assert files.read(large).problem is None
     before = len(os.listdir(f"/proc/{pid}/fd"))
     channels = [files.open("fsread1", large, **FLOW) for _ in range(10)]

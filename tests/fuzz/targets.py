@@ -115,7 +115,7 @@ def control(data: bytes) -> None:
         _check_written(members)
     if message is None and isinstance(plain, dict) and isinstance(plain.get("command"), str):
         channel = plain.get("channel", "absent")
-        assert not _is_id(channel), "a good message, and refused"
+        assert not (isinstance(channel, str) and channel), "a good message, and refused"
 
 
 class _TooMuch:
@@ -143,7 +143,8 @@ def _plain(data: bytes) -> Any:
     except UnicodeDecodeError:
         return None
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
     except RecursionError:
         return _TOO_MUCH
     except ValueError as error:
@@ -155,11 +156,9 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-def _is_id(channel: object) -> bool:
-    try:
-        return isinstance(channel, str) and bool(channel.encode())
-    except UnicodeEncodeError:
-        return False
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    json.dumps(members, ensure_ascii=False).encode()  # of members that come twice the first ones too
+    return dict(members)
 
 
 def _check_written(members: dict[str, Any]) -> None:
