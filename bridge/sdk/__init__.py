@@ -18,17 +18,21 @@ The modules:
     inbox, intake       what waits for handlers, and when stdin is read no more
     outbox, window      what waits for the bridge, and for the front end
     wire                the two descriptors
+    aside               our stdout, out of the way of what is printed
     limits              all limits
 """
 
 from spanbridge.protocol.problems import Problem
 
+from . import aside
 from .channel import Channel
 from .errors import ChannelClosed, ProtocolError
 from .helper import Handler, Helper, open_helper
 from .limits import HelperLimits
 from .log import log
 from .run import refuse, run, run_main
+
+aside.put_aside()
 
 __all__ = [
     "Channel",

@@ -9,6 +9,7 @@ import anyio
 
 from spanbridge.protocol.control import VERSION, control
 
+from .aside import sink
 from .errors import ProtocolError
 from .helper import Handler, open_helper
 from .limits import HelperLimits
@@ -56,5 +57,5 @@ def refuse(problem: str, message: str, **members: object) -> int:
     The channels that wait for it are closed with these.
     """
     with contextlib.suppress(OSError):  # nobody is there to be told
-        os.write(1, control("init", version=VERSION, problem=problem, message=message, **members))
+        os.write(sink(), control("init", version=VERSION, problem=problem, message=message, **members))
     return 1

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import anyio
 
+from . import aside
 from .errors import BridgeGone, ProtocolError
 
 _EXPECTED: Final = "expected a pipe as stdin and one as stdout"
@@ -71,9 +72,10 @@ def taken_stdio() -> Iterator[Descriptors]:
         raise ProtocolError(f"{_EXPECTED}: found none")
     with contextlib.ExitStack() as stack:
         try:
-            source, sink = (stack.enter_context(_unblocked(fd)) for fd in (0, 1))
-            _lead(0, os.devnull, os.O_RDONLY)
-            _lead(1, 2, os.O_WRONLY)
+            source, sink = (stack.enter_context(_unblocked(fd)) for fd in (0, aside.sink()))
+            aside.done_with()
+            _lead_nowhere(0)
+            aside.lead_to_stderr()
         except OSError as error:
             raise ProtocolError(f"{_EXPECTED}: {error.strerror}") from None
         yield Descriptors(source, sink)
@@ -102,14 +104,7 @@ def _unblocked(fd: int) -> Iterator[int]:
         os.close(own)
 
 
-def _lead(fd: int, to: int | str, flags: int) -> None:
-    """Have `fd` lead to where another descriptor, or a path, does."""
-    if isinstance(to, int):
-        try:
-            os.dup2(to, fd)
-            return
-        except OSError:  # there is no stderr
-            to = os.devnull
-    opened = os.open(to, flags | os.O_CLOEXEC)
-    os.dup2(opened, fd)
-    os.close(opened)
+def _lead_nowhere(fd: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, fd)
+    os.close(nowhere)

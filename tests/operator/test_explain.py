@@ -265,11 +265,11 @@ def test_nobody(home: Home) -> None:
 
 
 def test_home_is_not_shortened_where_no_shell_would_take_it_for_that(home: Home) -> None:
-    file = home.root / "a file"
-    home.package("unmet", entry({"payload": "x"}), conditions=[{"path-exists": str(file)}])
-    text = explain(home, "payload=x").stdout
-    assert f'path-exists "{file}"' in text
-    assert f"  ~/{(home.data_home / 'cockpit/unmet').relative_to(home.root)}: " in text
+    home.package("unmet", entry({"payload": "x"}), conditions=[{"path-exists": "/home/x/no"}])
+    at_home = explain(home, "payload=x").stdout
+    assert f"  ~/{(home.data_home / 'cockpit/unmet').relative_to(home.root)}: " in at_home
+    elsewhere = explain(home, "payload=x", environ={**home.environ, "HOME": "/home/x"}).stdout
+    assert 'path-exists "/home/x/no"' in elsewhere
 
 
 def test_a_rule_that_is_missing_is_named_with_what_is_wrong(home: Home) -> None:

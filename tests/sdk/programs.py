@@ -8,6 +8,10 @@ import anyio
 
 from spanbridge.sdk import Channel, HelperLimits, Problem, log, open_helper, refuse, run, run_main
 
+if os.environ.get("PRINT_AT_ONCE"):
+    print("printed before anything runs")
+    os.write(1, b"written before anything runs\n")
+
 
 async def echo(channel: Channel) -> None:
     await channel.ready(pid=os.getpid())

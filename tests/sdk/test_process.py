@@ -256,3 +256,18 @@ def test_without_run() -> None:
     status, frames, errors = run("one-by-one", INIT + OPEN + control("open", "b"))
     assert (status, errors) == (0, "")
     assert told(frames) == ["init", b"localhost a", "close", b"localhost b", "close"]
+
+
+def test_what_is_printed_before_it_runs_is_logged_line_by_line() -> None:
+    """As soon as the SDK is imported; and in the order in which it is said."""
+    status, frames, errors = run("echo", INIT + OPEN + DONE, PRINT_AT_ONCE="1")
+    assert (status, told(frames)) == (0, ["init", "ready", "done", "close"])
+    assert errors.splitlines()[:2] == ["printed before anything runs", "written before anything runs"]
+
+
+def test_a_program_that_is_no_helper_keeps_its_stdout() -> None:
+    """Without a pipe on both sides nobody can be a bridge."""
+    code = "import spanbridge.sdk; print('mine')"
+    with open(os.devnull) as nothing:
+        done = subprocess.run([sys.executable, "-c", code], stdin=nothing, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("mine\n", "")
