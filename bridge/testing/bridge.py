@@ -18,6 +18,9 @@ from .front_end import FrontEnd
 from .home import Home
 from .script import Rule
 from .tail import Tail
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 SPANBRIDGE: Final = Path(sys.executable).with_name("spanbridge")
 """The program beside the interpreter that runs the tests."""

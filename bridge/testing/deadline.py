@@ -4,6 +4,10 @@ import os
 import time
 from typing import Final
 
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
+
 SECONDS: Final = float(os.environ.get("SPANBRIDGE_TEST_SECONDS", "20"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -38,6 +39,27 @@ class Helper:
         self.channel = ""
         self.payload = b""
         self.message: dict[str, Any] = {}
+        self.signalled = -1  # can be read once a signal has come that there are steps for
+
+    # Waiting
+
+    def block(self, fd: int, seconds: float | None = None) -> None:
+        """Wait until `fd` can be read (none below 0). A signal is heeded, also one that comes right before the wait."""
+        if self.signalled < 0 and fd >= 0:
+            return  # whoever reads waits; no signal has a handler
+        end = None if seconds is None else time.monotonic() + seconds
+        poll = select.poll()
+        for each in (fd, self.signalled):
+            if each >= 0:
+                poll.register(each, select.POLLIN)
+        while True:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            for ready, _ in poll.poll(None if left is None else left * 1000):
+                if ready == fd:
+                    return
+                os.read(ready, READ_BYTES)  # its handler has run by now
 
     # Frames
 
@@ -67,6 +89,7 @@ class Helper:
         return self.event
 
     def more(self) -> bytes:
+        self.block(0)
         data = os.read(0, READ_BYTES)
         if not data:
             raise EndOfInput
@@ -158,15 +181,16 @@ class Helper:
     def do_wait(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a gate that was given up has no other end to wait for
         os.set_blocking(fd, True)
+        self.block(fd)
         os.read(fd, 1)
         os.close(fd)
 
     def do_delay(self, seconds: float) -> None:
-        time.sleep(seconds)
+        self.block(-1, seconds)
 
     def do_forever(self) -> NoReturn:
         while True:
-            signal.pause()
+            self.block(-1)
 
     def do_note(self, text: str) -> None:
         told = {"note": text, "pid": os.getpid(), "argv": sys.argv[2:], "channel": self.channel}
@@ -197,11 +221,20 @@ class Helper:
             signal.signal(number, signal.SIG_IGN)
 
     def do_on_signal(self, number: int, steps: list[list[Any]]) -> None:
+        if self.signalled < 0:
+            self.watch_signals()
         signal.signal(number, lambda *_: self.run(steps))
+
+    def watch_signals(self) -> None:
+        self.signalled, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
     def do_fork(self, steps: list[list[Any]]) -> None:
         if os.fork() == 0:
             try:
+                if self.signalled >= 0:
+                    self.watch_signals()
                 self.run(steps)
             finally:
                 os._exit(0)

@@ -6,6 +6,10 @@ Written anew, on purpose: a test that used the bridge's own code for this would 
 import json
 from typing import Any, Final, NamedTuple
 
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
+
 LONGEST_LENGTH: Final = 8  # digits
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from .deadline import SECONDS, Deadline, Hang
 from .frames import Decoder, Frame, encode, encode_control
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _READ_BYTES = 1 << 20

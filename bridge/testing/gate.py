@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
+
 
 class Gate:
     """A FIFO. Each `release` lets one wait of one helper pass, whether it has begun or not."""

@@ -59,5 +59,11 @@ class Home:
         new.rename(directory / "manifest.json")
         return directory
 
+    def defects(self) -> list[str]:
+        """What is wrong in the manifests and overrides: file, line and member, what was found and expected."""
+        from ..installed import load
+
+        return [str(defect) for defect in load(self.environ).defects]
+
     def remove_package(self, name: str) -> None:
         shutil.rmtree(self.data_home / "cockpit" / name)

@@ -62,6 +62,8 @@ def bridge(
     """
     for name, package in spanbridge_packages.items():
         spanbridge_home.add(name, package)
+    if wrong := spanbridge_home.defects():
+        pytest.fail("\n".join(wrong), pytrace=False)
     return spanbridge_start(**spanbridge_options)
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .deadline import Deadline
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 
 def parents() -> dict[int, int]:

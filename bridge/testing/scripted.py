@@ -5,6 +5,9 @@ from typing import Any
 
 from .bridge import Bridge
 from .script import Steps, helper_rule, init, serve
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 
 class FakeHelper:

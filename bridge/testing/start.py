@@ -12,6 +12,9 @@ from .bridge import SPANBRIDGE, Bridge
 from .gate import Gate
 from .home import Home
 from .script import Rule
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 HOST: Final = "localhost"
 VARIABLE: Final = "SPANBRIDGE_TEST_COMMAND"

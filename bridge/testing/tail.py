@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from .deadline import Deadline, Hang
+from .tracebacks import HIDE
+
+__tracebackhide__ = HIDE
 
 _IN_MODIFY: Final = 2
 _EVENTS_BYTES: Final = 65_536

@@ -192,3 +192,60 @@ def test_a_wait_that_fails_shows_the_log(pytester: pytest.Pytester) -> None:
     result = run(pytester)
     result.assert_outcomes(failed=1)
     assert "the database is locked" in result.stdout.str()
+
+
+def test_a_broken_manifest_fails_the_test_with_what_is_wrong(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def spanbridge_packages():
+            return {"mine": {"bridges": [{"match": {"payload": "test"}, "spawn": "my-helper --fast"}]}}
+
+        def test_it(front_end):
+            front_end.open("a", "test")
+            front_end.expect("ready", "a")
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    told = result.stdout.str()
+    assert "bridges[0].spawn: found" in told
+    assert "expected a list of strings" in told
+    assert "plugin.py" not in told.partition("short test summary")[0]
+
+
+def test_a_failure_shows_the_line_of_the_test_and_nothing_of_the_kit(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(front_end):
+            front_end.open("a", "nonesuch")
+            front_end.expect("ready", "a")
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    told = result.stdout.str()
+    assert '>       front_end.expect("ready", "a")' in told
+    assert "nobody serves payload 'nonesuch'" in told
+    assert "front_end.py" not in told
+
+
+def test_a_signal_is_heeded_whenever_it_comes(pytester: pytest.Pytester) -> None:
+    """Also right before a helper waits; many times, since the moment is short."""
+    pytester.makepyfile(
+        """
+        import os, signal
+        from spanbridge.testing.script import exit_with, forever, init, note, on_signal, read, ready, serve
+
+        def test_it(fake_helper, front_end):
+            ends = on_signal(signal.SIGTERM, [exit_with(0)])
+            fake_helper("test", [ends, init(), serve({"open": [ready(), forever()]})])
+            for number in range(100):
+                front_end.open(str(number))
+                os.kill(front_end.expect("ready", str(number))["pid"], signal.SIGTERM)
+                front_end.expect("close", str(number))
+        """
+    )
+    run(pytester).assert_outcomes(passed=1)
