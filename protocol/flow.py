@@ -1,4 +1,4 @@
-"""The flow of one channel: what its two ends have agreed on (docs/protocol.md, "Flow of a channel").
+"""The flow of one channel: what its two ends have agreed on (docs/protocol.md, "Channels that the bridge serves").
 
 `Window`  what is sent with `flow-control`: a ping every so many bytes, a pong for each
 `Ledger`  what is taken: acks (`send-acks`) and pongs, each once all that came before it has been passed on

@@ -1,0 +1,1 @@
+"""Programs, terminals and sockets as channels: payloads `stream` and `packet` (docs/streams.md)."""
