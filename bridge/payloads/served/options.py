@@ -1,4 +1,4 @@
-"""What an open asks for: each option checked, before anything is done (docs/protocol.md, "Channels that the bridge serves")."""
+"""What an open asks for, each option checked first (docs/protocol.md, "Channels that the bridge serves")."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
