@@ -1,6 +1,7 @@
 """What all extensions of a host share."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -54,6 +55,10 @@ class Parts:
     def close(self) -> None:
         self.launcher.close()
         self.audit.close()
+
+    async def audited(self, written: "concurrent.futures.Future[int]") -> int:
+        """The number of an entry, once it is on disk."""
+        return await asyncio.wrap_future(written)
 
     def sandbox_of(self, asks: Permissions) -> str:
         """What holds an extension, in a word or two."""
