@@ -5,10 +5,10 @@ import math
 import time
 from typing import Any, Final
 
-from .desk import Client, Desk
+from .desk import Client
 from .found import Found
 from .launcher import CannotStart
-from .parts import Parts
+from .parts import Bench, Parts
 from .process import Died, Process
 from .runner.main import Task
 from .sandbox import Cage
@@ -51,8 +51,9 @@ class Extension:
         self._parts = parts
         self._process: Process | None = None
         self._clients: dict[Process, Client] = {}
-        self._desk: Desk | None = None
+        self._bench: Bench | None = None
         self._starting: asyncio.Task[Process] | None = None
+        self._opening = asyncio.Lock()
         self._failures: list[float] = []
         self._rest = 0.0
         self._rests_until = 0.0
@@ -90,8 +91,16 @@ class Extension:
         return list(self._clients)
 
     @property
-    def desk(self) -> Desk | None:
-        return self._desk
+    def bench(self) -> Bench | None:
+        """Its thread, once it has one."""
+        return self._bench
+
+    async def open(self) -> Bench:
+        """Its thread, started if there is none. Raises CannotStart, OSError."""
+        async with self._opening:
+            if self._bench is None:
+                self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
+        return self._bench
 
     def told(self) -> dict[str, Any]:
         """As the list has it."""
@@ -172,9 +181,7 @@ class Extension:
         parts = self._parts
         if parts.abi == 0 and parts.limits.extension_sandbox == "required":
             raise CannotStart("the kernel has no Landlock, and extension_sandbox=required")
-        if self._desk is None:
-            self._desk = await asyncio.to_thread(parts.open_desk, self.name)
-        desk = self._desk
+        desk = (await self.open()).desk
         process = Process(
             await self._task(found), parts.launcher, parts.limits, parts.log, self._calls_waiting, self._call_ended
         )
@@ -208,6 +215,7 @@ class Extension:
             directory=found.real_path,
             files=parts.files_of(self.name),
             memory_bytes=parts.limits.extension_memory_bytes,
+            files_bytes=parts.limits.extension_files_bytes,
             network=asks.network,
             read=asks.read,
             write=asks.write,
@@ -230,13 +238,13 @@ class Extension:
 
     def _call_ended(self, process: Process, call: int) -> None:
         client = self._clients.get(process)
-        if client is not None and self._desk is not None:
-            self._desk.ended(client, call)
+        if client is not None and self._bench is not None:
+            self._bench.desk.ended(client, call)
 
     def _exited(self, process: Process, why: str) -> None:
         client = self._clients.pop(process)
-        if self._desk is not None:
-            self._desk.detach(client)
+        if self._bench is not None:
+            self._bench.desk.detach(client)
         if self._process is process:
             self._process = None
             self._parts.log.warning("extension-ended", extension=self.name, pid=process.pid, why=why)
@@ -297,6 +305,6 @@ class Extension:
     def close(self) -> None:
         """It is no more. Blocks for a moment."""
         self.stop()
-        if self._desk is not None:
-            self._desk.close()
-            self._desk = None
+        if self._bench is not None:
+            self._bench.desk.close()
+            self._bench = None

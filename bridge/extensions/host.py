@@ -27,6 +27,7 @@ from .parts import Parts
 from .places import LOCK, SOCKET, PlaceError, Places, in_directory, open_private, places_of
 from .relay import peer_uid
 from .requests import Requests
+from .watch import evaluate_alerts, sweep
 
 _BACKLOG: Final = 128
 _CHANNELS: Final = 100_000
@@ -122,6 +123,9 @@ class Host:
             loop.add_reader(listener, lambda: self._accept(listener, tasks))
             tasks.start_soon(self._life.run)
             tasks.start_soon(self._life.start_always)
+            tasks.start_soon(self._parts.deliveries.run)
+            tasks.start_soon(sweep, self._parts, self._life)
+            tasks.start_soon(evaluate_alerts, self._parts, self._life)
             self._linger()
             await self._over.wait()
             # Who connects from now on finds nobody, and starts another, which waits for our lock.

@@ -1,19 +1,28 @@
 """Requests of the user's own, below /api/extensions. An extension cannot make them."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from ..installed import VERSION
 from .answers import Answer, error, json_answer
+from .errors import HttpError
 from .extension import Extension, Unavailable
 from .found import Permissions
 from .life import Life
 from .parts import Parts
+from .runner.http import parse_query
+from .services.addresses import Refused
+from .services.audit import verify
+from .services.push import Subscription
+from .services.webhooks import Endpoint
 from .settings import Setting
+from .watch import open_those_with_alerts
 
-_VERSION: Final = "0.1.0"
+_SEQ_MOST: Final = 1 << 62
 User = tuple[str, int]
 T = TypeVar("T")
 
@@ -26,8 +35,37 @@ class Wrong(Exception):
         self.answer = error(status, code, message)
 
 
+class _Gone(msgspec.Struct, frozen=True):
+    endpoint: str
+
+
 class _Consent(msgspec.Struct, frozen=True):
     permissions: Permissions | None = None
+
+
+class Asked(NamedTuple):
+    """A request: the parts of its path behind /api/extensions."""
+
+    method: str
+    parts: list[str]
+    query: dict[str, Any]
+    body: bytes
+
+    def text(self, name: str) -> str | None:
+        """Raises Wrong."""
+        value = self.query.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise Wrong(400, "bad-request", f"{name}: given more than once")
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """Raises Wrong."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit()) or int(text[:12]) > most:
+            raise Wrong(400, "bad-request", f"{name}: expected a whole number up to {most}")
+        return int(text)
 
 
 class Management:
@@ -41,22 +79,42 @@ class Management:
             "disable": self._disable,
             "restart": self._restart,
         }
+        # None of these can be the name of an action, nor an extension with only that below it.
+        self._resources: dict[str, Callable[[Asked], Awaitable[Answer]]] = {
+            "audit": self._audit,
+            "webhooks": self._webhooks,
+            "alerts": self._alerts,
+            "push": self._push,
+        }
 
     async def answer(self, method: str, path: str, query: str, body: bytes, user: User) -> Answer:
         """`path` is what stands behind /api/extensions."""
         parts = path.strip("/").split("/") if path.strip("/") else []
         try:
-            if not parts:
-                return _only(method, "GET") or json_answer(200, self._all())
-            if len(parts) == 2 and parts[1] in self._actions:
-                return _only(method, "POST") or await self._actions[parts[1]](self._named(parts[0]), body, user)
+            asked = Asked(method, parts, parse_query(query) if query else {}, body)
+            return await self._answer(asked, user)
         except Wrong as wrong:
             return wrong.answer
-        return error(404, "not-found", "there is no such path")
+        except HttpError as problem:
+            return error(problem.status, problem.code, problem.message)
+        except Refused as why:
+            return error(400, "bad-request", str(why))
+        except RuntimeError as why:
+            return error(503, "error", str(why))
+
+    async def _answer(self, asked: "Asked", user: User) -> Answer:
+        parts = asked.parts
+        if not parts:
+            return _only(asked, "GET") or json_answer(200, self._all())
+        if parts[0] in self._resources:
+            return await self._resources[parts[0]](asked)
+        if len(parts) == 2 and parts[1] in self._actions:
+            return _only(asked, "POST") or await self._actions[parts[1]](self._named(parts[0]), asked.body, user)
+        return nothing()
 
     def _all(self) -> dict[str, Any]:
         return {
-            "host": {"pid": os.getpid(), "version": _VERSION},
+            "host": {"pid": os.getpid(), "version": VERSION},
             "extensions": [extension.told() for _, extension in sorted(self._life.extensions.items())],
         }
 
@@ -97,6 +155,64 @@ class Management:
             raise Wrong(why.status, why.code, why.message) from None
         return json_answer(200, extension.told())
 
+    async def _audit(self, asked: Asked) -> Answer:
+        if (refusal := _only(asked, "GET")) is not None:
+            return refusal
+        if asked.parts[1:] == ["verify"]:
+            digest = asked.text("hash")
+            seq = asked.number("seq", 0, _SEQ_MOST) if asked.text("seq") is not None else None
+            return json_answer(200, await asyncio.to_thread(verify, self._parts.audit.path, seq, digest))
+        if asked.parts[1:]:
+            return nothing()
+        after, limit = asked.number("after", 0, _SEQ_MOST), asked.number("limit", 100, 10_000)
+        entries = self._parts.audit.entries(asked.text("extension"), after, limit)
+        return json_answer(200, {"entries": await asyncio.wrap_future(entries)})
+
+    async def _webhooks(self, asked: Asked) -> Answer:
+        webhooks, deliveries = self._parts.webhooks, self._parts.deliveries
+        match asked.method, asked.parts[1:]:
+            case "GET", []:
+                return json_answer(200, {"webhooks": await webhooks.all()})
+            case "POST", []:
+                return json_answer(201, await webhooks.add(decoded(asked.body, Endpoint)))
+            case "DELETE", [ident] if ident != "deliveries":
+                return _removed(await webhooks.remove(ident))
+            case "GET", ["deliveries"]:
+                state = asked.text("state")
+                if state not in (None, "waiting", "dead"):
+                    raise Wrong(400, "bad-request", "state: expected waiting or dead")
+                return json_answer(200, {"deliveries": await deliveries.told(state)})
+            case "POST", ["deliveries", ident, "retry"]:
+                found = await deliveries.retry(ident)
+                return json_answer(202, {"id": ident}) if found else nothing()
+        return _other(asked, {0: "GET, POST", 1: "DELETE, GET", 3: "POST"})
+
+    async def _alerts(self, asked: Asked) -> Answer:
+        if (refusal := _only(asked, "GET")) is not None:
+            return refusal
+        await open_those_with_alerts(self._parts, self._life)
+        found: list[dict[str, Any]] = []
+        for name, extension in sorted(self._life.extensions.items()):
+            if extension.bench is not None:
+                alerts = await asyncio.wrap_future(extension.bench.desk.do(extension.bench.alerts.list))
+                found += [{"extension": name, **alert} for alert in alerts]
+        return json_answer(200, {"alerts": found})
+
+    async def _push(self, asked: Asked) -> Answer:
+        push = self._parts.push
+        match asked.method, asked.parts[1:]:
+            case "GET", ["key"]:
+                return json_answer(200, {"key": await push.key()})
+            case "GET", ["subscriptions"]:
+                return json_answer(200, {"subscriptions": await push.all()})
+            case "POST", ["subscriptions"]:
+                return json_answer(201, {"id": await push.add(decoded(asked.body, Subscription))})
+            case "DELETE", ["subscriptions", ident]:
+                return _removed(await push.remove(ident))
+            case "DELETE", ["subscriptions"]:
+                return _removed(await push.remove(decoded(asked.body, _Gone).endpoint))
+        return nothing()
+
     async def _note(self, extension: Extension, user: User, action: str, details: Any) -> None:
         """An entry of the audit log, on disk."""
         actor = {"name": user[0], "uid": user[1]}
@@ -105,11 +221,26 @@ class Management:
         )
 
 
-def _only(method: str, *allowed: str) -> Answer | None:
+def nothing() -> Answer:
+    return error(404, "not-found", "there is no such path")
+
+
+def _only(asked: "Asked", *allowed: str) -> Answer | None:
     """The answer for a method that the path does not have."""
-    if method in allowed:
+    if asked.method in allowed:
         return None
     return error(405, "method-not-allowed", f"the path has {', '.join(allowed)}", Allow=", ".join(allowed))
+
+
+def _removed(was_there: bool) -> Answer:
+    return Answer(204, b"", {}) if was_there else nothing()
+
+
+def _other(asked: Asked, allowed: dict[int, str]) -> Answer:
+    methods = allowed.get(len(asked.parts) - 1)
+    if methods is None:
+        return nothing()
+    return error(405, "method-not-allowed", f"the path has {methods}", Allow=methods)
 
 
 def decoded(body: bytes, kind: type[T]) -> T:

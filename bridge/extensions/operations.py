@@ -8,6 +8,8 @@ import msgspec
 from .database.database import Database
 from .desk import Client, Desk, Operation
 from .messages import Call
+from .services.alert_engine import AlertEngine
+from .services.metrics_history import MetricsHistory
 
 
 def taking(*types: Any) -> Callable[[Callable[..., Any]], Operation]:
@@ -30,6 +32,25 @@ def checked(call: Call, types: tuple[Any, ...]) -> list[Any]:
         return [msgspec.convert(each, kind) for each, kind in zip(call.arguments, types, strict=True)]
     except msgspec.ValidationError as error:
         raise ValueError(f"{call.operation}: {error}") from None
+
+
+def of_metrics(history: MetricsHistory) -> Mapping[str, Operation]:
+    """Those of `services.metrics_history`."""
+    return {
+        "metrics.record": taking(str, float, Any)(history.record),
+        "metrics.query": taking(str, Any, Any, float, str)(history.query),
+    }
+
+
+def of_alerts(alerts: AlertEngine) -> Mapping[str, Operation]:
+    """Those of `services.alert_engine`."""
+    return {
+        "alerts.define": taking(str, str, str, float, float, float, str)(alerts.define),
+        "alerts.evaluate": taking()(alerts.evaluate),
+        "alerts.list": taking()(alerts.list),
+        "alerts.silence": taking(str, float)(alerts.silence),
+        "alerts.remove": taking(str)(alerts.remove),
+    }
 
 
 Parameters = dict[str, Any] | list[Any]

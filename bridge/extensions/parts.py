@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,21 +18,36 @@ from .found import Permissions
 from .host_log import HostLog
 from .launcher import CannotStart, Launcher
 from .messages import Call
-from .operations import checked, of_database
+from .operations import checked, of_alerts, of_database, of_metrics
 from .places import Places, open_private
 from .sandbox import landlock_abi
 from .sandbox.landlock import PORTS_SINCE
+from .services.addresses import networks
+from .services.alert_engine import AlertEngine, Change
 from .services.audit import Audit
+from .services.deliveries import Deliveries
 from .services.events import Events
+from .services.metrics_history import MetricsHistory
+from .services.push import Push
+from .services.webhooks import Webhooks
 from .settings import Settings
 
 _NODE_LEAST: Final = 18
 _NODE_SECONDS: Final = 5.0
+_CONTACT: Final = "mailto:spanbridge@localhost"
 
 
 class Node(NamedTuple):
     path: str
     arguments: list[str]
+
+
+class Bench(NamedTuple):
+    """The thread of an extension, and what is to be done in it alone."""
+
+    desk: Desk
+    database: Database
+    alerts: AlertEngine
 
 
 class Parts:
@@ -47,6 +63,10 @@ class Parts:
         self.settings = Settings(places.state, log)
         self.events = Events()
         self.audit = Audit(places.state, log)
+        self.deliveries = Deliveries(places.state, limits.extension_delivery_retries, log)
+        allowed = networks(limits.extension_delivery_allow)
+        self.webhooks = Webhooks(self.deliveries, allowed)
+        self.push = Push(places.state, self.deliveries, allowed, _CONTACT)
         self._environ = environ
         self._node: Node | None = None
         if not self.abi:
@@ -55,6 +75,7 @@ class Parts:
     def close(self) -> None:
         self.launcher.close()
         self.audit.close()
+        self.deliveries.close()
 
     async def audited(self, written: "concurrent.futures.Future[int]") -> int:
         """The number of an entry, once it is on disk."""
@@ -79,6 +100,10 @@ class Parts:
         os.close(open_private(path))
         return os.path.realpath(path)
 
+    def has_metrics(self, name: str) -> bool:
+        """Whether it has ever recorded something, or defined an alert."""
+        return os.path.exists(os.path.join(self.places.state, name, "metrics.db"))
+
     async def node(self) -> Node:
         """The program that runs JavaScript. Raises CannotStart."""
         if self._node is None:
@@ -93,8 +118,8 @@ class Parts:
             self._node = Node(path, [path, *arguments])
         return self._node
 
-    def open_desk(self, name: str) -> Desk:
-        """The thread of an extension, with its database open. Raises CannotStart, OSError."""
+    def open_desk(self, name: str) -> "Bench":
+        """The thread of an extension, with its databases open. Raises CannotStart, OSError."""
         limits = self.limits
         try:
             database = Database(
@@ -104,16 +129,23 @@ class Parts:
                 seconds=limits.extension_query_seconds,
                 message_bytes=limits.extension_message_bytes,
             )
-        except SqliteError as error:
+            history, alerts = self._history(name)
+        except (SqliteError, sqlite3.Error) as error:
             raise CannotStart(f"its database: {error}") from None
         desks: list[Desk] = []
         operations = {
             **of_database(database, lambda: desks[0]),
             **self._operations(name),
+            **of_metrics(history),
+            **of_alerts(alerts),
         }
 
         def undo() -> None:
             database.undo(False)
+
+        def close() -> None:
+            database.close()
+            history.close()
 
         desk = Desk(
             name,
@@ -121,11 +153,35 @@ class Parts:
             self.log,
             in_transaction=lambda: database.in_transaction,
             undo=undo,
-            close=database.close,
+            close=close,
             message_bytes=limits.extension_message_bytes,
         )
         desks.append(desk)
-        return desk
+        return Bench(desk, database, alerts)
+
+    def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
+        """Raises sqlite3.Error, OSError."""
+        history = MetricsHistory(os.path.join(self.directory_of(name), "metrics.db"))
+
+        def tell(change: Change) -> None:
+            self._alert(name, change)
+
+        return history, AlertEngine(history.db, history, tell)
+
+    def _alert(self, name: str, change: Change) -> None:
+        """Tell of an alert; from the thread of its desk. What cannot be told is logged."""
+        told = {"alert": change.name, "state": change.state, "value": change.value, "severity": change.severity}
+        self.events.broadcast(name, "alert", told)
+        if change.silenced or change.state not in ("firing", "resolved"):
+            return
+        origin = f"{name} {change.name} {change.state} {change.since!r}"
+        try:
+            self.webhooks.fire(name, f"alert.{change.state}", told, origin)
+            if change.severity == "critical":
+                notification = {"title": f"{change.name}: {change.state}", "body": f"{name}: {change.value}"}
+                self.push.send(name, notification, 86_400, "high", origin)
+        except (RuntimeError, ValueError) as error:
+            self.log.warning("alert-not-told", extension=name, alert=change.name, why=str(error))
 
     def _operations(self, name: str) -> dict[str, Operation]:
         def broadcast(client: Client, call: Call) -> None:
@@ -138,7 +194,19 @@ class Parts:
         def entries(client: Client, call: Call) -> Any:
             return self.audit.entries(name, *checked(call, (int, int))).result()
 
-        return {"broadcast": broadcast, "audit.write": write, "audit.list": entries}
+        def fire(client: Client, call: Call) -> None:
+            self.webhooks.fire(name, *checked(call, (str, Any)))
+
+        def push(client: Client, call: Call) -> int:
+            return self.push.send(name, *checked(call, (Any, int, str)))
+
+        return {
+            "broadcast": broadcast,
+            "audit.write": write,
+            "audit.list": entries,
+            "webhooks.fire": fire,
+            "push.send": push,
+        }
 
 
 def actor(client: Client, call: Call) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import platform
 import random
 import resource
+import signal
 import sys
 from typing import Final
 
@@ -46,6 +47,7 @@ class Cage(msgspec.Struct, frozen=True):
     files: str
     """To write."""
     memory_bytes: int
+    files_bytes: int = 1 << 40
     network: bool | tuple[int, ...] = False
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
@@ -84,6 +86,8 @@ def restrict(cage: Cage, doorway: Doorway | None = None) -> None:
         raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _limit(resource.RLIMIT_FSIZE, cage.files_bytes)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that would be too large is an error
     if doorway is None:
         _limit(resource.RLIMIT_DATA, cage.memory_bytes)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)

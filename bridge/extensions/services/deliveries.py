@@ -1,0 +1,223 @@
+"""What is to be delivered, kept on disk until it is: webhooks and pushes in one queue."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from ..host_log import HostLog
+from ..keeper import Keeper
+from .attempt import Outcome
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS endpoints (
+    id TEXT PRIMARY KEY, url TEXT NOT NULL, events TEXT NOT NULL, secret TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS subscriptions (
+    id TEXT PRIMARY KEY, endpoint TEXT NOT NULL UNIQUE, p256dh TEXT NOT NULL, auth TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    id TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL,
+    options TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL,
+    status INTEGER NOT NULL, error TEXT NOT NULL, made REAL NOT NULL, PRIMARY KEY (id, target)
+);
+CREATE TABLE IF NOT EXISTS origins (origin TEXT PRIMARY KEY, made REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS due ON deliveries (state, due);
+"""
+WAITING: Final = "waiting"
+DEAD: Final = "dead"
+_MOST_WAITING: Final = 10_000
+_DEAD_SECONDS: Final = 30 * 86_400.0
+_AT_ONCE: Final = 8
+_GONE: Final = (410,)
+_GONE_FOR_A_PUSH: Final = (404, 410)
+
+
+class Delivery(NamedTuple):
+    """One message for one receiver."""
+
+    id: str
+    kind: str
+    target: str
+    type: str
+    body: bytes
+    options: dict[str, Any]
+    attempts: int
+    made: float
+
+
+Sender = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
+"""Sends one to what the table of its kind says of its receiver."""
+
+
+class TooMany(RuntimeError):
+    """So many wait already that no more are taken."""
+
+
+class Deliveries:
+    """The file `deliveries.db`. `run` delivers."""
+
+    def __init__(self, directory: str, retries: str, log: HostLog) -> None:
+        self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA)
+        self._retries = [float(part) for part in retries.split(",")]
+        self._log = log
+        self._senders: dict[str, tuple[str, Sender]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._under_way: set[tuple[str, str]] = set()
+
+    def send_with(self, kind: str, table: str, sender: Sender) -> None:
+        """How deliveries of this kind are sent, and the table of their receivers."""
+        self._senders[kind] = (table, sender)
+
+    def put(
+        self,
+        db: sqlite3.Connection,
+        kind: str,
+        targets: list[str],
+        type_: str,
+        body: bytes,
+        options: Mapping[str, Any],
+        origin: str | None = None,
+    ) -> int:
+        """In a job of the keeper: one message for each of the targets; how many. Raises TooMany.
+
+        `origin`: what it comes from; nothing comes from the same a second time.
+        """
+        if origin is not None:
+            row = (f"{kind} {origin}", time.time())
+            if not db.execute("INSERT INTO origins VALUES (?, ?) ON CONFLICT DO NOTHING", row).rowcount:
+                return 0
+        (waiting,) = db.execute("SELECT count(*) FROM deliveries WHERE state = ?", (WAITING,)).fetchone()
+        if waiting + len(targets) > _MOST_WAITING:
+            raise TooMany(f"{waiting} deliveries wait already, at most {_MOST_WAITING} may")
+        ident, now = f"msg_{secrets.token_urlsafe(18)}", time.time()
+        rows = [
+            (ident, kind, each, type_, body, json.dumps(dict(options)), WAITING, 0, now, 0, "", now) for each in targets
+        ]
+        db.executemany("INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        if rows:
+            self._loop.call_soon_threadsafe(self._news.set)
+        return len(rows)
+
+    async def told(self, state: str | None) -> list[dict[str, Any]]:
+        """For the user; those of one state, or all."""
+
+        def read(db: sqlite3.Connection) -> list[dict[str, Any]]:
+            rows = db.execute(
+                "SELECT id, kind, target, type, attempts, status, error, state FROM deliveries"
+                " WHERE state = ifnull(?, state) ORDER BY made, id LIMIT 10000",
+                (state,),
+            )
+            names = ("id", "kind", "target", "type", "attempts", "status", "error", "state")
+            return [dict(zip(names, row, strict=True)) for row in rows]
+
+        return await asyncio.wrap_future(self.keeper.do(read))
+
+    async def retry(self, ident: str) -> bool:
+        """Try it again now, dead or waiting; whether there is such a one."""
+
+        def again(db: sqlite3.Connection) -> int:
+            return db.execute(
+                "UPDATE deliveries SET state = ?, due = ?, attempts = 0 WHERE id = ?", (WAITING, time.time(), ident)
+            ).rowcount
+
+        found = await asyncio.wrap_future(self.keeper.do(again)) > 0
+        self._news.set()
+        return found
+
+    async def run(self) -> None:
+        """Deliver, until it is cancelled."""
+        await asyncio.wrap_future(self.keeper.do(_forget_dead))
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._news.clear()
+                room = _AT_ONCE - len(self._under_way)
+                found, due = await asyncio.wrap_future(self.keeper.do(lambda db: self._next(db, room)))  # noqa: B023
+                for delivery in found:
+                    self._under_way.add((delivery.id, delivery.target))
+                    tasks.create_task(self._deliver(delivery))
+                # Some news are an end of what was under way: there is room then.
+                wait = None if due is None or len(self._under_way) >= _AT_ONCE else max(0.0, due - time.time())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._news.wait()
+
+    def _next(self, db: sqlite3.Connection, room: int) -> tuple[list[Delivery], float | None]:
+        """What is due, as far as there is room; and when the next of the others will be."""
+        rows = db.execute(
+            "SELECT id, kind, target, type, body, options, attempts, made, due FROM deliveries"
+            " WHERE state = ? ORDER BY due LIMIT ?",
+            (WAITING, len(self._under_way) + room + 1),
+        ).fetchall()
+        others = [row for row in rows if (row[0], row[2]) not in self._under_way]
+        now = time.time()
+        taken = [row for row in others if row[8] <= now][:room]
+        left = [row[8] for row in others if row not in taken]
+        return [_delivery(row) for row in taken], min(left, default=None)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        table, sender = self._senders[delivery.kind]
+        try:
+            receiver = await asyncio.wrap_future(self.keeper.do(lambda db: _row(db, table, delivery.target)))
+            outcome = Outcome(0, "its receiver was removed")
+            if receiver is not None:
+                outcome = await self._sent(sender, delivery, receiver)
+            await asyncio.wrap_future(self.keeper.do(lambda db: self._note(db, delivery, outcome, receiver is None)))
+        finally:
+            self._under_way.discard((delivery.id, delivery.target))
+            self._news.set()
+
+    async def _sent(self, sender: Sender, delivery: Delivery, receiver: Mapping[str, Any]) -> Outcome:
+        try:
+            return await sender(delivery, receiver)
+        except Exception as error:  # noqa: BLE001 - of one receiver: the others must not wait for it
+            self._log.error("delivery", id=delivery.id, what=f"{type(error).__name__}: {error}")
+            return Outcome(0, str(error))
+
+    def _note(self, db: sqlite3.Connection, delivery: Delivery, outcome: Outcome, lost: bool) -> None:
+        key = (delivery.id, delivery.target)
+        told = {"id": delivery.id, "type": delivery.type, "status": outcome.status, "why": outcome.why}
+        if outcome.good:
+            db.execute("DELETE FROM deliveries WHERE id = ? AND target = ?", key)
+            self._log.info("delivered", **told)
+            return
+        gone = outcome.status in (_GONE if delivery.kind == "webhook" else _GONE_FOR_A_PUSH)
+        attempts = delivery.attempts + 1
+        if gone:
+            table, _ = self._senders[delivery.kind]
+            db.execute(f"DELETE FROM {table} WHERE id = ?", (delivery.target,))
+            self._log.warning("receiver-gone", target=delivery.target, status=outcome.status)
+        over = lost or gone or attempts > len(self._retries)
+        wait = 0.0 if over else max(self._retries[attempts - 1], outcome.retry_after)
+        state = DEAD if over else WAITING
+        db.execute(
+            "UPDATE deliveries SET state = ?, attempts = ?, due = ?, status = ?, error = ? WHERE id = ? AND target = ?",
+            (state, attempts, time.time() + wait, outcome.status, outcome.why[:500], *key),
+        )
+        self._log.warning("not-delivered", attempts=attempts, state=state, **told)
+
+    def close(self) -> None:
+        self.keeper.close()
+
+
+def _forget_dead(db: sqlite3.Connection) -> None:
+    before = time.time() - _DEAD_SECONDS
+    db.execute("DELETE FROM deliveries WHERE state = ? AND made < ?", (DEAD, before))
+    db.execute("DELETE FROM origins WHERE made < ?", (before,))
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    ident, kind, target, type_, body, options, attempts, made, _ = row
+    return Delivery(ident, kind, target, type_, body, json.loads(options), attempts, made)
+
+
+def _row(db: sqlite3.Connection, table: str, ident: str) -> dict[str, Any] | None:
+    cursor = db.execute(f"SELECT * FROM {table} WHERE id = ?", (ident,))
+    row = cursor.fetchone()
+    return None if row is None else dict(zip([column[0] for column in cursor.description], row, strict=True))

@@ -1,0 +1,200 @@
+"""Metrics of one extension over time: raw for two days, by minute for a month, by hour for two years."""
+
+import math
+import os
+import re
+import sqlite3
+import time
+from typing import Any, Final, NamedTuple
+
+from ..moment import iso, seconds_of
+
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+_METRICS: Final = 1_000
+_STEPS: Final = 10_000
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS metrics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS raw (metric INTEGER, time REAL, value REAL);
+CREATE INDEX IF NOT EXISTS raw_by_time ON raw (metric, time);
+CREATE TABLE IF NOT EXISTS minutes (
+    metric INTEGER, time REAL, min REAL, max REAL, sum REAL, count INTEGER, last REAL, last_time REAL,
+    PRIMARY KEY (metric, time)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hours (
+    metric INTEGER, time REAL, min REAL, max REAL, sum REAL, count INTEGER, last REAL, last_time REAL,
+    PRIMARY KEY (metric, time)
+) WITHOUT ROWID;
+"""
+
+
+class Level(NamedTuple):
+    """A table of summaries: how long each of its rows is, and is kept; in seconds."""
+
+    table: str
+    step: float
+    kept: float
+
+
+_RAW_KEPT: Final = 2 * 86_400.0
+_LEVELS: Final = (Level("minutes", 60.0, 30 * 86_400.0), Level("hours", 3_600.0, 2 * 365 * 86_400.0))
+_FORGET_SECONDS: Final = 600.0
+_FUNCTIONS: Final = {
+    "avg": lambda part: part.sum / part.number,
+    "min": lambda part: part.min,
+    "max": lambda part: part.max,
+    "sum": lambda part: part.sum,
+    "count": lambda part: part.number,
+    "last": lambda part: part.last,
+}
+
+
+class Part(NamedTuple):
+    """Some values of a metric, taken together."""
+
+    min: float
+    max: float
+    sum: float
+    number: int
+    last: float
+    last_time: float
+
+    def plus(self, other: "Part") -> "Part":
+        newer = other if other.last_time >= self.last_time else self
+        return Part(
+            min(self.min, other.min),
+            max(self.max, other.max),
+            self.sum + other.sum,
+            self.number + other.number,
+            newer.last,
+            newer.last_time,
+        )
+
+
+class MetricsHistory:
+    """A file, used by the thread of the desk alone. A record adds to the raw values and to each level."""
+
+    def __init__(self, path: str) -> None:
+        """Raises sqlite3.Error, OSError."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self.db = db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        self._db = db
+        self._ids: dict[str, int] = {}
+        self._forgotten = 0.0
+        db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def record(self, metric: str, value: float, when: Any) -> None:
+        """Raises ValueError."""
+        moment = time.time() if when is None else seconds_of(when)
+        if not math.isfinite(value) or not math.isfinite(moment):
+            raise ValueError(f"metrics_history.record: {value!r} at {moment!r}, expected finite numbers")
+        value = float(value)
+        db = self._db
+        db.execute("BEGIN")
+        try:
+            ident = self._id(metric)
+            db.execute("INSERT INTO raw VALUES (?, ?, ?)", (ident, moment, value))
+            for level in _LEVELS:
+                self._add(level, ident, moment, value)
+            if abs(time.time() - self._forgotten) > _FORGET_SECONDS:
+                self._forget()
+            db.execute("COMMIT")
+        except BaseException:
+            self._ids.clear()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _add(self, level: Level, ident: int, moment: float, value: float) -> None:
+        start = math.floor(moment / level.step) * level.step
+        self._db.execute(
+            f"INSERT INTO {level.table} VALUES (?1, ?2, ?3, ?3, ?3, 1, ?3, ?4) ON CONFLICT (metric, time) DO UPDATE SET"
+            " min = min(min, ?3), max = max(max, ?3), sum = sum + ?3, count = count + 1,"
+            " last = iif(?4 >= last_time, ?3, last), last_time = max(last_time, ?4)",
+            (ident, start, value, moment),
+        )
+
+    def _id(self, metric: str) -> int:
+        ident = self._ids.get(metric)
+        if ident is not None:
+            return ident
+        if not NAME.fullmatch(metric):
+            raise ValueError(f"the metric {metric!r}: expected {NAME.pattern}")
+        row = self._db.execute("SELECT id FROM metrics WHERE name = ?", (metric,)).fetchone()
+        if row is None:
+            (count,) = self._db.execute("SELECT count(*) FROM metrics").fetchone()
+            if count >= _METRICS:
+                raise ValueError(f"there are {count} metrics already, an extension has at most {_METRICS}")
+            row = self._db.execute("INSERT INTO metrics (name) VALUES (?) RETURNING id", (metric,)).fetchone()
+        self._ids[metric] = int(row[0])
+        return int(row[0])
+
+    def _forget(self) -> None:
+        """What is older than it is kept."""
+        self._forgotten = now = time.time()
+        self._db.execute("DELETE FROM raw WHERE time < ?", (now - _RAW_KEPT,))
+        for level in _LEVELS:
+            self._db.execute(f"DELETE FROM {level.table} WHERE time < ?", (now - level.kept,))
+
+    def last(self, metric: str) -> tuple[float, float] | None:
+        """The latest value, and when it was."""
+        row = self._db.execute(
+            "SELECT h.last, h.last_time FROM hours AS h JOIN metrics AS m ON m.id = h.metric"
+            " WHERE m.name = ? ORDER BY h.last_time DESC LIMIT 1",
+            (metric,),
+        ).fetchone()
+        return None if row is None else (float(row[0]), float(row[1]))
+
+    def query(self, metric: str, start: Any, end: Any, step: float, fn: str) -> list[list[Any]]:
+        """One pair for each step. Raises ValueError."""
+        function = _FUNCTIONS.get(fn)
+        if function is None:
+            raise ValueError(f"metrics_history.query: fn {fn!r}, expected one of {', '.join(_FUNCTIONS)}")
+        first, past = seconds_of(start), seconds_of(end)
+        if not step > 0 or not math.isfinite(past - first):
+            raise ValueError("metrics_history.query: expected finite times, and a step above 0")
+        count = max(0, math.ceil((past - first) / step))
+        if count > _STEPS:
+            raise ValueError(f"metrics_history.query: {count} steps, expected at most {_STEPS}")
+        steps: list[Part | None] = [None] * count
+        for moment, part in self._parts(metric, first, past, step):
+            place = min(int((moment - first) / step), count - 1)
+            before = steps[place]
+            steps[place] = part if before is None else before.plus(part)
+        return [
+            [iso(first + place * step), None if part is None else function(part)] for place, part in enumerate(steps)
+        ]
+
+    def _parts(self, metric: str, first: float, past: float, step: float) -> list[tuple[float, Part]]:
+        """From the coarsest level that the steps allow, unless finer ones are there for all of the time."""
+        row = self._db.execute("SELECT id FROM metrics WHERE name = ?", (metric,)).fetchone()
+        if row is None:
+            return []
+        level = self._level(first, step)
+        if level is None:
+            rows = self._db.execute(
+                "SELECT time, value FROM raw WHERE metric = ? AND time >= ? AND time < ? ORDER BY time",
+                (row[0], first, past),
+            )
+            return [(moment, Part(value, value, value, 1, value, moment)) for moment, value in rows]
+        rows = self._db.execute(
+            f"SELECT time, min, max, sum, count, last, last_time FROM {level.table}"
+            " WHERE metric = ? AND time >= ? AND time < ? ORDER BY time",
+            (row[0], math.floor(first / level.step) * level.step, past),
+        )
+        return [(max(each[0], first), Part(*each[1:])) for each in rows]
+
+    def _level(self, first: float, step: float) -> Level | None:
+        """None: the raw values."""
+        age = time.time() - first
+        fits = [level for level in _LEVELS if step % level.step == 0 and first % level.step == 0]
+        if age <= _RAW_KEPT and (not fits or step < 3_600):
+            return None
+        if fits:
+            within = [level for level in fits if age <= level.kept]
+            return (within or fits)[0]
+        return next((level for level in _LEVELS if age <= level.kept), _LEVELS[-1])

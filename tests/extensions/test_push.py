@@ -1,0 +1,74 @@
+"""Web Push: encrypted so that the browser can read it, signed so that its service takes it."""
+
+import base64
+import json
+
+import http_ece
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from py_vapid import Vapid02
+
+from .receiver import receiving
+from .site import Site, wait_until
+
+SOURCE = """
+def init(router, services):
+    @router.post("/push")
+    def push(req):
+        return {"to": services.send_push_notification(req.body, ttl=60, urgency="high")}
+"""
+SUBSCRIPTIONS = "/api/extensions/push/subscriptions"
+
+
+def packed(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def test_a_notification_arrives(site: Site) -> None:
+    site.extension("notes", SOURCE)
+    page = site.session(extension_delivery_allow="127.0.0.0/8")
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    auth = b"0123456789abcdef"
+    with receiving() as receiver:
+        receiver.answers = [(201, {}), (410, {})]
+        subscription = {"endpoint": f"{receiver.url}/x", "keys": {"p256dh": packed(public), "auth": packed(auth)}}
+        assert page("POST", SUBSCRIPTIONS, {**subscription, "expirationTime": None}).status == 201
+        assert page("POST", SUBSCRIPTIONS, subscription).status == 201
+        (told,) = page.get(SUBSCRIPTIONS).json["subscriptions"]
+        assert told["endpoint"] == f"{receiver.url}/x"
+        notification = {"title": "Disk", "body": "full", "url": "/disk"}
+        assert page("POST", "/api/ext/notes/push", notification).json == {"to": 1}
+        got = receiver.take()
+        clear = http_ece.decrypt(got.body, private_key=private, auth_secret=auth, version="aes128gcm")
+        assert json.loads(clear) == notification
+        assert (got.headers["ttl"], got.headers["urgency"]) == ("60", "high")
+        assert got.headers["content-encoding"] == "aes128gcm"
+        key = page.get("/api/extensions/push/key").json["key"]
+        assert f"k={key}" in got.headers["authorization"]
+        assert Vapid02.verify(got.headers["authorization"])
+        # The browser has unsubscribed.
+        page("POST", "/api/ext/notes/push", notification)
+        receiver.take()
+        wait_until(lambda: page.get(SUBSCRIPTIONS).json == {"subscriptions": []}, "the subscription to be dropped")
+
+
+@pytest.mark.parametrize("notification", [{}, {"title": 1}, {"title": "x", "icon": "y"}, {"title": "x" * 4000}])
+def test_what_is_refused(shared: Site, notification: dict[str, object]) -> None:
+    shared.extension("notes", SOURCE)
+    assert shared.session()("POST", "/api/ext/notes/push", notification).status == 500
+
+
+def test_subscriptions_that_are_refused(shared: Site) -> None:
+    page = shared.session()
+    good = {"p256dh": packed(b"\4" * 65), "auth": packed(b"x" * 16)}
+    for wrong in (
+        {},
+        {"endpoint": "https://8.8.8.8/"},
+        {"endpoint": "http://127.0.0.1/", "keys": good},
+        {"endpoint": "https://8.8.8.8/", "keys": {**good, "auth": "!"}},
+        {"endpoint": "https://8.8.8.8/", "keys": {**good, "p256dh": packed(b"x")}},
+    ):
+        assert page("POST", SUBSCRIPTIONS, wrong).error == (400, "bad-request")
+    assert page("DELETE", f"{SUBSCRIPTIONS}/absent").status == 404

@@ -1,0 +1,166 @@
+"""Webhooks: delivered, signed, tried again; and only to where they may go."""
+
+import ipaddress
+import json
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from spanbridge.extensions.services.addresses import Refused, is_allowed, networks, target_of
+
+from .receiver import receiving
+from .site import Site, wait_until
+
+SOURCE = """
+def init(router, services):
+    @router.post("/fire")
+    def fire(req):
+        services.webhooks.fire(req.body["event"], req.body.get("data"))
+"""
+WEBHOOKS, DELIVERIES = "/api/extensions/webhooks", "/api/extensions/webhooks/deliveries"
+FIRE = "/api/ext/hooks/fire"
+HERE: dict[str, Any] = {"extension_delivery_allow": "127.0.0.0/8"}
+
+
+def test_a_delivery_verifies(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    page = site.session(**HERE)
+    with receiving() as receiver:
+        made = page("POST", WEBHOOKS, {"url": f"{receiver.url}/in?x=1", "events": ["hooks.item.*"]})
+        assert made.status == 201
+        assert page("POST", FIRE, {"event": "other"}).status == 204
+        assert page("POST", FIRE, {"event": "item.made", "data": {"n": 1}}).status == 204
+        got = receiver.take()
+        assert got.path == "/in?x=1"
+        told = Webhook(made.json["secret"]).verify(got.body, got.headers)
+        assert (told["type"], told["data"]) == ("hooks.item.made", {"n": 1})
+        assert page.get(WEBHOOKS).json["webhooks"] == [
+            {"id": made.json["id"], "url": f"{receiver.url}/in?x=1", "events": ["hooks.item.*"]}
+        ]
+        assert page("DELETE", f"{WEBHOOKS}/{made.json['id']}").status == 204
+        assert page("DELETE", f"{WEBHOOKS}/{made.json['id']}").status == 404
+        page("POST", FIRE, {"event": "item.made"})
+        assert page.get(DELIVERIES).json == {"deliveries": []}
+        assert receiver.empty
+
+
+def test_what_fails_is_tried_again_over_a_restart(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    limits = {**HERE, "extension_delivery_retries": "1,1,1"}
+    with receiving() as receiver:
+        receiver.answers = [(500, {}), (302, {"Location": "/elsewhere"}), (200, {})]
+        bridge = site.bridge(**limits)
+        page = _page(bridge)
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        page("POST", FIRE, {"event": "x"})
+        first = receiver.take()
+        wait_until(lambda: _state(page) == [(1, 500, "waiting")], "the first failure to be noted")
+        bridge.end()
+        page = site.session(**limits)
+        page.get("/api/extensions")
+        second, third = receiver.take(), receiver.take()
+        assert {each.headers["webhook-id"] for each in (first, second, third)} == {first.headers["webhook-id"]}
+        wait_until(lambda: _state(page) == [], "the delivery to be forgotten")
+
+
+def test_dead_and_gone(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    page = site.session(**HERE, extension_delivery_retries="0")
+    with receiving() as receiver:
+        receiver.answers = [(503, {}), (503, {}), (410, {})]
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        page("POST", FIRE, {"event": "x"})
+        receiver.take(), receiver.take()
+        wait_until(lambda: _state(page) == [(2, 503, "dead")], "the delivery to be dead")
+        (dead,) = page.get(f"{DELIVERIES}?state=dead").json["deliveries"]
+        assert page("POST", f"{DELIVERIES}/{dead['id']}/retry").status == 202
+        assert page("POST", f"{DELIVERIES}/absent/retry").status == 404
+        receiver.take()
+        wait_until(lambda: page.get(WEBHOOKS).json == {"webhooks": []}, "the endpoint to be gone")
+        assert page.get(f"{DELIVERIES}?state=unknown").error == (400, "bad-request")
+
+
+def _page(bridge: Any) -> Any:
+    from .site import Page
+
+    return Page(bridge.front_end)
+
+
+def _state(page: Any) -> list[tuple[int, int, str]]:
+    found = page.get(DELIVERIES).json["deliveries"]
+    return [(each["attempts"], each["status"], each["state"]) for each in found]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        {"url": "http://127.0.0.1/"},
+        {"url": "http://localhost:8000/"},
+        {"url": "http://[::1]/"},
+        {"url": "http://10.1.2.3/"},
+        {"url": "http://0.0.0.0/"},
+        {"url": "http://169.254.169.254/latest/meta-data"},
+        {"url": "http://[::ffff:127.0.0.1]/"},
+        {"url": "http://2130706433/"},
+        {"url": "http://user:word@example.org/"},
+        {"url": "ftp://example.org/"},
+        {"url": "file:///etc/passwd"},
+        {"url": "unix:/run/x"},
+        {"url": "https:///path"},
+        {"url": "http://example.org:99999/"},
+        {"url": "http://203.0.113.1/\r\nX: y"},
+        {"url": "https://203.0.113.1/", "secret": "short"},
+        {"url": "https://8.8.8.8/", "secret": "whsec_c2hvcnQ="},
+        {"url": "https://8.8.8.8/", "events": []},
+        {"url": "https://8.8.8.8/", "events": ["a b"]},
+        {"url": 3},
+        {},
+    ],
+)
+def test_endpoints_that_are_refused(shared: Site, endpoint: dict[str, Any]) -> None:
+    shared.extension("hooks", SOURCE)
+    page = shared.session()
+    answer = page("POST", WEBHOOKS, endpoint)
+    assert answer.error == (400, "bad-request"), answer
+
+
+def test_which_addresses_are_public() -> None:
+    refused = "127.0.0.1 ::1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.1.1 fe80::1 fc00::1 224.0.0.1 ff02::1 0.0.0.0 ::"
+    refused += " ::ffff:8.8.8.8 64:ff9b::808:808 100.64.0.1 192.0.2.1 240.0.0.1 255.255.255.255 2002:808:808::1"
+    for text in refused.split():
+        assert not is_allowed(ipaddress.ip_address(text), []), text
+        assert is_allowed(ipaddress.ip_address(text), networks(f"192.0.2.9,{text}")), text
+    for text in ("8.8.8.8", "2001:4860:4860::8888"):
+        assert is_allowed(ipaddress.ip_address(text), [])
+
+
+def test_a_name_that_turns_private_is_refused_at_delivery(site: Site) -> None:
+    """What was allowed when it was set up is looked at again each time."""
+    site.extension("hooks", SOURCE)
+    with receiving() as receiver:
+        bridge = site.bridge(**HERE)
+        page = _page(bridge)
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        bridge.end()
+        page = site.session()
+        page("POST", FIRE, {"event": "x"})
+        wait_until(lambda: _state(page) == [(1, 0, "waiting")], "the delivery to fail")
+        (told,) = page.get(DELIVERIES).json["deliveries"]
+        assert "no public address" in told["error"]
+        assert receiver.empty
+
+
+def test_targets() -> None:
+    target = target_of("https://example.org")
+    assert (target.authority, target.path, target.port, target.secure) == ("example.org", "/", 443, True)
+    assert target_of("http://[2001:db8::1]:8080/a?b#c").authority == "[2001:db8::1]:8080"
+    with pytest.raises(Refused):
+        target_of("http://exa mple.org")
+
+
+def test_events_that_are_refused(shared: Site) -> None:
+    shared.extension("hooks", SOURCE)
+    page = shared.session()
+    for body in ({"event": ""}, {"event": "a b"}, {"event": "x" * 129}, {"event": "x", "data": "x" * 300_000}):
+        assert page("POST", FIRE, body).status == 500, json.dumps(body)[:50]
