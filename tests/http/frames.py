@@ -9,21 +9,18 @@ from .server import Peer, fields_of
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
-def accept(peer: Peer, *headers: str, status: str = "101 Switching Protocols") -> str:
+def accept(peer: Peer, *headers: str) -> str:
     """Answer the handshake that comes; the accept value."""
-    key = fields_of(peer.head())["Sec-WebSocket-Key"]
-    value = answer_to(key)
-    lines = [
-        f"HTTP/1.1 {status}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {value}",
-        *headers,
-        "",
-        "",
-    ]
-    peer.send("\r\n".join(lines).encode())
-    return value
+    answer = switching(peer, *headers)
+    peer.send(answer)
+    return fields_of(answer.decode())["Sec-WebSocket-Accept"]
+
+
+def switching(peer: Peer, *headers: str) -> bytes:
+    """The answer to the handshake that comes."""
+    value = answer_to(fields_of(peer.head())["Sec-WebSocket-Key"])
+    lines = ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {value}", *headers, "", ""]
+    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines]).encode()
 
 
 def answer_to(key: str) -> str:

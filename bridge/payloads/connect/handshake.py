@@ -2,8 +2,6 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import anyio
@@ -110,20 +108,24 @@ class TlsContext:
     refuses in no other way."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self.ssl = context
+        self._context = context
         self._witnesses: dict[Any, Witness] = {}  # of handshakes under way
 
-    @contextmanager
-    def watched(self, sock: ssl.SSLSocket) -> Iterator[Witness]:
-        """Within is the handshake on `sock`."""
-        self._witnesses[sock] = Witness()
-        self.ssl._msg_callback = self._saw  # type: ignore[attr-defined]
-        try:
-            yield self._witnesses[sock]
-        finally:
-            del self._witnesses[sock]
-            if not self._witnesses:  # it would be called for each record of data
-                self.ssl._msg_callback = None  # type: ignore[attr-defined]
+    def wrap(self, sock: socket.socket, name: str) -> tuple[ssl.SSLSocket, Witness]:
+        """`sock` for a handshake with the server called `name`; `over` is due."""
+        self._context._msg_callback = self._saw  # type: ignore[attr-defined]
+        # Ragged: a body that goes on to the end of the connection is not whole without the end that TLS tells.
+        wrapped = self._context.wrap_socket(
+            sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+        )
+        witness = self._witnesses[wrapped] = Witness()
+        return wrapped, witness
+
+    def over(self, wrapped: ssl.SSLSocket) -> None:
+        """Its handshake has ended."""
+        del self._witnesses[wrapped]
+        if not self._witnesses:  # it would be called for each record of data
+            self._context._msg_callback = None  # type: ignore[attr-defined]
 
     def _saw(self, conn: Any, direction: str, version: Any, kind: Any, message: Any, data: bytes) -> None:
         witness = self._witnesses.get(conn)
@@ -138,22 +140,20 @@ async def handshake(sock: socket.socket, context: TlsContext, target: Target, se
     `disconnected`.
     """
     try:
-        # Ragged: a body that goes on to the end of the connection is not whole without the end that TLS tells.
-        wrapped = context.ssl.wrap_socket(
-            sock, server_hostname=_checked_name(target), do_handshake_on_connect=False, suppress_ragged_eofs=False
-        )
+        wrapped, witness = context.wrap(sock, _checked_name(target))
     except (OSError, ValueError) as error:
         sock.close()
         raise Problem(PROTOCOL_ERROR, f"{target}: no TLS: {error}") from None
     try:
-        with context.watched(wrapped) as witness:
-            try:
-                await _shake(wrapped, services)
-            except OSError as error:
-                raise problem_of(error, target, witness) from None
+        await _shake(wrapped, services)
+    except OSError as error:
+        wrapped.close()
+        raise problem_of(error, target, witness) from None
     except BaseException:
         wrapped.close()
         raise
+    finally:
+        context.over(wrapped)
     return TlsSocket(wrapped, target, witness)
 
 

@@ -76,7 +76,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
 def _trust(context: ssl.SSLContext, authority: Pem) -> None:
     text = _read(authority, "authority")
     try:
-        context.load_verify_locations(cadata=text.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError) as error:
         raise _bad("authority", f"expected certificates in PEM: {_words(error)}") from None
 
@@ -115,10 +115,13 @@ def _read(pem: Pem, member: str) -> bytes:
     try:
         # Non-blocking, for what turns out to be a pipe.
         fd = os.open(os.fsencode(pem.file), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(fd, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise _bad(member, f"{pem.file}: expected a file")
-            data = file.read(PEM_BYTES + 1)
+            with open(fd, "rb", closefd=False) as file:
+                data = file.read(PEM_BYTES + 1)
+        finally:
+            os.close(fd)
     except OSError as error:
         code = CODES.get(error.errno or 0, INTERNAL_ERROR)
         raise Problem(code, f'"{member}" of "tls": {pem.file}: {error.strerror or error}') from None

@@ -102,19 +102,13 @@ class Connections:
 
     async def _allowed(self, group: Group | None) -> Connection | None:
         """Wait for leave to connect; or for a kept connection."""
-        if not self._waiting:
-            kept = self._kept(group)
-            if kept is not None:
-                return kept
-            if self._has_room(group):
-                self._add(group)
-                return None
-        if self._count >= self._most:
-            self._services.context.log.limit("http_connections", self._most)
         waiter = _Waiter(group, anyio.Event())
         self._waiting.append(waiter)
         if group is not None:
             group.waiting += 1
+        self._settle()
+        if self._count >= self._most and not waiter.allowed.is_set():
+            self._services.context.log.limit("http_connections", self._most)
         try:
             await waiter.allowed.wait()
         except BaseException:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from anyio import CancelScope
 
 from spanbridge.protocol.frames import Buffer, Span
 from spanbridge.protocol.problems import DISCONNECTED, Problem
@@ -20,6 +19,7 @@ from spanbridge.protocol.problems import DISCONNECTED, Problem
 from ..base import Services
 from ..served.channel import Channel
 from .connections import Connection, Connections
+from .dial import Dial
 from .framing import Framing, framing_of
 from .head import Head, HeadReader, request_head
 from .headers import Headers, passed_on
@@ -40,28 +40,28 @@ class Exchange:
         "_body",
         "_body_bytes",
         "_channel",
-        "_connecting",
         "_connection",
         "_connections",
+        "_dial",
         "_done",
         "_framing",
         "_head",
         "_head_as_data",
         "_heads",
+        "_loop",
         "_repeatable",
         "_repeated",
         "_request",
         "_sent",
-        "_services",
     )
 
     def __init__(self, channel: Channel, request: Request, services: Services, *, head_as_data: bool) -> None:
         self._channel = channel
         self._request = request
-        self._services = services
+        self._loop = services.context.loop
         self._head_as_data = head_as_data
         self._connections = services.once(Connections)
-        self._connecting: CancelScope | None = None  # of the task that connects
+        self._dial = Dial(channel, services, self._connected)
         self._connection: Connection | None = None
         self._heads: HeadReader | None = None
         self._head: Head | None = None  # of the answer
@@ -76,29 +76,8 @@ class Exchange:
     # Connecting
 
     def begin(self) -> None:
-        """Connect, now or in a task."""
-        connection = self._connections.get_now(self._request.where, self._request.name)
-        if connection is not None:
-            self._connected(connection)
-        else:
-            self._connect()
-
-    def _connect(self) -> None:
-        self._connecting = CancelScope()
-        self._services.tasks.start_soon(self._wait_connected, self._connecting)
-
-    async def _wait_connected(self, scope: CancelScope) -> None:
-        with scope:
-            try:
-                connection = await self._connections.get(self._request.where, self._request.name)
-            except Problem as problem:
-                self._channel.close(problem)
-                return
-            self._connecting = None
-            if self._channel.open:
-                self._channel.guard(self._connected, connection)
-            else:
-                self._connections.release(connection, keep=False)
+        """Connect, now or later. Raises Problem."""
+        self._dial.begin(self._request.where, self._request.name)
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
@@ -203,7 +182,7 @@ class Exchange:
                 return
             self._take(data)
         if self._connection is not None and self._connection.transport.pending:
-            self._services.context.loop.call_soon(self._readable)
+            self._loop.call_soon(self._readable)
 
     def _move(self, transport: Transport, framing: Framing) -> bool:
         """Have the kernel move what is there of the body, if it is worth it."""
@@ -272,7 +251,7 @@ class Exchange:
             self._connections.release(self._connection, keep=False)
             self._connection = None
             self._repeatable = False
-            self._connect()
+            self._dial.begin_later(self._request.where, self._request.name)
         else:
             raise self._disconnected("end of file" if error is None else error.strerror or str(error))
 
@@ -282,8 +261,7 @@ class Exchange:
 
     def end(self) -> None:
         """The channel is over (served.channel.Payload)."""
-        if self._connecting is not None:
-            self._connecting.cancel()
+        self._dial.cancel()
         if self._connection is not None:
             self._connections.release(self._connection, keep=False)
             self._connection = None

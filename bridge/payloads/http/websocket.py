@@ -10,7 +10,6 @@ over         the channel is closed; the socket may be kept for a moment, for the
 from asyncio import TimerHandle
 from typing import Any, Final
 
-from anyio import CancelScope
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame
 from websockets.protocol import CLIENT, Protocol
@@ -30,6 +29,7 @@ from ..served.channel import Channel
 from ..served.options import Options
 from .accept import handshake_headers, new_key, read_protocols, refusal
 from .connections import Connection, Connections
+from .dial import Dial
 from .farewell import Farewell
 from .head import SWITCHING, Head, HeadReader, request_head
 from .headers import passed_on, read_headers
@@ -82,9 +82,9 @@ class WebSocket:
 
     __slots__ = (
         "_channel",
-        "_connecting",
         "_connection",
         "_connections",
+        "_dial",
         "_done",
         "_heads",
         "_is_text",
@@ -102,7 +102,7 @@ class WebSocket:
         self._plan = plan
         self._services = services
         self._connections = services.once(Connections)
-        self._connecting: CancelScope | None = None  # of the task that connects
+        self._dial = Dial(channel, services, self._connected)
         self._connection: Connection | None = None
         self._heads: HeadReader | None = None  # until the handshake is answered
         self._protocol: Protocol | None = None  # from then on
@@ -116,27 +116,9 @@ class WebSocket:
     # Connecting
 
     def begin(self) -> None:
-        """Connect, now or in a task."""
+        """Connect, now or later. Raises Problem."""
         self._channel.hold()
-        connection = self._connections.get_now(self._plan.where, None)
-        if connection is not None:
-            self._connected(connection)
-        else:
-            self._connecting = CancelScope()
-            self._services.tasks.start_soon(self._wait_connected, self._connecting)
-
-    async def _wait_connected(self, scope: CancelScope) -> None:
-        with scope:
-            try:
-                connection = await self._connections.get(self._plan.where, None)
-            except Problem as problem:
-                self._channel.close(problem)
-                return
-            self._connecting = None
-            if self._channel.open:
-                self._channel.guard(self._connected, connection)
-            else:
-                self._connections.release(connection, keep=False)
+        self._dial.begin(self._plan.where, None)
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
@@ -343,8 +325,7 @@ class WebSocket:
         """The channel is over (served.channel.Payload)."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._connecting is not None:
-            self._connecting.cancel()
+        self._dial.cancel()
         connection, protocol = self._connection, self._protocol
         if connection is None:
             return
