@@ -161,6 +161,11 @@ def _write_leniently(message: dict[str, Any]) -> bytes:
     return text.encode()
 
 
+def pong(ping: dict[str, Any]) -> bytes:
+    """The frame that answers `ping`: all its members, unchanged."""
+    return frame_of({**ping, "command": "pong"})
+
+
 def close(channel: str, problem: str | None = None, message: str | None = None, /, **members: object) -> bytes:
     """A `close` frame; `problem` and `message` are left out where they are None."""
     told: dict[str, Any] = {"command": "close", "channel": channel}

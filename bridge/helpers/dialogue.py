@@ -7,7 +7,14 @@ the front end. All else is talk between the helper and the bridge: its `init`, i
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from spanbridge.protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, control, frame_of, read_head, read_object
+from spanbridge.protocol.control import (
+    FOR_THE_TRANSPORT,
+    FRONT_END_ONLY,
+    control,
+    pong,
+    read_head,
+    read_object,
+)
 from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
@@ -205,7 +212,7 @@ class Dialogue:
         elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._of_channel(channel.encode(), command, frame)
         elif command == "ping":
-            self._reply(frame_of({**read_object(payload), "command": "pong"}))
+            self._reply(pong(read_object(payload)))
         else:
             self._log.debug("helper", "ignored", helper=self._helper.name, command=command)
 

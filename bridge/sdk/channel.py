@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, overload
 import anyio
 import msgspec
 
-from spanbridge.protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, frame_of
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, FRONT_END_ONLY, frame_of, pong
 from spanbridge.protocol.control import close as close_frame
 from spanbridge.protocol.frames import encode
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
@@ -24,9 +24,6 @@ from .window import Window
 T = TypeVar("T")
 
 _NOT_HERE: Final = FRONT_END_ONLY | FOR_THE_TRANSPORT | {"close", "done"}
-
-ACK_BYTES: Final = 16 << 10
-"""With `send-acks`: taken data is told in steps of so many bytes, and whenever all of it has been taken."""
 
 
 class Channel:
@@ -64,7 +61,6 @@ class Channel:
         self._scope = anyio.CancelScope()
         self._window = Window(limits.window_bytes) if options.get("flow-control") is True else None
         self._acks = options.get("send-acks") == "bytes"
-        self._unacknowledged = 0
         self._discarding = False
         self._done = False
         self._over = False
@@ -277,15 +273,13 @@ class Channel:
         self._forget(self)
 
     def _pong(self, ping: Message) -> None:
-        self._answer({**ping, "command": "pong"})
+        if not self._over:
+            self._answer_frame(pong(ping))
 
     def _acknowledge(self, nbytes: int) -> None:
-        if not self._acks or self._over:
-            return
-        self._unacknowledged += nbytes
-        if self._unacknowledged >= ACK_BYTES or (self._unacknowledged and not len(self._inbox)):
-            self._answer({"command": "ack", "channel": self.id, "bytes": self._unacknowledged})
-            self._unacknowledged = 0
+        """One message of so many bytes was taken."""
+        if self._acks:
+            self._answer({"command": "ack", "channel": self.id, "bytes": nbytes})
 
     def _answer(self, message: Message) -> None:
         if not self._over:

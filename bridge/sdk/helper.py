@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, frame_of, read_message
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, frame_of, pong, read_message
 from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload, payloads
 from spanbridge.protocol.problems import TERMINATED, TOO_LARGE, Problem
 
@@ -134,7 +134,7 @@ class Helper:
             return
         elif ident is None:
             if command == "ping":
-                self._outbox.put_now(frame_of({**message, "command": "pong"}))
+                self._outbox.put_now(pong(message))
         elif command == "open":
             self._open(ident, message)
         elif (channel := self._channels.get(ident.encode())) is not None:

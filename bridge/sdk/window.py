@@ -1,38 +1,32 @@
-"""The agreement of a channel that was opened with `flow-control`: a ping every so many bytes, and a pong for each."""
+"""The window of a channel that was opened with `flow-control`, and waiting for it to open (protocol/flow.py)."""
 
 from typing import Any
 
 import anyio
 
-BLOCK_BYTES = 16 << 10
-"""A ping goes out whenever so many bytes more were sent; its `sequence` is the number of bytes so far."""
+from spanbridge.protocol import flow
 
 
 class Window:
-    """Counts what was sent on one channel, and what of it the front end has said it has."""
+    """What was sent on one channel, and what of it the front end has said it has."""
 
-    __slots__ = ("_acknowledged", "_news", "_sent", "_size")
+    __slots__ = ("_flow", "_news")
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._sent = 0
-        self._acknowledged = 0
+        self._flow = flow.Window(size)
         self._news: anyio.Event | None = None
 
     @property
     def open(self) -> bool:
-        return self._sent < self._acknowledged + self._size
+        return self._flow.open
 
     def sent(self, nbytes: int) -> int | None:
         """So many bytes more; the `sequence` of the ping that is due, if one is."""
-        before = self._sent // BLOCK_BYTES
-        self._sent += nbytes
-        return self._sent if self._sent // BLOCK_BYTES > before else None
+        return self._flow.sent(nbytes)
 
     def pong(self, sequence: Any) -> None:
         """What is no number, or one of bytes that were never sent, moves nothing."""
-        if isinstance(sequence, int) and self._acknowledged < sequence <= self._sent:
-            self._acknowledged = sequence
+        if self._flow.pong(sequence):
             self.wake()
 
     def wake(self) -> None:

@@ -16,7 +16,7 @@ from anyio import CancelScope
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Catalog
-from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, control, frame_of, read_message
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, control, pong, read_message
 from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
@@ -299,7 +299,7 @@ class Session:
         elif channel is not None and command not in FOR_THE_TRANSPORT:
             self._channels.command(channel.encode(), command, frame)
         elif command == "ping":
-            self._front.put(frame_of({**message, "command": "pong"}))
+            self._front.put(pong(message))
         else:
             self._log.debug("front", "ignored", command=command)
 

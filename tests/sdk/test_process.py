@@ -153,7 +153,7 @@ def test_it_shares_no_flags_with_whoever_has_its_pipes() -> None:
         (OPEN, "expected init, found 'open'"),
         (encode("a", b"x"), "expected init, found data"),
         (INIT + encode("", b"[]"), "expected a control message"),
-        (INIT + encode("", b'{"command":1}'), '"command" of a control message: expected a string, found 1'),
+        (INIT + encode("", b'{"command":1}'), 'control message: expected a string as its "command", found int'),
         (INIT + OPEN + OPEN, "open of channel 'a': expected an id that is not in use"),
     ],
 )

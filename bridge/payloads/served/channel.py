@@ -13,7 +13,7 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from spanbridge.protocol.control import frame_of, read_object
+from spanbridge.protocol.control import pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
 from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
@@ -326,7 +326,7 @@ class Channel:
             self._early.append(ping)
             return
         self._pings -= 1
-        self._port.forward(frame_of({**read_object(control_payload(ping)), "command": "pong"}))
+        self._port.forward(pong(read_object(control_payload(ping))))
 
     def _pong(self, frame: bytes) -> None:
         window, go_on = self._window, self._go_on

@@ -1,0 +1,1 @@
+"""What all channels have in common that the bridge serves itself (payloads/served)."""
