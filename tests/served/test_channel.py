@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -30,8 +29,11 @@ from spanbridge.wire.pipe_budget import PipeBudget
 from spanbridge.wire.poller import Poller
 from spanbridge.wire.watchdog import Watchdog
 
+from ..protocol.determined import examples
+
 WINDOW = 40_000
 QUEUE = 5_000
+SELDOM = st.integers(0, 7)  # 0: what ends a channel comes to pass
 
 
 class Kept:
@@ -57,8 +59,8 @@ class Kept:
 
 
 class Serving(RuleBasedStateMachine):
-    @initialize(raw=st.booleans(), flow=st.booleans(), acks=st.booleans())
-    def open(self, raw: bool, flow: bool, acks: bool) -> None:
+    @initialize(raw=st.booleans(), flow=st.booleans(), acks=st.booleans(), at_once=st.booleans())
+    def open(self, raw: bool, flow: bool, acks: bool, at_once: bool) -> None:
         self.loop = asyncio.new_event_loop()
         limits = Limits(window_bytes=WINDOW, channel_queue_bytes=QUEUE)
         log = Log()
@@ -98,6 +100,8 @@ class Serving(RuleBasedStateMachine):
         self.sent = self.acknowledged = self.pings = 0
         self.wakes = 0
         self.wanted = False
+        if at_once:
+            self._make_ready()
 
     def _put(self, data: Span) -> None:
         self.frames += self.decoder.feed(bytes(join(data)))
@@ -116,6 +120,9 @@ class Serving(RuleBasedStateMachine):
 
     @rule()
     def ready(self) -> None:
+        self._make_ready()
+
+    def _make_ready(self) -> None:
         if not self.is_ready:
             self.channel.ready(x=1)
             self.is_ready = True
@@ -160,8 +167,10 @@ class Serving(RuleBasedStateMachine):
             self.expected.append({"command": "done", "channel": "c"})
         self.is_done = True
 
-    @rule(problem=st.booleans())
-    def close(self, problem: bool) -> None:
+    @rule(problem=st.booleans(), seldom=SELDOM)
+    def close(self, problem: bool, seldom: int) -> None:
+        if seldom:
+            return
         self.channel.close(Problem(TERMINATED, "so it goes") if problem else None, tag="x")
         told = {"command": "close", "channel": "c", "tag": "x"}
         self._end({**told, "problem": TERMINATED, "message": "so it goes"} if problem else told)
@@ -217,8 +226,10 @@ class Serving(RuleBasedStateMachine):
         self._settle()
 
     @precondition(lambda self: not self.over)
-    @rule()
-    def hear_done(self) -> None:
+    @rule(seldom=SELDOM)
+    def hear_done(self, seldom: int) -> None:
+        if seldom:
+            return
         self.channel.command(b"c", "done", control("done", channel="c"))
         if self.input_over:
             self._refused()
@@ -259,8 +270,10 @@ class Serving(RuleBasedStateMachine):
         assert self.payload.told[-1] == "options"
 
     @precondition(lambda self: not self.over)
-    @rule()
-    def hear_close(self) -> None:
+    @rule(seldom=SELDOM)
+    def hear_close(self, seldom: int) -> None:
+        if seldom:
+            return
         self.channel.command(b"c", "close", control("close", channel="c", problem="tired"))
         self.port.shut()
         self.channel.end()
@@ -289,5 +302,5 @@ class Serving(RuleBasedStateMachine):
                 assert blocked
 
 
-Serving.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Serving.TestCase.settings = examples(150, steps=40)
 TestServing = Serving.TestCase
