@@ -98,7 +98,7 @@ class Look:
         if self._wanted.entries is None or not stat.S_ISDIR(found.st_mode):
             return -1
         try:
-            return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
+            return _reopen(place, self._wanted.path)
         except OSError as error:
             if self._wanted.watch:
                 raise _Refused(_error(error)) from None
@@ -247,6 +247,16 @@ class Look:
     def _too_many(self) -> dict[str, str]:
         words = f"more than {self._wanted.most} entries (info_entries)"
         return {"problem": INTERNAL_ERROR, "message": words, "errno": "EOVERFLOW"}
+
+
+def _reopen(place: int, path: bytes) -> int:
+    """A descriptor to list the directory `place` with. Not by way of `.`: for that one has to have the right to search
+    it, too."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(b"/proc/self/fd/%d" % place, flags)
+    except FileNotFoundError:  # no /proc here
+        return os.open(path, flags)
 
 
 def _error(error: OSError) -> dict[str, str]:
