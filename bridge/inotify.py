@@ -25,6 +25,8 @@ UNMOUNT: Final = 0x0000_2000
 OVERFLOW: Final = 0x0000_4000
 IGNORED: Final = 0x0000_8000
 ISDIR: Final = 0x4000_0000
+ONLYDIR: Final = 0x0100_0000
+DONT_FOLLOW: Final = 0x0200_0000
 
 COMING_AND_GOING: Final = CREATE | DELETE | MOVED_FROM | MOVED_TO
 """Of names in a directory."""
@@ -66,6 +68,10 @@ class Inotify:
         self._watched: dict[int, dict[bytes | None, dict[Listener, None]]] = {}
         self._adding = 0
         self._removed: set[int] = set()  # watches that went while others were being added
+
+    def open(self) -> None:
+        """Open it now, which is else done when it is first needed. Blocks. Raises OSError, Full at a limit."""
+        self._opened()
 
     def add(self, path: bytes, mask: int, name: bytes | None, listener: Listener) -> Key:
         """Listen to what `mask` asks for: of `name` in the directory `path`, or of everything there. Blocks.

@@ -6,22 +6,34 @@ links through a link that is swapped. A regular file counts as changed when whoe
 reads one half written.
 """
 
-import contextlib
-import errno
 import os
 import stat
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import anyio
 import msgspec
+
+from .inotify import (
+    ATTRIB,
+    CLOSE_WRITE,
+    COMING_AND_GOING,
+    CREATE,
+    DELETE_SELF,
+    IGNORED,
+    ISDIR,
+    MOVE_SELF,
+    ONLYDIR,
+    OVERFLOW,
+    Full,
+    Inotify,
+)
 
 Wanted = Callable[[str], bool]
 """Whether a change of the file of this name, in the directory, matters."""
 
 
-class _Full(Exception):
-    """No more watches."""
+_MATTERS: Final = CLOSE_WRITE | ATTRIB | COMING_AND_GOING | DELETE_SELF | MOVE_SELF
 
 
 class _Only(msgspec.Struct, frozen=True):
@@ -38,27 +50,22 @@ class CannotWatch(Exception):
 
 
 class Watcher:
-    """One inotify descriptor. A context manager; made by `open_watcher`."""
+    """Directories that are watched, through a shared inotify. A context manager; made by `open_watcher`."""
 
-    def __init__(self, inotify: Any, flags: Any, most: int) -> None:
+    def __init__(self, inotify: Inotify) -> None:
         self._inotify = inotify
-        self._most = most
-        self._flags = flags
-        self._mask = (
-            (flags.CLOSE_WRITE | flags.ATTRIB)
-            | (flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO)
-            | (flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
-        )
-        self._watched: dict[int, dict[str, set[Wanted]]] = {}  # watch descriptor -> directory -> what matters there
-        self._done: set[tuple[str, Wanted | None]] = (
-            set()
-        )  # what one `cover` has seen to; None: that a link is followed
+        self._watched: dict[int, dict[str, set[Wanted]]] = {}  # watch -> directory -> what matters there
+        # What one `cover` has seen to; None: that a link is followed.
+        self._done: set[tuple[str, Wanted | None]] = set()
+        self._news = anyio.Event()
+        self._listener = self._heard
 
     def __enter__(self) -> "Watcher":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._inotify.close()
+        self._let_go(self._watched)
+        self._watched = {}
 
     def cover(self, wanted: Mapping[str, Wanted]) -> int:
         """Watch these directories and no others. How many had to be left out, at a limit of ours or of the system's.
@@ -74,15 +81,17 @@ class Watcher:
                 for name in _names(directory):
                     if matters(name):
                         self._follow(f"{directory}/{name}")
-            except _Full:
+            except Full:
                 left_out += 1
-        for watch in before.keys() - self._watched.keys():
-            with contextlib.suppress(OSError):  # it went with its directory
-                self._inotify.rm_watch(watch)
+        self._let_go(before.keys() - self._watched.keys())
         return left_out
 
+    def _let_go(self, watches: Iterable[int]) -> None:
+        for watch in watches:
+            self._inotify.drop((watch, None), self._listener)
+
     def _add(self, directory: str, matters: Wanted) -> None:
-        """Watch a directory, and those above it for the next part of its path. Raises _Full."""
+        """Watch a directory, and those above it for the next part of its path. Raises Full."""
         if (directory, matters) in self._done:
             return
         self._done.add((directory, matters))
@@ -90,19 +99,17 @@ class Watcher:
         if parent != directory:
             self._add(parent, _Only(name))
             self._follow(directory)
-        if len(self._watched) >= self._most:
-            raise _Full
         try:
-            watch = self._inotify.add_watch(directory, self._mask)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise _Full from None
+            watch, _ = self._inotify.add(os.fsencode(directory), _MATTERS | ONLYDIR, None, self._listener)
+        except Full:
+            raise
+        except OSError:
             return  # it is not there, and its parent was watched before we looked
         # Two paths may lead to one directory, and one directory may be above several.
         self._watched.setdefault(watch, {}).setdefault(directory, set()).add(matters)
 
     def _follow(self, path: str) -> None:
-        """Watch what the link at `path` leads to, if it is one. Raises _Full."""
+        """Watch what the link at `path` leads to, if it is one. Raises Full."""
         if (path, None) in self._done:  # links may go round in a circle
             return
         self._done.add((path, None))
@@ -117,22 +124,24 @@ class Watcher:
 
     async def changed(self) -> None:
         """Wait until something that matters has changed since `cover`, or since this last returned."""
-        while True:
-            await anyio.wait_readable(self._inotify.fileno())
-            events = self._inotify.read(timeout=0)
-            if any(self._matters(event.wd, event.mask, event.name) for event in events):
-                return
+        await self._news.wait()
+        self._news = anyio.Event()
+
+    def _heard(self, watch: int, mask: int, name: bytes) -> None:
+        if self._matters(watch, mask, os.fsdecode(name)):
+            self._news.set()
 
     def _matters(self, watch: int, mask: int, name: str) -> bool:
-        if mask & self._flags.Q_OVERFLOW:
+        if mask & OVERFLOW:
             return True
-        if watch not in self._watched:  # removed while this was on its way
+        # Others may want to know more of the same directory.
+        if watch not in self._watched or not mask & (_MATTERS | IGNORED):
             return False
         if not name:  # about the directory itself: it was moved, removed, or made readable
             return True
         places = self._watched[watch].items()
         concerned = [directory for directory, wanted in places if any(matters(name) for matters in wanted)]
-        if mask & self._flags.CREATE and not mask & self._flags.ISDIR:
+        if mask & CREATE and not mask & ISDIR:
             return any(not _being_written(f"{directory}/{name}") for directory in concerned)
         return bool(concerned)
 
@@ -153,15 +162,13 @@ def _being_written(path: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
-async def open_watcher(most: int) -> Watcher:
-    """A watcher of `most` directories. Raises CannotWatch."""
-    try:
-        import inotify_simple  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise CannotWatch(f"{error}: changes on disk are not noticed") from None
+async def open_watcher(inotify: Inotify) -> Watcher:
+    """A watcher that watches nothing yet. Raises CannotWatch."""
     try:
         # Off the event loop: to find the C library it starts a process.
-        inotify = await anyio.to_thread.run_sync(inotify_simple.INotify)
+        await anyio.to_thread.run_sync(inotify.open)
+    except ImportError as error:
+        raise CannotWatch(f"{error}: changes on disk are not noticed") from None
     except OSError as error:
         raise CannotWatch(f"inotify: {error.strerror}: changes on disk are not noticed") from None
-    return Watcher(inotify, inotify_simple.flags, most)
+    return Watcher(inotify)

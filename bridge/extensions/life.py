@@ -4,6 +4,7 @@ import asyncio
 
 import anyio
 
+from ..inotify import Inotify
 from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
 from .extension import Extension, Unavailable
 from .found import Found, directories_in, find, ignored
@@ -67,7 +68,8 @@ class Life:
     async def run(self) -> None:
         """Watch, and look again after each change. Returns, with a line logged, if nothing can watch."""
         try:
-            watcher = await open_watcher(self._parts.limits.watched_directories)
+            inotify = Inotify(asyncio.get_running_loop(), self._parts.limits.watched_directories)
+            watcher = await open_watcher(inotify)
         except CannotWatch as error:
             self._parts.log.warning("not-watched", why=str(error))
             return

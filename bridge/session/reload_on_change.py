@@ -13,6 +13,7 @@ import anyio
 from spanbridge.manifests.directories import data_directories, override_directories
 
 from ..payloads.base import Services
+from ..payloads.session_inotify import inotify_of
 from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
 
 QUIET_SECONDS: Final = 0.1
@@ -26,7 +27,7 @@ async def reload_on_change(services: Services) -> None:
     """Until it is cancelled: watch, and reload after each change. Returns, with a line logged, if nothing can watch."""
     log = services.context.log
     try:
-        watcher = await open_watcher(services.context.limits.watched_directories)
+        watcher = await open_watcher(inotify_of(services))
     except CannotWatch as error:
         log.warning("reload-on-change", why=str(error))
         return

@@ -1,6 +1,7 @@
 """A file system that never answers holds up those alone who ask it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,17 @@ from .surroundings import bridge_in, silent_mount
 PAYLOADS = ("fsread1", "fsreplace1", "fsinfo", "fswatch1", "fslist1")
 
 
+def options_of(payload: str, *, watch: bool = False) -> dict[str, Any]:
+    """With which an open looks at its path at once."""
+    if payload == "fsinfo":
+        return {"attrs": ["type"], "watch": watch}
+    return {"size": 1} if payload == "fsreplace1" else {}
+
+
 def hang(files: Files, directory: Path, number: int) -> str:
     """Open a channel that waits for the file system on `directory`."""
     payload = PAYLOADS[number % len(PAYLOADS)]
-    options = {"fsinfo": {"attrs": ["type"], "watch": number % 2 == 0}, "fsreplace1": {"size": 10}}.get(payload, {})
-    return files.open(payload, directory / f"file-{number}", **options)
+    return files.open(payload, directory / f"file-{number}", **options_of(payload, watch=number % 2 == 0))
 
 
 def test_fifty_channels_wait_and_no_other_does(home: Home, tmp_path: Path) -> None:
@@ -60,8 +67,7 @@ def test_there_are_not_threads_without_end(home: Home, tmp_path: Path) -> None:
         for number in range(5):
             hang(files, dead, number * len(PAYLOADS))
         for payload in PAYLOADS:
-            options = {"fsinfo": {"attrs": ["type"]}, "fsreplace1": {"size": 1}}.get(payload, {})
-            answer = files.answer(files.open(payload, tmp_path, **options))
+            answer = files.answer(files.open(payload, tmp_path, **options_of(payload)))
             assert answer.problem == "internal-error"
             assert "file_threads" in answer.close["message"]
         bridge.log.wait("name=file_threads")

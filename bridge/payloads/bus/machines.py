@@ -7,6 +7,7 @@ from anyio import to_thread
 
 from ...watcher import CannotWatch, open_watcher
 from ..base import Services
+from ..session_inotify import inotify_of
 from .bus import Outlet
 from .cockpit_conf import config_directories
 from .errors import ACCESS_DENIED, FAILED, INVALID_ARGS, BusError
@@ -26,7 +27,6 @@ class Machines:
         self._services = services
         self._outlet = outlet
         self._log = services.context.log
-        self._most = services.context.limits.watched_directories
         self._directory = f"{config_directories(services.environ)[0]}/cockpit/machines.d"
         self._told: frozenset[str] = frozenset()  # what was wrong when the files were last read
         self._writing = anyio.Lock()
@@ -62,7 +62,7 @@ class Machines:
 
     async def _follow(self) -> None:
         try:
-            watcher = await open_watcher(self._most)
+            watcher = await open_watcher(inotify_of(self._services))
         except CannotWatch as error:
             self._log.warning("machines", why=str(error))
             return

@@ -17,6 +17,7 @@ from spanbridge.inotify import (
     CLOSE_WRITE,
     COMING_AND_GOING,
     DELETE_SELF,
+    DONT_FOLLOW,
     GONE,
     MODIFY,
     MOVE_SELF,
@@ -31,7 +32,6 @@ from .filesystems import FileSystems
 _ON_THE_WAY: Final = COMING_AND_GOING | ATTRIB
 _AT_THE_END: Final = COMING_AND_GOING | ATTRIB | MODIFY | CLOSE_WRITE | DELETE_SELF | MOVE_SELF
 _MOST_LINKS: Final = 40  # as the kernel has it (path_resolution(7))
-_DONT_FOLLOW: Final = 0x0200_0000
 
 
 class Follower:
@@ -142,7 +142,7 @@ class _Walk:
 
     def _watch(self, path: bytes, mask: int, name: bytes | None) -> None:
         try:
-            key = self._follower._inotify.add(path, mask | _DONT_FOLLOW, name, self._follower._listener)
+            key = self._follower._inotify.add(path, mask | DONT_FOLLOW, name, self._follower._listener)
         except Full as error:
             self.untold = True
             self._follower._on_limit(error.limit)

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from spanbridge.inotify import Inotify
-
 from ..base import Services
+from ..session_inotify import inotify_of
 from .filesystems import FileSystems
 from .following import Follower
 
@@ -16,7 +15,7 @@ class Watching:
     """One for a session (Services.once)."""
 
     def __init__(self, services: Services) -> None:
-        self._inotify = services.once(inotify_of)
+        self._inotify = inotify_of(services)
         self._file_systems = FileSystems()
         self._loop = services.context.loop
         self._log = services.context.log
@@ -33,8 +32,3 @@ class Watching:
         if limit not in self._told:
             self._told.add(limit)
             self._log.warning("no-more-watches", limit=limit, looked_at_every_seconds=LOOK_SECONDS)
-
-
-def inotify_of(services: Services) -> Inotify:
-    """The session's only one (Services.once)."""
-    return Inotify(services.context.loop, services.context.limits.watched_directories)
