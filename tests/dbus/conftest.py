@@ -15,6 +15,7 @@ from ..bus.client import BusClient
 from .service import Handler, PrivateBus, Service, private_bus
 
 NAME = "com.example.Test"
+BUS = "org.freedesktop.DBus"
 _numbers = count()
 
 
@@ -94,3 +95,18 @@ def connect(front: FrontEnd, name: str | None = NAME, **options: Any) -> BusClie
     if name is not None:
         assert list(client.next()) == ["owner"]
     return client
+
+
+def sync(client: BusClient) -> list[Any]:
+    """All messages up to the answer of the bus to what was said last, which is left out."""
+    ident = f"sync-{next(_numbers)}"
+    client.say({"call": ["/", BUS, "GetId", []], "name": BUS, "type": "", "id": ident})
+    return until(client, ident)[:-1]
+
+
+def until(client: BusClient, ident: Any) -> list[Any]:
+    """All messages up to the one with this id."""
+    found = [client.next()]
+    while found[-1].get("id") != ident:
+        found.append(client.next())
+    return found

@@ -1,23 +1,25 @@
 """A private bus, and services on it, written with dbus-fast: other code than ours speaks to the bridge."""
 
-import asyncio
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from dbus_fast import Message, MessageType, NameFlag, Variant
-from dbus_fast.aio import MessageBus
+from dbus_fast._private.unmarshaller import Unmarshaller
 
 from spanbridge.testing.deadline import SECONDS
 
 from ..missing import lack
 
+BUS: Final = "org.freedesktop.DBus"
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
 INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
@@ -31,8 +33,6 @@ CONFIG: Final = """\
  <allow own="*"/></policy><limit name="max_replies_per_connection">100000</limit>{more}
 </busconfig>
 """
-
-Result = TypeVar("Result")
 
 
 class PrivateBus:
@@ -93,83 +93,119 @@ Handler = Callable[["Service", Message], Any]
 
 
 class Service:
-    """One client of a bus, in a thread of its own. `handle` answers calls: it gives a Message, or None for no answer.
-    `calls` are all that have come."""
+    """One client of a bus, in a thread of its own: a blocking socket, and dbus-fast's messages.
+
+    `handle` answers calls: it gives a Message, or None for no answer. `calls` and `signals` are all that have come.
+    """
 
     def __init__(self, address: str, name: str | None, handle: Handler) -> None:
         self.calls: list[Message] = []
+        self.signals: list[Message] = []
+        self.unique_name = ""
         self._handle = handle
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._serials = count(1)
+        self._lock = threading.Lock()
+        self._answers: dict[int, Future[Message]] = {}
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(address.removeprefix("unix:path=").partition(",")[0])
+        self._authenticate()
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self._bus = self.do(self._connect, address)
+        (self.unique_name,) = self.ask_bus("Hello")
         if name is not None:
             self.own(name)
 
-    async def _connect(self, address: str) -> MessageBus:
-        bus = MessageBus(bus_address=address, negotiate_unix_fd=True)
-        bus.add_message_handler(self._take)
-        return await bus.connect()
+    def _authenticate(self) -> None:
+        self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+        assert self._socket.recv(1000).startswith(b"OK ")
+        self._socket.sendall(b"NEGOTIATE_UNIX_FD\r\n")
+        assert self._socket.recv(1000) == b"AGREE_UNIX_FD\r\n"
+        self._socket.sendall(b"BEGIN\r\n")
 
-    def _take(self, message: Message) -> Any:
-        if message.message_type != MessageType.METHOD_CALL:
-            return None
-        self.calls.append(message)
-        answer = self._handle(self, message)
-        return True if answer is None else answer
+    def _run(self) -> None:
+        reader = Unmarshaller(sock=self._socket)
+        try:
+            while True:
+                message = reader.unmarshall()
+                if message is not None:
+                    self._take(message)
+        except (EOFError, OSError):
+            return  # the bus is gone, or we are
 
-    def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Have the thread run an async function; its result."""
-        return asyncio.run_coroutine_threadsafe(function(*arguments), self._loop).result(SECONDS)
+    def _take(self, message: Message) -> None:
+        if message.message_type == MessageType.METHOD_CALL:
+            self.calls.append(message)
+            answer = self._handle(self, message)
+            if answer is not None:
+                self.send(answer)
+        elif message.message_type == MessageType.SIGNAL:
+            if message.sender != BUS:
+                self.signals.append(message)
+        elif message.reply_serial in self._answers:
+            self._answers.pop(message.reply_serial).set_result(message)
 
-    @property
-    def unique_name(self) -> str:
-        return str(self._bus.unique_name)
-
-    def own(self, name: str, flags: NameFlag = NameFlag.ALLOW_REPLACEMENT | NameFlag.REPLACE_EXISTING) -> None:
-        self.do(self._bus.request_name, name, flags)
-
-    def disown(self, name: str) -> None:
-        self.do(self._bus.release_name, name)
+    # What it says
 
     def send(self, *messages: Message) -> None:
         """Send them, in this order."""
-
-        async def send() -> None:
+        with self._lock:
             for message in messages:
-                await self._bus.send(message)
+                message.serial = next(self._serials)
+                self._write(message)
 
-        self.do(send)
-
-    def call(self, message: Message) -> Message:
-        """Call somebody; the answer."""
-        answer = self.do(self._bus.call, message)
-        assert isinstance(answer, Message)
-        return answer
+    def _write(self, message: Message) -> None:
+        data = bytes(message._marshall(True))
+        if message.unix_fds:
+            sent = socket.send_fds(self._socket, [data], message.unix_fds)
+            data = data[sent:]
+        self._socket.sendall(data)
 
     def later(self, message: Message) -> "Future[Message]":
         """Call somebody; the answer is for later."""
-        return asyncio.run_coroutine_threadsafe(self._bus.call(message), self._loop)
+        answer: Future[Message] = Future()
+        with self._lock:
+            message.serial = next(self._serials)
+            self._answers[message.serial] = answer
+            self._write(message)
+        return answer
 
-    def soon(self, path: str, interface: str, member: str, signature: str = "", *body: Any) -> None:
-        """Emit a signal from a handler: before its answer."""
-        self._bus.send(Message.new_signal(path, interface, member, signature, list(body)))
+    def call(self, message: Message) -> Message:
+        """Call somebody; the answer."""
+        return self.later(message).result(SECONDS)
 
     def emit(self, path: str, interface: str, member: str, signature: str = "", *body: Any) -> None:
         self.send(Message.new_signal(path, interface, member, signature, list(body)))
 
+    # What it asks of the bus
+
+    def ask_bus(self, member: str, signature: str = "", *body: Any) -> list[Any]:
+        message = Message(BUS, "/org/freedesktop/DBus", BUS, member, signature=signature, body=list(body))
+        answer = self.call(message)
+        assert answer.message_type == MessageType.METHOD_RETURN, answer
+        return list(answer.body)
+
+    def listen(self, rule: str) -> None:
+        """Have the bus send such signals."""
+        self.ask_bus("AddMatch", "s", rule)
+
+    def round_trip(self) -> None:
+        """Returns once the bus has heeded all that was said, and all has come that it sent before."""
+        self.ask_bus("GetId")
+
+    def own(self, name: str) -> None:
+        """Take a name, from whoever has it."""
+        self.ask_bus("RequestName", "su", name, NameFlag.ALLOW_REPLACEMENT | NameFlag.REPLACE_EXISTING)
+
+    def disown(self, name: str) -> None:
+        self.ask_bus("ReleaseName", "s", name)
+
     def stop(self) -> None:
         """Leave the bus. Harmless a second time."""
-        if self._thread.is_alive():
-
-            async def leave() -> None:
-                self._bus.disconnect()
-                await self._bus.wait_for_disconnect()
-
-            self.do(leave)
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._socket.fileno() >= 0:
+            with suppress(OSError):  # the bus may be gone
+                self._socket.shutdown(socket.SHUT_RDWR)
             self._thread.join()
-            self._loop.close()
+            self._socket.close()
 
 
 Objects = dict[str, dict[str, dict[str, Variant]]]

@@ -33,7 +33,7 @@ class Kettle:
     def _boil(self, degrees: int) -> list[str]:
         self._tree.objects["/kettle"][NAME]["Degrees"] = Variant("u", degrees)
         if degrees == 100:
-            self._service.soon("/kettle", NAME, "Whistled", "s", "c")
+            self._service.emit("/kettle", NAME, "Whistled", "s", "c")
         return ["it boils"]
 
     def happen(self, what: str, client: BusClient) -> None:
