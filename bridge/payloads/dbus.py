@@ -4,7 +4,6 @@ from typing import Any
 
 from .base import Port, Services
 from .bus.channel import Messages
-from .bus.inside import Inside
 from .bus.opened import INTERNAL, read
 from .served.channel import Channel
 from .served.options import Options
@@ -17,7 +16,9 @@ def dbus(port: Port, message: dict[str, Any], services: Services) -> Channel:
     opened = read(options)
     front = Messages(channel, services)
     channel.serve(front)
-    if opened.bus == INTERNAL:
+    if opened.bus == INTERNAL:  # each half is imported when it is first asked for
+        from .bus.inside import Inside
+
         front.serve(Inside(front, services))
         front.ready()
     else:

@@ -47,7 +47,7 @@ BODIES = st.lists(SIGNATURES, max_size=3).flatmap(
 )
 
 
-@examples(150)
+@examples(80)
 @given(BODIES)
 def test_the_bytes_are_those_of_dbus_fast(body: tuple[str, tuple[Any, ...]]) -> None:
     signature, values = body
@@ -58,7 +58,7 @@ def test_the_bytes_are_those_of_dbus_fast(body: tuple[str, tuple[Any, ...]]) -> 
     assert unmarshal(signature, data) == many_to_json(kinds, values)
 
 
-@examples(150)
+@examples(80)
 @given(BODIES, PATHS, st.integers(1, 2**32 - 1))
 def test_messages_are_read_as_dbus_fast_reads_them(body: tuple[str, tuple[Any, ...]], path: str, serial: int) -> None:
     signature, values = body
@@ -130,7 +130,7 @@ def test_what_is_no_body(signature: str, body: bytes) -> None:
         unmarshal(signature, body)
 
 
-@examples(300)
+@examples(150)
 @given(SIGNATURES, st.binary(max_size=80))
 def test_any_bytes_are_a_value_or_malformed(signature: str, data: bytes) -> None:
     with contextlib.suppress(Malformed):

@@ -28,7 +28,7 @@ def text_of(whole: Message) -> tuple[bytes, int]:
     return bytes(text.out), count
 
 
-@examples(200)
+@examples(80)
 @given(BODIES)
 def test_any_body(body: tuple[str, tuple[Any, ...]]) -> None:
     monkeypatch = pytest.MonkeyPatch()

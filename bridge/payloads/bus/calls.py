@@ -22,6 +22,8 @@ from .slices import Text, is_large
 from .stream import TURN_SECONDS
 from .values import SignatureError, is_path, many_from_json, types_of
 
+_CALL: Final = tuple[str, str, str, list[Any] | None]
+
 
 class _Call:
     """One call on its way. `over`: nobody waits for an answer any more."""
@@ -206,9 +208,7 @@ class Calls:
 
 
 def _read(asked: Any, message: Message) -> _Call:
-    path, interface, member, arguments = convert(
-        "call", asked, tuple[str, str, str, list[Any] | None], "[path, interface, method, [arguments]]"
-    )
+    path, interface, member, arguments = convert("call", asked, _CALL, "[path, interface, method, [arguments]]")
     check_path("call", path)
     check_interface("call", interface)
     if not is_member(member):

@@ -6,7 +6,6 @@ A payload that opens them (`stream` with `internal`) needs this alone:
 """
 
 import os
-import secrets
 from asyncio import TimerHandle
 from typing import Final
 
@@ -33,7 +32,7 @@ class Descriptors:
         if len(idents) >= MOST:
             self._log.limit("descriptors", MOST)
             return None
-        ident = secrets.token_hex(16)
+        ident = os.urandom(16).hex()
         self._kept[ident] = (os.dup(fd), owner, self._loop.call_later(SECONDS, self._expire, ident))
         idents.add(ident)
         return ident

@@ -4,10 +4,8 @@ Nothing is loaded, no entity is expanded, and what cannot be understood is left 
 with a name or a type that is none.
 """
 
-from functools import lru_cache
-from hashlib import sha256
+from functools import cache
 from typing import Final, NamedTuple
-from xml.parsers import expat
 
 from .meta import Meta, Method, Property, Signal
 from .names import is_interface, is_member
@@ -17,8 +15,8 @@ XML_BYTES: Final = 4 << 20
 """Longest description that is read."""
 DEEPEST: Final = 64
 """Elements within one another."""
-_REMEMBERED: Final = 256
-"""Descriptions remembered by their digest: many objects of a service have the same."""
+_REMEMBERED: Final = 512 << 10
+"""Characters of descriptions that are remembered."""
 
 _FLAGS: Final = {"read": "r", "write": "w", "readwrite": "rw"}
 
@@ -36,24 +34,25 @@ class Node(NamedTuple):
 
 
 class _Memory:
-    """The last descriptions that were read."""
+    """The last descriptions that were read: many objects of a service have the same."""
 
     def __init__(self) -> None:
-        self._nodes: dict[bytes, Node] = {}
+        self._nodes: dict[str, Node] = {}
+        self._size = 0
 
     def parse(self, xml: str) -> Node:
-        data = xml.encode()
-        digest = sha256(data).digest()
-        node = self._nodes.get(digest)
+        node = self._nodes.get(xml)
         if node is None:
-            node = _Parser().parse(data)
-            if len(self._nodes) >= _REMEMBERED:
-                del self._nodes[next(iter(self._nodes))]
-            self._nodes[digest] = node
+            node = _Parser().parse(xml.encode())
+            if self._size > _REMEMBERED:
+                self._nodes.clear()
+                self._size = 0
+            self._nodes[xml] = node
+            self._size += len(xml)
         return node
 
 
-@lru_cache(maxsize=1)
+@cache
 def _memory() -> _Memory:
     return _Memory()
 
@@ -78,6 +77,8 @@ class _Parser:
         self._gives: list[str] = []
 
     def parse(self, data: bytes) -> Node:
+        from xml.parsers import expat  # a library that is not needed before
+
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = self._begin
         parser.EndElementHandler = self._end

@@ -45,6 +45,8 @@ _START: Final = 16
 """Bytes of a header before its fields."""
 _ORDERS: Final = {ord("l"): "<", ord("B"): ">"}
 _NUMBERS: Final = {order: Struct(order + "III").unpack_from for order in _ORDERS.values()}
+_PADDING: Final = bytes(8)
+_U32: Final = Struct("<I")
 _HEAD: Final = Struct("<cBBBIII")
 
 
@@ -159,34 +161,40 @@ def _check_field(code: int, value: Any) -> None:
 
 def write_message(message: Message, serial: int) -> bytes:
     """The bytes of a message, little-endian; its body is there. Raises TooMuch."""
-    fields = bytearray()
-    for code, text in (
-        (_PATH, message.path),
-        (_INTERFACE, message.interface),
-        (_MEMBER, message.member),
-        (_ERROR_NAME, message.error),
-        (_DESTINATION, message.destination),
-    ):
-        if text is not None:
-            _write_field(fields, code, marshal(_TYPES[code], [text]))
+    fields = [
+        _text_field(code, text)
+        for code, text in (
+            (_PATH, message.path),
+            (_INTERFACE, message.interface),
+            (_MEMBER, message.member),
+            (_ERROR_NAME, message.error),
+            (_DESTINATION, message.destination),
+            (_SIGNATURE, message.signature or None),
+        )
+        if text is not None
+    ]
     if message.answers:
-        _write_field(fields, _REPLY_SERIAL, marshal("u", [message.answers]))
-    if message.signature:
-        _write_field(fields, _SIGNATURE, marshal("g", [message.signature]))
+        fields.append(_number_field(_REPLY_SERIAL, message.answers))
     if message.fds:
-        _write_field(fields, _FDS, marshal("u", [len(message.fds)]))
-    start = _HEAD.pack(b"l", message.kind, message.flags, 1, len(message.body), serial, len(fields))
-    whole = b"".join((start, fields, bytes(-len(fields) % 8), message.body))
+        fields.append(_number_field(_FDS, len(message.fds)))
+    last = len(fields[-1])
+    fields = [field + _PADDING[: -len(field) % 8] for field in fields]
+    size = sum(map(len, fields)) - len(fields[-1]) + last
+    start = _HEAD.pack(b"l", message.kind, message.flags, 1, len(message.body), serial, size)
+    whole = b"".join((start, *fields, message.body))
     if len(whole) > MESSAGE_BYTES:
         raise TooMuch(f"a message of {len(whole)} bytes, expected at most {MESSAGE_BYTES}")
     return whole
 
 
-def _write_field(fields: bytearray, code: int, value: bytes) -> None:
-    fields += bytes(-len(fields) % 8)
-    fields.append(code)
-    fields += b"\1" + _TYPES[code].encode() + b"\0"  # four bytes so far: any value is aligned
-    fields += value
+@lru_cache(maxsize=1_024)
+def _text_field(code: int, text: str) -> bytes:
+    kind = _TYPES[code]
+    return bytes((code, 1)) + kind.encode() + b"\0" + marshal(kind, [text])  # four bytes so far: any value is aligned
+
+
+def _number_field(code: int, number: int) -> bytes:
+    return bytes((code, 1)) + b"u\0" + _U32.pack(number)
 
 
 def call(

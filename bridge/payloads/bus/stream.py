@@ -44,6 +44,7 @@ class Stream:
         """`rest`: what was read of it already. `on_stuck`: it takes nothing, and its queue is full."""
         self._loop = context.loop
         self._poller = context.poller
+        self._flusher = context.flusher
         self._log = context.log
         self._stuck_seconds = context.limits.stuck_seconds
         self._front = front
@@ -54,7 +55,9 @@ class Stream:
         self._on_stuck = on_stuck
         self._buffer = bytearray(rest)
         self._descriptors: deque[int] = deque()
+        self._new: list[bytes] = []  # messages of this turn
         self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._watching = False  # for room
         self._queued = 0
         self._full = False
         self._timer: object = None
@@ -146,19 +149,31 @@ class Stream:
         """A whole message. `descriptors` stay the caller's: duplicates are kept while they wait."""
         if not self._open:
             return
-        if not self._out:
-            try:
-                sent = self._write(memoryview(data), descriptors)
-            except OSError as error:
-                self._fail_later(error)
-                return
-            if sent == len(data):
-                return
-            if sent:
-                data, descriptors = data[sent:], ()
-            self._poller.watch_write(self._fd, self._writable)
-        self._out.append((memoryview(data), tuple(map(os.dup, descriptors))))
+        if descriptors:
+            self.flush()
+            self._put(memoryview(data), tuple(map(os.dup, descriptors)))
+            return
+        if not self._new:  # all of a turn go out together
+            self._flusher.add(self)
+        self._new.append(data)
+
+    def flush(self) -> None:
+        """Write what is new."""
+        new, self._new = self._new, []
+        if new:
+            self._put(memoryview(new[0] if len(new) == 1 else b"".join(new)), ())
+
+    def _put(self, data: memoryview, descriptors: tuple[int, ...]) -> None:
+        if not self._open:
+            close_all(descriptors)
+            return
         self._queued += len(data)
+        self._out.append((data, descriptors))
+        if len(self._out) == 1:
+            self._writable()
+            if self._out and not self._watching and self._open:
+                self._watching = True
+                self._poller.watch_write(self._fd, self._writable)
         if self._queued > OUT_BYTES and not self._full:
             self._full = True
             self._log.limit("bus-queue", OUT_BYTES)
@@ -181,7 +196,7 @@ class Stream:
             try:
                 sent = self._write(data, descriptors)
             except OSError as error:
-                self._lost(error.strerror or str(error))
+                self._fail_later(error)
                 return
             if not sent:
                 return
@@ -190,7 +205,8 @@ class Stream:
             if sent < len(data):
                 self._out.appendleft((data[sent:], ()))
             self._took(sent)
-        if self._open:
+        if self._open and self._watching:
+            self._watching = False
             self._poller.watch_write(self._fd, None)
 
     def _took(self, count: int) -> None:
@@ -215,6 +231,9 @@ class Stream:
 
     def _fail_later(self, error: OSError) -> None:
         """Not at once: whoever sends does not expect to be ended by it. What came before may still be read."""
+        if self._watching:
+            self._watching = False
+            self._poller.watch_write(self._fd, None)
         reason = error.strerror or str(error)
         self._loop.call_soon(self._drain, reason)
 
@@ -233,7 +252,8 @@ class Stream:
             return
         self._open = False
         self._poller.watch_read(self._fd, None)
-        self._poller.watch_write(self._fd, None)
+        if self._watching:
+            self._poller.watch_write(self._fd, None)
         self._stop_timer()
         self._front.unblock(self)
         close_all(self._descriptors)

@@ -33,10 +33,19 @@ class Malformed(ValueError):
     """Bytes that are no D-Bus; the text says why."""
 
 
-class Handle(msgspec.Struct, frozen=True):
-    """Stands for a descriptor: its place among those of the message."""
+class Handle:
+    """Stands for a descriptor: its place among those of the message. What JSON has for it, whoever tells it decides."""
 
-    index: int
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and other.index == self.index
+
+    def __hash__(self) -> int:
+        return hash(self.index)
 
 
 def unmarshal(signature: str, body: bytes, order: str = "<", *, bare: bool = False) -> list[Any]:

@@ -1,0 +1,173 @@
+"""Objects that pages publish (docs/dbus.md, "Publishing")."""
+
+from typing import Any
+
+import pytest
+from dbus_fast import Message, MessageFlag, MessageType, Variant
+
+from ..bus.client import ERROR, BusClient
+from .conftest import Open, Serve, sync
+from .service import INTROSPECTABLE, PROPERTIES, PrivateBus, Service, Tree
+
+COOK = "com.example.Cook"
+META = {
+    COOK: {
+        "methods": {"Serve": {"in": ["s", "u"], "out": ["b"]}, "Rest": {}},
+        "properties": {"Busy": {"flags": "rw", "type": "b"}},
+        "signals": {"Served": {"in": ["s"]}},
+    }
+}
+
+
+@pytest.fixture
+def client(open_bus: Open) -> BusClient:
+    client = open_bus(None)
+    client.say({"meta": META})
+    assert client.ask({"publish": ["/cook", COOK]}) == {"reply": []}
+    return client
+
+
+@pytest.fixture
+def guest(shared_bus: PrivateBus, serve: Serve) -> Service:
+    return serve(shared_bus, Tree({}), None)
+
+
+def call(client: BusClient, member: str, signature: str = "", *body: Any, **more: Any) -> Message:
+    given = {"path": "/cook", "interface": COOK, **more}
+    return Message(client.ready["unique-name"], member=member, signature=signature, body=list(body), **given)
+
+
+def fail(client: BusClient, guest: Service, *arguments: Any, **more: Any) -> str:
+    answer = guest.call(call(client, *arguments, **more))
+    assert answer.message_type == MessageType.ERROR, answer
+    return str(answer.error_name).removeprefix(ERROR)
+
+
+def test_a_call_and_its_answer(client: BusClient, guest: Service) -> None:
+    for answer, body in (({"reply": [[True]]}, [True]), ({"reply": [["x"]], "type": "s"}, ["x"])):
+        later = guest.later(call(client, "Serve", "su", "tea", 5))
+        told = client.next()
+        assert told["call"] == ["/cook", COOK, "Serve", ["tea", 5]]
+        assert told["name"] == guest.unique_name
+        client.say({**answer, "id": told["id"]})
+        assert later.result(10).body == body
+
+
+def test_an_error(client: BusClient, guest: Service) -> None:
+    for values, body in ((["no tea"], ["no tea"]), ([], []), (None, [])):
+        later = guest.later(call(client, "Rest"))
+        client.say({"error": ["com.example.Error", values], "id": client.next()["id"]})
+        answer = later.result(10)
+        assert (answer.error_name, answer.body) == ("com.example.Error", body)
+
+
+def test_properties_are_calls(client: BusClient, guest: Service) -> None:
+    later = guest.later(call(client, "Get", "ss", COOK, "Busy", interface=PROPERTIES))
+    told = client.next()
+    assert told["call"] == ["/cook", PROPERTIES, "Get", [COOK, "Busy"]]
+    client.say({"reply": [[{"t": "b", "v": True}]], "id": told["id"]})
+    assert later.result(10).body == [Variant("b", True)]
+    later = guest.later(call(client, "Set", "ssv", COOK, "Busy", Variant("b", False), interface=PROPERTIES))
+    told = client.next()
+    assert told["call"][3] == [COOK, "Busy", {"t": "b", "v": False}]
+    client.say({"reply": [[]], "id": told["id"]})
+    assert later.result(10).body == []
+    later = guest.later(call(client, "GetAll", "s", COOK, interface=PROPERTIES))
+    client.say({"reply": [[{"Busy": {"t": "b", "v": True}}]], "id": client.next()["id"]})
+    assert later.result(10).body == [{"Busy": Variant("b", True)}]
+
+
+def test_what_the_bridge_answers(client: BusClient, guest: Service) -> None:
+    assert guest.call(call(client, "Ping", interface="org.freedesktop.DBus.Peer")).body == []
+    (xml,) = guest.call(call(client, "Introspect", interface=INTROSPECTABLE)).body
+    for part in (COOK, 'method name="Serve"', 'type="u" direction="in"', 'access="readwrite"', 'signal name="Served"'):
+        assert part in xml
+    (xml,) = guest.call(call(client, "Introspect", interface=INTROSPECTABLE, path="/")).body
+    assert '<node name="cook"/>' in xml
+    assert fail(client, guest, "Introspect", interface=INTROSPECTABLE, path="/other") == "UnknownObject"
+    assert fail(client, guest, "Serve", "su", "tea", 5, path="/other") == "UnknownObject"
+    assert fail(client, guest, "Serve", "su", "tea", 5, interface="com.example.Other") == "UnknownInterface"
+    assert fail(client, guest, "Get", "ss", "com.example.Other", "Busy", interface=PROPERTIES) == "UnknownInterface"
+    assert fail(client, guest, "Other") == "UnknownMethod"
+    assert fail(client, guest, "Other", interface=None) == "UnknownMethod"
+    assert fail(client, guest, "Other", interface=PROPERTIES) == "UnknownMethod"
+    assert fail(client, guest, "Serve", "s", "tea") == "InvalidArgs"
+    assert fail(client, guest, "Get", "s", COOK, interface=PROPERTIES) == "InvalidArgs"
+    assert sync(client) == []
+
+
+def test_without_an_interface_the_method_is_found(client: BusClient, guest: Service) -> None:
+    later = guest.later(call(client, "Rest", interface=None))
+    told = client.next()
+    assert told["call"] == ["/cook", COOK, "Rest", []]
+    client.say({"reply": [[]], "id": told["id"]})
+    assert later.result(10).body == []
+
+
+def test_answers_of_wrong_types_are_told_to_the_caller(client: BusClient, guest: Service) -> None:
+    answers: list[dict[str, Any]] = [{"reply": [["no boolean"]]}, {"reply": [[]]}, {"error": ["a.b", [5]]}]
+    for answer in answers:
+        later = guest.later(call(client, "Serve", "su", "tea", 5))
+        client.say({**answer, "id": client.next()["id"]})
+        assert str(later.result(10).error_name) == ERROR + "InvalidArgs"
+    client.say({"reply": [[True]], "id": "unknown"})
+    client.say({"error": ["a.b", []]})
+    assert sync(client) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"publish": ["/cook", "com.example.NotDescribed"]},
+        {"publish": ["cook", COOK]},
+        {"publish": ["/cook"]},
+        {"unpublish": ["/cook", "x"]},
+        {"reply": [], "id": "call-1"},
+        {"reply": "x", "id": "call-1"},
+        {"reply": [[True]], "type": "(", "id": "call-1"},
+        {"error": ["x", []], "id": "call-1"},
+        {"error": ["a.b"], "id": "call-1"},
+    ],
+    ids=str,
+)
+def test_what_closes_the_channel(client: BusClient, message: Any) -> None:
+    client.say(message)
+    client.front.expect("close", client.channel, problem="protocol-error")
+
+
+def test_a_path_is_one_channel_s(client: BusClient, open_bus: Open, guest: Service) -> None:
+    other = open_bus(None)
+    other.say({"meta": {**META, "com.example.Other": {}}})
+    assert other.ask({"publish": ["/cook", "com.example.Other"]})["error"][0] == ERROR + "ObjectPathInUse"
+    other.say({"unpublish": ["/cook", COOK]})
+    assert client.ask({"publish": ["/cook", COOK]}) == {"reply": []}  # again
+    client.say({"unpublish": ["/never", COOK]})
+    assert client.ask({"unpublish": ["/cook", COOK]}) == {"reply": []}
+    assert other.ask({"publish": ["/cook", "com.example.Other"]}) == {"reply": []}
+    assert fail(client, guest, "Serve", "su", "tea", 5) == "UnknownInterface"
+
+
+def test_open_calls_end_with_the_object(client: BusClient, guest: Service) -> None:
+    one = guest.later(call(client, "Rest"))
+    client.next()
+    client.say({"unpublish": ["/cook", COOK]})
+    assert one.result(10).error_name == ERROR + "Disconnected"
+    client.ask({"publish": ["/cook", COOK]})
+    two = guest.later(call(client, "Rest"))
+    client.next()
+    client.front.close(client.channel)
+    assert two.result(10).error_name == ERROR + "Disconnected"
+    assert fail(client, guest, "Rest") == "UnknownObject"
+
+
+def test_callers_that_want_no_answer_and_too_many(client: BusClient, guest: Service) -> None:
+    guest.send(call(client, "Rest", flags=MessageFlag.NO_REPLY_EXPECTED))
+    client.say({"reply": [[]], "id": client.next()["id"]})
+    for _ in range(1_024):
+        guest.later(call(client, "Rest"))
+    assert fail(client, guest, "Rest") == "LimitsExceeded"
+
+
+def test_where_nothing_is_published(open_bus: Open, guest: Service) -> None:
+    client = open_bus(None, group="bare")
+    assert fail(client, guest, "Rest") == "UnknownMethod"
