@@ -15,7 +15,6 @@ from .authentication import LINE_BYTES, Authentication
 from .connection import Connection
 from .errors import ACCESS_DENIED as REFUSED
 from .errors import BusError
-from .peer import Peers
 
 _TELLING: Final = (ACCESS_DENIED, TIMEOUT, INTERNAL_ERROR, NOT_FOUND)
 """Of the failures of several addresses, the first of these tells most: somebody is there."""
@@ -54,7 +53,6 @@ async def _connect(address: Address, services: Services, name: str, is_bus: bool
             sock.close()
             raise
         connection = Connection(services, sock, rest, name=name, is_bus=is_bus)
-        connection.peers = Peers(connection)
         if is_bus:
             try:
                 await connection.hello()

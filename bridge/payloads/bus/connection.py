@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 
@@ -19,15 +19,18 @@ from .rules import BUS_NAME, BUS_PATH, Rules
 from .stream import Stream, close_all
 from .unmarshal import Malformed
 
-if TYPE_CHECKING:
-    from .cache import Cache
-    from .peer import Peers
-    from .publish import Objects
-
 ANSWER_SECONDS: Final = 30.0
 """How long the answer to a question of our own may take."""
 
 Answered = Callable[[Message], Awaitable[None] | None]
+Made = TypeVar("Made")
+
+
+class Heeding(Protocol):
+    """What keeps something of a peer's, and is told of its signals before channels are."""
+
+    def heed(self, message: Message) -> Awaitable[None] | None:
+        """What this returns is awaited before anything else of the peer is heeded."""
 
 
 class Listener(Protocol):
@@ -63,9 +66,9 @@ class Connection:
         self.problem: Problem | None = None  # why it is no more
         self.on_lost: Callable[[], object] = bool
         self.listeners: dict[Listener, None] = {}
-        self.caches: dict[str | None, Cache] = {}
-        self.peers: Peers  # set by whoever has made it
-        self.objects: Objects | None = None  # made with the first that is published
+        self.caches: dict[str | None, Heeding] = {}  # by the name of the peer
+        self.serve: Answered | None = None  # heeds calls, once something is published
+        self._made: dict[Callable[..., Any], Any] = {}
         self.rules = Rules(self)
         self.owners = Owners(self)
         self._log = services.context.log
@@ -81,6 +84,13 @@ class Connection:
             on_lost=self.fail,
             on_stuck=self._stuck,
         )
+
+    def once(self, make: "Callable[[Connection], Made]") -> Made:
+        """What `make` makes of this connection: made when first asked for, shared by all its channels."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
     async def hello(self) -> None:
         """Become a member of the bus. Raises BusError."""
@@ -247,8 +257,8 @@ class Connection:
             close_all(message.fds)
 
     def _called(self, message: Message) -> Awaitable[None] | None:
-        if self.objects is not None:
-            return self._with_descriptors(message, self.objects.called)
+        if self.serve is not None:
+            return self._with_descriptors(message, self.serve)
         close_all(message.fds)
         self.refuse(message, BusError(UNKNOWN_METHOD, "nothing is published here"))
         return None

@@ -1,21 +1,29 @@
 """Who has which name on a bus, told as it changes."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 import anyio
 
 from .errors import BusError
 from .message import Message, call
-from .rules import BUS_NAME, BUS_PATH, signals_of
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .rules import BUS_NAME, BUS_PATH, Rules, signals_of
 
 Changed = Callable[[str, str | None], None]
 """Is called with the name and its new owner, a unique name; None if nobody has it."""
 
 _NOBODY: Final = "org.freedesktop.DBus.Error.NameHasNoOwner"
+
+
+class Line(Protocol):
+    """A connection, as far as names need it."""
+
+    @property
+    def rules(self) -> Rules: ...
+    def call(self, message: Message, answered: Callable[[Message], None]) -> int: ...
+    async def ask(self, message: Message) -> Message: ...
+    async def ask_for(self, signature: str, message: Message) -> list[Any]: ...
+    def fail(self, reason: str) -> None: ...
 
 
 class _Name:
@@ -30,7 +38,7 @@ class _Name:
 class Owners:
     """The names of one connection that are tracked."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Line) -> None:
         self._connection = connection
         self._names: dict[str, _Name] = {}
         self._of_peer: dict[str, list[str]] = {}

@@ -14,7 +14,7 @@ from .descriptors import Descriptors
 from .message import Message as BusMessage
 from .meta import Meta
 from .names import is_bus_name
-from .peer import Peer
+from .peer import Peer, Peers
 from .slices import Encode, encoder
 from .unmarshal import Handle
 
@@ -50,7 +50,7 @@ class Place:
     def peer(self, name: str | None) -> Peer:
         """The peer, which the channel uses until its end."""
         if name not in self._peers:
-            self._peers[name] = self.connection.peers.join(name, self)
+            self._peers[name] = self.connection.once(Peers).join(name, self)
         return self._peers[name]
 
     def owner_changed(self, name: str, owner: str | None) -> None:
@@ -73,7 +73,7 @@ class Place:
     def end(self) -> None:
         self.services.once(Descriptors).close(self.front)
         for peer in self._peers.values():
-            self.connection.peers.leave(peer, self)
+            self.connection.once(Peers).leave(peer, self)
 
 
 def answer_text(kind: str, values: "bytes | bytearray", message: Message, **members: Any) -> bytes:

@@ -48,6 +48,7 @@ class Objects:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        connection.serve = self.called
         self._objects: dict[str, _Object] = {}
 
     def publish(self, path: str, interface: str, meta: Meta, publisher: Publisher) -> None:

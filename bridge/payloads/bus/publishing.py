@@ -38,17 +38,15 @@ class Publishing:
         meta = self._place.metas.get(interface)
         if meta is None:
             raise unclear(f"publish: {interface} is not described (meta)")
-        if self._connection.objects is None:
-            self._connection.objects = Objects(self._connection)
-        self._connection.objects.publish(path, interface, meta, self)
+        self._connection.once(Objects).publish(path, interface, meta, self)
         self._published = True
         self._front.answer(message, {"reply": []})
 
     def unpublish(self, asked: Any, message: Message) -> None:
         """Raises Problem."""
         path, interface = self._read("unpublish", asked)
-        if self._connection.objects is not None and self._published:
-            self._connection.objects.unpublish(path, interface, self)
+        if self._published:
+            self._connection.once(Objects).unpublish(path, interface, self)
             self._give_up(
                 [
                     ident
@@ -66,8 +64,8 @@ class Publishing:
         return path, interface
 
     def end(self) -> None:
-        if self._connection.objects is not None and self._published:
-            self._connection.objects.leave(self)
+        if self._published:
+            self._connection.once(Objects).leave(self)
         self._give_up(list(self._calls))
 
     def _give_up(self, idents: list[str]) -> None:

@@ -4,18 +4,24 @@ D-Bus Specification, "Match Rules".
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Final, Protocol
 
 from .errors import BusError
-from .message import call
+from .message import Message, call
 
-if TYPE_CHECKING:
-    from .connection import Connection
-
-BUS_NAME = "org.freedesktop.DBus"
-BUS_PATH = "/org/freedesktop/DBus"
+BUS_NAME: Final = "org.freedesktop.DBus"
+BUS_PATH: Final = "/org/freedesktop/DBus"
 
 Refused = Callable[[BusError], None]
+
+
+class Line(Protocol):
+    """A connection, as far as rules need it."""
+
+    @property
+    def is_bus(self) -> bool: ...
+    def tell(self, message: Message) -> int: ...
+    def call(self, message: Message, answered: Callable[[Message], None]) -> int: ...
 
 
 def signals_of(sender: str | None, /, **members: str | None) -> str:
@@ -35,7 +41,7 @@ def _quote(value: str) -> str:
 class Rules:
     """The rules of one connection. Peers without a bus have none: they send what they send."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Line) -> None:
         self._connection = connection
         self._users: dict[str, list[Refused]] = {}
 
