@@ -229,7 +229,7 @@ class Dialogue:
         elif route is FORWARD:
             self._helper.closed(ident, frame)
             roster.closed(ident)
-        else:
+        elif roster.owes(ident):
             self._helper.close_answered(ident, frame)
             roster.answered(ident)
 

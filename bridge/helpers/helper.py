@@ -59,6 +59,9 @@ class Owner(Protocol):
     def idle(self, helper: "Helper") -> None:
         """Its last channel has gone."""
 
+    def overdue(self, helper: "Helper", opening: Opening) -> bool:
+        """It has not answered the close of an earlier channel of this id: True if another one has the open now."""
+
     def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], end: End) -> None:
         """It takes nothing more. `waiting` were not handed over."""
 
@@ -91,6 +94,7 @@ class Helper:
             adopted=lambda opening: table.adopted(opening, self),
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: owner.idle(self),
+            give_away=lambda opening: owner.overdue(self, opening),
         )
         self.dialogue = Dialogue(context, front, self, attendant, privileged=launch.privileged)
         self._context = context

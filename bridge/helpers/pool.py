@@ -40,6 +40,9 @@ class Channels(Table, Protocol):
     def retired(self, helper: Helper) -> None:
         """It is to have no more opens."""
 
+    def reroute(self, opening: Opening) -> None:
+        """An open that waited is to begin again."""
+
 
 class Starter(Protocol):
     """Whoever has started a privileged helper, and is told of it first."""
@@ -223,13 +226,27 @@ class Pool:
             self._backoff.failed(helper.name, helper.launch.key, problem)
         self._channels.orphaned(helper, problem, waiting, end)
 
+    def overdue(self, helper: Helper, opening: Opening) -> bool:
+        """The open goes to a new process of the same rule; this one keeps the channels that it has. Of privileged ones
+        there is one."""
+        if helper.launch.privileged:
+            return False
+        self.retired(helper)
+        self._channels.reroute(opening)
+        return True
+
     def _take_out(self, helper: Helper) -> None:
         if self._serving.get(helper.launch.key) is helper:
             del self._serving[helper.launch.key]
 
     def idle(self, helper: Helper) -> None:
         """Its last channel has gone, or the last answer to a close has come: now the rule's `timeout` counts."""
-        if helper.rule.timeout is None or not helper.idle:
+        if not helper.idle:
+            return
+        if self._serving.get(helper.launch.key) is not helper:
+            helper.end(Problem(TERMINATED, "another one has taken its place"))
+            return
+        if helper.rule.timeout is None:
             return
         if helper in self._overdue:
             self._expire(helper)

@@ -4,7 +4,9 @@ waiting   the open came before the helper's `init`
 open      the helper has the open; its frames go to the front end (`FORWARD`)
 closed    the front end, or the bridge, has closed it and the helper has not answered: what it still says of it is
           late, and dropped (`DROP`)
-held      closed, and the same id opened anew: the open waits for the answer, which would else end the new channel
+held      closed, and the same id opened again: the open waits for the answer, which would else end the new channel;
+          where that takes too long another helper has it
+ended     both sides have closed it: what the helper still says of it is late too, as long as it is remembered (`DROP`)
 """
 
 import asyncio
@@ -40,7 +42,8 @@ class _Closed:
 
 class Roster:
     """`put` writes to the helper. `adopted` is called for each open that waited and was handed over, `counted` when
-    `waiting_bytes` has changed, `idle` when the last channel has gone."""
+    `waiting_bytes` has changed, `idle` when the last channel has gone. `give_away` is called with an open that was held
+    for too long: True if another helper has it now."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Roster:
         adopted: Callable[[Opening], None],
         counted: Callable[[], None],
         idle: Callable[[], None],
+        give_away: Callable[[Opening], bool],
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
         self.channels = 0  # open, waiting and held ones
@@ -63,8 +67,10 @@ class Roster:
         self._adopted = adopted
         self._counted = counted
         self._idle = idle
+        self._give_away = give_away
         self._waiting: dict[bytes, Opening] = {}
         self._closed: dict[bytes, _Closed] = {}
+        self._ended: dict[bytes, None] = {}  # the oldest first
 
     def take(self, opening: Opening, *, ready: bool) -> bool:
         """Have a new channel served. False where its open must wait: for `init` unless `ready`, or for an answer."""
@@ -91,6 +97,7 @@ class Roster:
         left += [held for closed in self._closed.values() if (held := closed.let_go()) is not None]
         self._waiting.clear()
         self._closed.clear()
+        self._ended.clear()
         return left
 
     # Opens that wait (channels.Keeper)
@@ -124,8 +131,12 @@ class Roster:
 
     def closed(self, ident: bytes) -> None:
         """The helper has closed an open channel."""
-        del self.routes[ident]
+        self._remember(ident)
         self._lose()
+
+    def owes(self, ident: bytes) -> bool:
+        """Whether the helper has not answered a close of this channel."""
+        return ident in self._closed
 
     def answered(self, ident: bytes) -> None:
         """The helper has answered a close."""
@@ -145,6 +156,7 @@ class Roster:
 
     def _adopt(self, opening: Opening) -> None:
         self.routes[opening.ident] = FORWARD
+        self._ended.pop(opening.ident, None)
         self._put(opening.frame)
         for _, span in opening.later:
             self._put(span)
@@ -159,20 +171,43 @@ class Roster:
         closed = self._closed.get(opening.ident)
         if closed is None:
             return False
-        left = closed.at + self._limits.close_answer_seconds - self._loop.time()
-        if left <= 0:
-            del self._closed[opening.ident]
-            return False
         closed.held = opening
-        closed.timer = self._loop.call_later(left, self._release, opening.ident)
+        closed.timer = self._loop.call_later(self._limits.close_answer_seconds, self._overdue, opening.ident)
         return True
+
+    def _overdue(self, ident: bytes) -> None:
+        """The close of `ident` was not answered in time: the open that is held is for another helper."""
+        closed = self._closed[ident]
+        held = closed.let_go()
+        if held is None:
+            return
+        self._count(-held.size)
+        self.channels -= 1
+        if self._give_away(held):
+            if not self.channels:
+                self._idle()
+            return
+        self._count(held.size)
+        self.channels += 1
+        closed.held = held
+        self._release(ident)
 
     def _release(self, ident: bytes) -> None:
         """The close of `ident` is answered, or will not be."""
         held = self._closed.pop(ident).let_go()
-        del self.routes[ident]
         if held is not None:
             self._adopt_waiting(held)
+        else:
+            self._remember(ident)
+
+    def _remember(self, ident: bytes) -> None:
+        """Both sides have closed it; but what is under way may still come."""
+        self.routes[ident] = DROP
+        self._ended.pop(ident, None)
+        self._ended[ident] = None
+        if len(self._ended) > self._limits.closed_ids:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest], self.routes[oldest]
 
     def _count(self, size: int) -> None:
         self.waiting_bytes += size

@@ -130,6 +130,11 @@ class Channels:
                 return
         self._advance(opening)
 
+    def reroute(self, opening: Opening) -> None:
+        """An open that waited for a helper is to begin again."""
+        opening.router, opening.tried = self._router, -1
+        self._route(opening)
+
     def outcome(self, opening: Opening) -> None:
         """Privileges are there, or will not be: what waited for that goes on."""
         if not self._ending:
@@ -294,8 +299,7 @@ class Channels:
             if end == DISMISSED:
                 self._refuse(opening, problem)
             elif end == SERVED:  # it was held back for the close of its id: it may start a new one
-                opening.router, opening.tried = self._router, -1
-                self._route(opening)
+                self.reroute(opening)
             elif self._goes_on(opening, helper.rule, problem):
                 if opening.router is not self._router:  # there was a reload meanwhile
                     opening.router, opening.tried = self._router, self._router.position(helper.launch.key[0])
