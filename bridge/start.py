@@ -31,11 +31,12 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     """
     environ = dict(os.environ)
     log = Log(debug=debug, journal=journal_on_stderr(environ))
-    for number in _ENDS:
-        signal.signal(number, _end_at_once)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as it may have been handed down, would cost exit statuses
     early: list[int] = []  # a wish to reload that comes before the session can act on it
-    signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
+    _heed_signals(early)
+    if os.getpid() == 1:
+        from .first_process import step_behind
+
+        step_behind()
     depth = depth_of(environ)
     if depth >= limits.max_depth:
         rule = environ.get("SPANBRIDGE_RULE", "a rule")
@@ -69,6 +70,15 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
         log.warning("manifest", defect=str(defect))
     root = privileged or os.geteuid() == 0
     return _serve(catalog, read_catalog, limits, log, environ, depth, root, early, status=not privileged)
+
+
+def _heed_signals(early: list[int]) -> None:
+    """Whatever we were started with: they may be ignored, or blocked."""
+    for number in _ENDS:
+        signal.signal(number, _end_at_once)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would cost exit statuses
+    signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def take_stderr(seconds: float) -> bool:
@@ -130,7 +140,7 @@ def _serve(
             status=status,
             reload_first=lambda: bool(early),
             # Nobody heeds signals between here and the exit: one more must not change the status.
-            at_the_end=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS),
+            at_the_end=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDS, signal.SIGUSR1)),
         )
         # The session closes what it is given; descriptors 0 and 1 stay, so that nothing else gets their numbers.
         descriptors = [own_descriptor(fd) for fd in (0, 1)]

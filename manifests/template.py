@@ -161,6 +161,8 @@ def _text(template: Template, values: Mapping[str, Any], member: str, index: int
         if value.__class__ is str:
             if "\0" in value:
                 raise _refused(member, index, name, "a string with a NUL character, which no command can take")
+            if not value.isascii() and _torn(value):
+                raise _refused(member, index, name, "a string with half a character, which no command can take")
         elif value is None:
             continue
         elif isinstance(value, (bool, int, float)):
@@ -170,6 +172,14 @@ def _text(template: Template, values: Mapping[str, Any], member: str, index: int
             raise _refused(member, index, name, f"{kind}, expected a string, a number, true or false")
         texts.append(value)
     return "".join(texts)
+
+
+def _torn(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _json_text(value: bool | int | float, member: str, index: int | None, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ..limits import Limits
 from ..log import Log
+from ..wire.deadline import Deadline
 from ..wire.front import Front
 from ..wire.link import Link
 
@@ -24,7 +25,7 @@ class Congestion:
         "_name",
         "_on_stuck",
         "_over",
-        "_timer",
+        "_stuck",
         "_told",
         "_waiting",
     )
@@ -47,7 +48,7 @@ class Congestion:
         self._on_stuck = on_stuck
         self._link: Link | None = None
         self._waiting = 0  # bytes with opens
-        self._timer: asyncio.TimerHandle | None = None
+        self._stuck = Deadline(loop, self._check)
         self._told = False
         self._over = False
 
@@ -68,19 +69,16 @@ class Congestion:
     def end(self) -> None:
         """It takes nothing more."""
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stuck.end()
         self._front.unblock(self)
 
     def _full(self) -> None:
         self._block()
-        if self._timer is None and not self._over:
-            self._timer = self._loop.call_later(self._limits.stuck_seconds, self._check)
+        if not self._stuck.runs and not self._over:
+            self._stuck.begin(self._limits.stuck_seconds)
 
     def _room(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stuck.end()
         self._unblock()
 
     def _block(self) -> None:
@@ -97,7 +95,6 @@ class Congestion:
             self._front.unblock(self)
 
     def _check(self) -> None:
-        self._timer = None
         if self._link is None:
             return
         seconds, now = self._limits.stuck_seconds, self._loop.time()
@@ -106,4 +103,4 @@ class Congestion:
         if since + seconds <= now:
             self._on_stuck()
         else:
-            self._timer = self._loop.call_later(since + seconds - now, self._check)
+            self._stuck.begin(since + seconds - now)

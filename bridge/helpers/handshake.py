@@ -25,7 +25,7 @@ def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
     if refusal is not None:
         raise refusal
     version = message.get("version")
-    if type(version) is not int or version != VERSION:
+    if isinstance(version, bool) or version != VERSION:  # 1.0 is the same number
         raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {repr(version)[:_SHOWN]}")
 
 

@@ -16,11 +16,11 @@ from spanbridge.protocol.frames import Span
 from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, TIMEOUT, Problem
 
 from ..wire.context import Context
+from ..wire.deadline import Deadline
 from ..wire.front import Front
 from ..wire.link import Link
 from ..wire.source import Source
 from .congestion import Congestion
-from .deadline import Deadline
 from .dialogue import Attendant, Dialogue, refuse
 from .endings import DISMISSED, FAILED, SERVED, End, Refusal
 from .launch import Launch
@@ -180,13 +180,13 @@ class Helper:
         expansion = self.launch.key[1]
         try:
             process = self._process = Process(
-                context.loop,
                 expansion.argv,
                 self.launch.environ,
                 expansion.directory,
                 self.go_on,
                 paired=self.launch.privileged,
                 watchdog=context.watchdog,
+                children=context.children,
             )
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))

@@ -1,6 +1,9 @@
 """What a helper is started with: decided before there is a process, and told by `explain` without one."""
 
+import os
+import pwd
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 from spanbridge.manifests.model import Rule
@@ -31,5 +34,26 @@ class Launch(NamedTuple):
 
 def helper_environ(own: Mapping[str, str], rule: Rule, expansion: Expansion, depth: int) -> dict[str, str]:
     """The environment of a helper of the bridge that has `own`, and that `depth` bridges have led to."""
-    inherited = {name: value for name, value in own.items() if name != LOGIN_MESSAGES_VARIABLE}
-    return {**inherited, **dict(expansion.environ), DEPTH_VARIABLE: str(depth + 1), RULE_VARIABLE: rule.name}
+    inherited = {_text(name): _text(value) for name, value in own.items() if name != LOGIN_MESSAGES_VARIABLE}
+    return {
+        **of_account(),
+        **inherited,
+        **dict(expansion.environ),
+        DEPTH_VARIABLE: str(depth + 1),
+        RULE_VARIABLE: rule.name,
+    }
+
+
+@cache
+def of_account() -> Mapping[str, str]:
+    """What the environment of whoever is logged in has of the account; a service manager may leave it out."""
+    try:
+        account = pwd.getpwuid(os.getuid())
+    except KeyError:  # an id without an entry
+        return {}
+    return {"HOME": account.pw_dir, "USER": account.pw_name, "SHELL": account.pw_shell or "/bin/sh"}
+
+
+def _text(inherited: str) -> str:
+    """Python has decoded it by the locale; helpers are started with UTF-8 (spawn.py)."""
+    return os.fsencode(inherited).decode("utf-8", "surrogateescape")

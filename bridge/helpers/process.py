@@ -16,10 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
+import anyio.to_thread
 
+from ..wire.children import Children, open_pidfd
 from ..wire.watchdog import Watchdog
+from .spawn import spawn, utf8
 
-_PR_SET_PDEATHSIG: Final = 1
+_LOOK_SECONDS: Final = 0.05  # between two looks at a process of which the kernel does not tell
 
 
 class SpawnError(Exception):
@@ -32,11 +35,10 @@ class Process:
     The descriptors `stdin`, `stdout`, `stderr` are non-blocking and belong to the caller.
     """
 
-    __slots__ = ("_loop", "_on_exit", "_pidfd", "_popen", "_watchdog", "exited", "pid", "stderr", "stdin", "stdout")
+    __slots__ = ("_children", "_on_exit", "_popen", "_watchdog", "exited", "pid", "stderr", "stdin", "stdout")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         argv: Sequence[str],
         environ: Mapping[str, str],
         directory: str | None,
@@ -44,13 +46,16 @@ class Process:
         *,
         paired: bool = False,
         watchdog: Watchdog,
+        children: Children,
     ) -> None:
         """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError.
 
         `paired`: stdin and stdout are a socket pair.
         """
-        self._loop = loop
         self._watchdog = watchdog
+        self._children = children
+        self._on_exit = on_exit
+        self.exited = asyncio.Event()
         fds: list[int] = []
         try:
             if paired:
@@ -60,18 +65,9 @@ class Process:
                 fds += os.pipe2(os.O_CLOEXEC)
             fds += os.pipe2(os.O_CLOEXEC)
             child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
-            self._popen = subprocess.Popen(
-                argv,
-                stdin=child_in,
-                stdout=child_out,
-                stderr=child_err,
-                env=environ,
-                cwd=directory,
-                start_new_session=True,
-                preexec_fn=_Deathbound(os.getpid()),
-            )
+            self._popen = spawn(argv, environ, directory, child_in, child_out, child_err)
             self.pid = self._popen.pid
-            self._pidfd = self._watch()
+            self._watch()
             watchdog.add(self.pid)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             for fd in fds:
@@ -81,21 +77,16 @@ class Process:
             os.close(fd)
         for fd in (self.stdin, self.stdout, self.stderr):
             os.set_blocking(fd, False)
-        self.exited = asyncio.Event()
-        self._on_exit = on_exit
-        loop.add_reader(self._pidfd, self._ended)
 
-    def _watch(self) -> int:
+    def _watch(self) -> None:
         try:
-            return os.pidfd_open(self.pid)
+            self._children.watch(self.pid, self._ended)
         except OSError:  # no descriptor left for it
             self._popen.kill()
             self._popen.wait()
             raise
 
     def _ended(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
         self.exited.set()
         self._on_exit()
 
@@ -124,30 +115,29 @@ class Process:
         return self.exited.is_set()
 
     async def end_group(self, seconds: float) -> None:
-        """End those that the process, itself gone, left behind in its group: SIGTERM, `seconds`, SIGKILL.
+        """Reap the process, which has exited, and end those that it left behind in its group: SIGTERM, `seconds`,
+        SIGKILL.
 
-        They are not our children: pidfds tell of their end, whoever reaps them. To be called before `reap`, which gives
-        the number of the group away.
+        They are not our children: pidfds tell of their end, whoever reaps them. As long as one of them is there, the
+        number of the group is nobody else's. Whether one is, is asked for at once; only then, who.
         """
+        self._popen.wait()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            members = _members(self.pid)
+            if not self.signal_group(0):
+                break
+            members = await anyio.to_thread.run_sync(_members, self.pid)
             if not members:
-                return
+                break
             self.signal_group(number)
             with anyio.move_on_after(seconds):
                 for pid in members:
                     await _gone(pid)
+        self._watchdog.remove(self.pid)
 
     def abandon(self) -> None:
         """Watch it no more, though it has not ended."""
         self._watchdog.remove(self.pid)
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-
-    def reap(self) -> None:
-        """Take the exit status. To be called once `exited` is set."""
-        self._watchdog.remove(self.pid)
-        self._popen.wait()
+        self._children.forget(self.pid)
 
     @property
     def end(self) -> str:
@@ -196,8 +186,12 @@ def _members(group: int) -> list[int]:
 
 async def _gone(pid: int) -> None:
     try:
-        pidfd = os.pidfd_open(pid)
+        pidfd = open_pidfd(pid)
     except OSError:  # it is, or no descriptor is left to tell by
+        return
+    if pidfd is None:
+        while _exists(pid):  # noqa: ASYNC110 - nothing tells of the end of somebody else's child
+            await anyio.sleep(_LOOK_SECONDS)
         return
     try:
         await anyio.wait_readable(pidfd)
@@ -205,26 +199,19 @@ async def _gone(pid: int) -> None:
         os.close(pidfd)
 
 
-class _Deathbound:
-    """Runs in the child between fork and exec. Written to do next to nothing there."""
-
-    __slots__ = ("_parent", "_prctl")
-
-    def __init__(self, parent: int) -> None:
-        import ctypes  # a bridge that never starts a helper is the smaller for it
-
-        self._parent = parent
-        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def __call__(self) -> None:
-        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != self._parent:  # it died before the kernel was told
-            os._exit(127)
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _why(error: Exception, argv: Sequence[str], directory: str | None) -> str:
     if isinstance(error, OSError):
-        if directory is not None and error.filename == directory:
+        if directory is not None and error.filename == utf8(directory):
             return f"working directory {directory}: {error.strerror}"
         if error.errno == errno.E2BIG:
             return f"{argv[0]}: arguments and environment are longer than the system allows"

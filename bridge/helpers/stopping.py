@@ -33,4 +33,3 @@ async def stop(
         return
     log.info("helper-ended", helper=name, pid=process.pid, how=process.end)
     await process.end_group(limits.term_seconds)
-    process.reap()

@@ -26,6 +26,7 @@ from ..helpers.superuser import Superuser
 from ..limits import Limits
 from ..log import Log
 from ..payloads.base import Services
+from ..wire.children import Children
 from ..wire.context import Context
 from ..wire.flusher import Flusher
 from ..wire.front import Front
@@ -91,7 +92,7 @@ class Session:
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, Watchdog(self._log))
+        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, Watchdog(self._log), Children(loop))
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         # Heeded before the first frame is read: whoever has seen an answer may send a signal.
         with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..limits import Limits
 from ..log import Log
+from .children import Children
 from .flusher import Flusher
 from .pipe_budget import PipeBudget
 from .poller import Poller
@@ -21,3 +22,4 @@ class Context(NamedTuple):
     limits: Limits
     log: Log
     watchdog: Watchdog
+    children: Children

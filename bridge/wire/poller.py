@@ -76,6 +76,10 @@ class Poller(selectors.EpollSelector):
         wait = -1.0 if timeout is None else max(timeout, 0.0)
         try:
             events = self._epoll.poll(wait, _MOST)
+            if not events and wait > 0:
+                # Time is over: timers are next. After a pause (SIGSTOP, a frozen container) that may be all that was
+                # seen, while much has come in time.
+                events = self._epoll.poll(0, _MOST)
         except InterruptedError:
             return []
         ready: list[tuple[selectors.SelectorKey, int]] = []

@@ -6,6 +6,8 @@ from typing import Any
 
 from spanbridge.protocol.frames import Splitter
 
+from .deadline import Deadline
+
 
 class Stall:
     """Calls `on_stall` when a frame has been unfinished for `seconds` and nothing more of it has come.
@@ -14,7 +16,7 @@ class Stall:
     unfinished, one for as long as frames follow one another closely.
     """
 
-    __slots__ = ("_loop", "_on_stall", "_paused", "_seconds", "_seen", "_splitter", "_timer")
+    __slots__ = ("_deadline", "_on_stall", "_paused", "_seconds", "_seen", "_splitter")
 
     def __init__(
         self,
@@ -25,28 +27,24 @@ class Stall:
         paused: Callable[[], bool],
         on_stall: Callable[[], None],
     ) -> None:
-        self._loop = loop
         self._splitter = splitter
         self._seconds = seconds
         self._paused = paused
         self._on_stall = on_stall
         self._seen = 0  # bytes of the stream when the timer was set
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(loop, self._check)
 
     def watch(self) -> None:
         """A frame is unfinished."""
-        if self._timer is None:
+        if not self._deadline.runs:
             self._seen = self._splitter.seen
-            self._timer = self._loop.call_later(self._seconds, self._check)
+            self._deadline.begin(self._seconds)
 
     def end(self) -> None:
         """Nothing more is read."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.end()
 
     def _check(self) -> None:
-        self._timer = None
         if not self._splitter.unended:
             return
         if self._paused() or self._splitter.seen != self._seen:

@@ -96,7 +96,7 @@ def check_alive(bridge: Bridge) -> None:
         front.send(ident, b"alive")
         assert front.data(ident, 5) == b"alive"
         front.close(ident)
-    front.expect("close", "alive")
+        front.expect("close", ident)
     front.sync()
     assert "Traceback" not in bridge.log.text
     assert "unforeseen" not in bridge.log.text

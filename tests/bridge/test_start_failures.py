@@ -1,6 +1,7 @@
 """A helper that fails to start: each way, and who serves its opens then (docs/protocol.md, "Helpers")."""
 
 import re
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,7 @@ def check_the_four(bridge: Bridge, name: str, first: int, told: str) -> None:
     front.expect("ready", "echo")
     assert front.data("echo", 7) == b"one two"
     front.close("echo")
+    front.expect("close", "echo")
 
     nobody = front.expect("close", "alone")
     assert nobody["problem"] == "not-supported"
@@ -120,7 +122,7 @@ def check_the_four(bridge: Bridge, name: str, first: int, told: str) -> None:
     front.sync()
     told_of = [str(frame.channel or frame.message.get("channel")) for frame in front.log[begun:]]
     assert told_of.count("with-problem") == told_of.count("alone") == 1
-    assert len(told_of) == 2 + 4 + 3 + 1
+    assert len(told_of) == 2 + 4 + 4 + 1
     assert "Traceback" not in bridge.log.text
 
 
@@ -150,9 +152,19 @@ def test_a_helper_that_is_given_up(start: Start, way: str) -> None:
 
 def test_a_file_that_no_kernel_runs(start: Start, tmp_path: Path) -> None:
     program = tmp_path / "program"
-    program.write_text("neither a script nor a program\n")
+    program.write_text("no-such-command-there\n")
     program.chmod(0o755)
-    check_the_four(start(*the_four("program", [str(program)]), NEXT), "program", 0, "Exec format error")
+    check_the_four(start(*the_four("program", [str(program)]), NEXT), "program", 0, "exited with status 127")
+
+
+def test_a_script_without_its_first_line(start: Start, tmp_path: Path) -> None:
+    """/bin/sh runs it, as it does from a shell."""
+    program = tmp_path / "program"
+    program.write_text(f"exec {shlex.join(command([init(), serve()]))} $1\n")
+    program.chmod(0o755)
+    front = start({"match": {"payload": "test"}, "spawn": [str(program), "argument"]}).front_end
+    front.open("a")
+    assert front.expect("ready", "a")["argv"] == ["argument"]
 
 
 def test_a_directory_that_is_not_there(start: Start) -> None:
@@ -273,4 +285,4 @@ def test_a_closed_open_is_not_closed_again_by_the_failure(start: Start, gate: Ca
     slow.release()
     assert front.expect("close", "b")["problem"] == "no-host"
     front.sync()
-    assert front.commands("a") == []
+    assert front.commands("a") == ["close"]  # the answer to its own

@@ -21,6 +21,7 @@ from spanbridge.payloads.base import Internal, Maker, Port, Services
 from spanbridge.protocol.control import control, frame_of
 from spanbridge.protocol.frames import Span, encode, join
 from spanbridge.testing.frames import Decoder, Frame
+from spanbridge.wire.children import Children
 from spanbridge.wire.context import Context
 from spanbridge.wire.flusher import Flusher
 from spanbridge.wire.front import Front
@@ -103,7 +104,7 @@ class Workbench:
         limits = Limits()
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         log = Log()
-        context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(log))
+        context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(log), Children(loop))
         self._tasks = tasks
         front = self._front(context)
         front.turn = self._turn  # type: ignore[method-assign]

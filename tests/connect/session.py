@@ -12,6 +12,7 @@ from spanbridge.limits import Limits
 from spanbridge.log import Log
 from spanbridge.manifests.model import Catalog
 from spanbridge.payloads.base import Services
+from spanbridge.wire.children import Children
 from spanbridge.wire.context import Context
 from spanbridge.wire.flusher import Flusher
 from spanbridge.wire.front import Front
@@ -34,7 +35,7 @@ def in_session(test: Callable[[Services], Awaitable[None]], **limits: Any) -> No
         loop = asyncio.get_running_loop()
         of_session, log = Limits(**limits), Log()
         budget = PipeBudget(of_session.large_pipes, of_session.pipe_bytes)
-        context = Context(loop, poller, Flusher(loop), budget, of_session, log, Watchdog(log))
+        context = Context(loop, poller, Flusher(loop), budget, of_session, log, Watchdog(log), Children(loop))
         async with anyio.create_task_group() as tasks:
             services = Services(
                 context,

@@ -23,6 +23,7 @@ from spanbridge.manifests.model import Catalog, Rule
 from spanbridge.protocol.frames import Span
 from spanbridge.session.channels import Channels
 from spanbridge.session.session import Session
+from spanbridge.wire.children import Children
 from spanbridge.wire.link import REST_BYTES
 from spanbridge.wire.source import Source
 from spanbridge.wire.watchdog import Watchdog
@@ -116,7 +117,6 @@ class FakeProcess(End):
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         argv: Sequence[str],
         environ: Mapping[str, str],
         directory: str | None,
@@ -124,6 +124,7 @@ class FakeProcess(End):
         *,
         paired: bool = False,
         watchdog: Watchdog,
+        children: Children,
         pipe_bytes: int,
     ) -> None:
         assert not paired
@@ -136,7 +137,7 @@ class FakeProcess(End):
         self.exited = asyncio.Event()
         self.pid = 1 << 24  # nobody's: pids are smaller
         self.running = True
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         self._on_exit = on_exit
         self._context = copy_context()
 
@@ -166,12 +167,10 @@ class FakeProcess(End):
 
     async def end_group(self, seconds: float) -> None:
         """There is no group."""
+        assert not self.running
 
     def abandon(self) -> None:
         raise AssertionError("a helper was given up")
-
-    def reap(self) -> None:
-        assert not self.running
 
     @property
     def end(self) -> str:

@@ -7,6 +7,7 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from spanbridge.wire.children import Children
 from spanbridge.wire.context import Context
 from spanbridge.wire.front import Front
 from spanbridge.wire.pipe_budget import PipeBudget
@@ -37,6 +38,7 @@ class Stand:
             limits(read_bytes=1_000, front_queue_bytes=QUEUE),
             log,
             Watchdog(log),
+            Children(self.turns.loop),
         )
         self.front = Front(
             context, in_fd, out_fd, on_chunk=self.chunk, on_end=lambda reason: None, on_broken=lambda reason: None

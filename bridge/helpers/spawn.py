@@ -1,0 +1,86 @@
+"""Starting a child as if from a clean shell.
+
+Between fork and exec the child has our signal handlers and the descriptor that they wake the event loop by: a signal
+for it would be taken for one to us. So all signals are blocked across the fork; the child puts the handlers back first,
+and lets what has come meanwhile act on itself. It starts with no signal blocked or ignored, whatever we were started
+with.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_SHELL: Final = "/bin/sh"
+
+
+def spawn(
+    argv: Sequence[str], environ: Mapping[str, str], directory: str | None, stdin: int, stdout: int, stderr: int
+) -> "subprocess.Popen[bytes]":
+    """Start `argv` in a session of its own; it gets SIGKILL when we die. Raises OSError, ValueError, SubprocessError.
+
+    It is found through the PATH of `environ` if it has no slash. A file that the kernel takes for no program is run by
+    /bin/sh, as execvp(3) does.
+    """
+    try:
+        return _start(argv, environ, directory, stdin, stdout, stderr)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        script = shutil.which(argv[0], path=environ.get("PATH"))
+        if script is None:
+            raise
+        return _start([_SHELL, script, *argv[1:]], environ, directory, stdin, stdout, stderr)
+
+
+def _start(
+    argv: Sequence[str], environ: Mapping[str, str], directory: str | None, stdin: int, stdout: int, stderr: int
+) -> "subprocess.Popen[bytes]":
+    ours = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return subprocess.Popen(
+            [utf8(argument) for argument in argv],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={utf8(name): utf8(value) for name, value in environ.items()},
+            cwd=None if directory is None else utf8(directory),
+            start_new_session=True,
+            preexec_fn=_Child(os.getpid()),
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ours)
+
+
+def utf8(text: str) -> bytes:
+    """As UTF-8 whatever the locale; what came as bytes that are no text becomes these bytes again."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class _Child:
+    """Runs in the child between fork and exec. Written to do next to nothing there."""
+
+    __slots__ = ("_handled", "_parent", "_prctl")
+
+    def __init__(self, parent: int) -> None:
+        import ctypes  # a bridge that never starts a helper is the smaller for it
+
+        self._parent = parent
+        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+        self._handled = [
+            number
+            for number in signal.valid_signals()
+            if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) not in (signal.SIG_DFL, None)
+        ]
+
+    def __call__(self) -> None:
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._parent:  # it died before the kernel was told
+            os._exit(127)
+        for number in self._handled:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,68 @@
+"""Signals, whatever the bridge was started with; and its helpers, which start as if from a clean shell."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
+
+TEST = {"payload": "test"}
+THEIRS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD]
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, THEIRS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (*THEIRS[:4], signal.SIGQUIT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def masks(pid: int) -> dict[str, int]:
+    with open(f"/proc/{pid}/status") as file:
+        lines = (line.split() for line in file if line.startswith("Sig") and not line.startswith("SigQ"))
+        return {name.rstrip(":"): int(value, 16) for name, value in lines}
+
+
+@pytest.mark.parametrize("how", [blocked, ignored])
+@pytest.mark.parametrize("number", THEIRS[:3])
+def test_it_ends_whatever_it_was_started_with(start: Start, how: type, number: signal.Signals) -> None:
+    """As it does otherwise; its helper has none blocked, nor ignored but what Python itself ignores in it."""
+    with how():
+        bridge = start(helper_rule(TEST, [init(), serve()]))
+    bridge.front_end.open("a")
+    helper = bridge.front_end.expect("ready", "a")["pid"]
+    of_helper = masks(helper)
+    assert of_helper["SigBlk"] == 0
+    assert not any(of_helper["SigIgn"] >> (each - 1) & 1 for each in (*THEIRS, signal.SIGQUIT))
+    os.kill(bridge.pid, number)
+    assert bridge.wait() == 0
+
+
+def test_a_reload_while_it_ends(start: Start) -> None:
+    """It does not change the exit status."""
+    bridge = start()
+    bridge.front_end.hang_up()
+    while True:
+        try:
+            os.kill(bridge.pid, signal.SIGUSR1)
+        except ProcessLookupError:
+            break
+        if os.waitid(os.P_PID, bridge.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            break
+    assert bridge.wait() == 0
