@@ -22,6 +22,7 @@ from spanbridge.protocol.control import control
 from spanbridge.protocol.frames import Span, encode, join
 from spanbridge.protocol.problems import TERMINATED, Problem
 from spanbridge.testing.frames import Decoder
+from spanbridge.wire.children import Children
 from spanbridge.wire.context import Context
 from spanbridge.wire.flusher import Flusher
 from spanbridge.wire.front import Front
@@ -65,7 +66,9 @@ class Serving(RuleBasedStateMachine):
         limits = Limits(window_bytes=WINDOW, channel_queue_bytes=QUEUE)
         log = Log()
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(self.loop, Poller(), Flusher(self.loop), budget, limits, log, Watchdog(log))
+        context = Context(
+            self.loop, Poller(), Flusher(self.loop), budget, limits, log, Watchdog(log), Children(self.loop)
+        )
         descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
         self.front = Front(
             context, *descriptors, on_chunk=lambda _: None, on_end=lambda _: None, on_broken=lambda _: None
