@@ -1,6 +1,7 @@
 """What an internal channel is to the session, and the session to it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -184,8 +185,12 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {"fsreplace1": ("attrs",)}
 
 def find(payload: Any) -> Maker | None:
     """The class that serves `payload`, None if there is none."""
-    if not isinstance(payload, str) or payload not in PAYLOADS:
-        return None
+    return _maker(payload) if isinstance(payload, str) and payload in PAYLOADS else None
+
+
+@cache
+def _maker(payload: str) -> Maker:
+    """It is asked for with each open, and an import takes its time even where all is there."""
     module, name = PAYLOADS[payload]
     found: Maker = getattr(import_module(f".{module}", __package__), name)
     return found

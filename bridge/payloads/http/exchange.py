@@ -170,8 +170,9 @@ class Exchange:
                 return
             if self._framing is not None and self._move(transport, self._framing):
                 continue
+            room = self._channel.room if self._framing is not None else READ_BYTES
             try:
-                data = transport.read(self._channel.room if self._framing is not None else READ_BYTES)
+                data = transport.read(room)
             except OSError as error:
                 self._ended(error)
                 return
@@ -181,6 +182,8 @@ class Exchange:
                 self._ended(None)
                 return
             self._take(data)
+            if len(data) < room and not transport.pending:
+                return  # that was all
         if self._connection is not None and self._connection.transport.pending:
             self._loop.call_soon(self._readable)
 

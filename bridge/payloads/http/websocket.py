@@ -7,6 +7,8 @@ said         the front end is done and the close frame is out: messages still co
 over         the channel is closed; the socket may be kept for a moment, for the server to end it (`Farewell`)
 """
 
+import os
+import struct
 from asyncio import TimerHandle
 from typing import Any, Final
 
@@ -37,10 +39,17 @@ from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # it was installed without its C part
+    from websockets.utils import apply_mask
+
 CLOSE_SECONDS: Final = 5.0
 """How long the server may take to answer a close frame."""
 
 _READS: Final = 4  # reads in one turn, before others have theirs
+
+_JOIN_BELOW: Final = 2_048  # bytes of a message: smaller ones are cheaper to copy than to list for the kernel
 
 _PONG: Final = b"\x8a"  # how the frame of a pong begins
 
@@ -60,6 +69,19 @@ PROBLEMS: Final = {
     1014: INTERNAL_ERROR,
 }
 """What other codes mean. All that are not here are DISCONNECTED."""
+
+
+def masked_frame(opcode: int, payload: Buffer) -> tuple[bytes, bytes]:
+    """One frame of a client (RFC 6455, 5.2), head and payload: `Frame.serialize` would copy a large one twice more."""
+    size, mask = len(payload), os.urandom(4)
+    first, masked = 0x80 | opcode, 0x80
+    if size < 126:
+        head = struct.pack("!BB", first, masked | size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", first, masked | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, masked | 127, size)
+    return head + mask, apply_mask(payload, mask)
 
 
 class Plan:
@@ -155,11 +177,14 @@ class WebSocket:
                 str(message, "utf-8")
             except UnicodeDecodeError:
                 raise Problem(PROTOCOL_ERROR, "websocket-stream1: a text message that is not UTF-8") from None
-        if self._protocol is not None and self._connection is not None:
-            frame = Frame(BINARY if self._channel.raw else TEXT, message).serialize(mask=True)
-            self._connection.transport.write(frame, nbytes)
-            if not nbytes:
-                self._channel.taken(0)
+        if self._connection is not None:
+            head, masked = masked_frame(BINARY if self._channel.raw else TEXT, message)
+            transport = self._connection.transport
+            if nbytes < _JOIN_BELOW:
+                transport.write(head + masked, nbytes)
+            else:
+                transport.queue(head)
+                transport.write(masked, nbytes)
 
     def done(self) -> None:
         self._done = True
@@ -224,6 +249,8 @@ class WebSocket:
             if not data:
                 raise self._disconnected("end of file")
             self._take(data, connection)
+            if len(data) < READ_BYTES and not connection.transport.pending:
+                return  # that was all
         if self._connection is not None and self._connection.transport.pending:
             self._services.context.loop.call_soon(self._readable)
 
