@@ -228,7 +228,7 @@ def test_a_failure_shows_the_line_of_the_test_and_nothing_of_the_kit(pytester: p
     result.assert_outcomes(failed=1)
     told = result.stdout.str()
     assert '>       front_end.expect("ready", "a")' in told
-    assert "nobody serves payload 'nonesuch'" in told
+    assert "nobody serves payload" in told
     assert "front_end.py" not in told
 
 
