@@ -4,7 +4,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["protocol", "manifests"]):
+with atheris.instrument_imports(include=["spanbridge.protocol", "spanbridge.manifests"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -3,26 +3,27 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from os.path import dirname
 from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias
 
-_WATCHED: Final = tuple(f"{Path(__file__).parents[2] / name}/" for name in ("protocol", "manifests"))
+from spanbridge import manifests, protocol
+
+_WATCHED: Final = tuple(f"{dirname(package.__file__ or '')}/" for package in (protocol, manifests))
 
 Feature: TypeAlias = tuple[CodeType, int, int, int]
 """A step from line to line of a function, and about how often it was taken."""
 
 
-def minimal(target: Callable[[bytes], None], paths: Iterable[Path]) -> list[tuple[str, bytes]]:
-    """Name and bytes of those that reach what no smaller one does, from small to large."""
-    kept: list[tuple[str, bytes]] = []
+def minimal(target: Callable[[bytes], None], inputs: Iterable[bytes]) -> list[bytes]:
+    """Those that reach what no smaller one does, from small to large."""
+    kept: list[bytes] = []
     known: set[Feature] = set()
-    for path in sorted(paths, key=lambda path: (path.stat().st_size, path.name)):
-        data = path.read_bytes()
+    for data in sorted(set(inputs), key=lambda data: (len(data), data)):
         found = features(target, data)
         if not found <= known:
             known |= found
-            kept.append((path.name, data))
+            kept.append(data)
     return kept
 
 

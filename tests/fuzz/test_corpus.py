@@ -2,21 +2,21 @@
 
 import pytest
 
-from .inputs import MOST_BYTES, files
+from .inputs import MOST_BYTES, inputs
 from .targets import TARGETS
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_corpus(target: str) -> None:
-    inputs = files(target)
-    assert inputs
-    for path in inputs:
+    found = inputs(target)
+    assert found
+    for number, data in enumerate(found, 1):
         try:
-            TARGETS[target](path.read_bytes())
+            TARGETS[target](data)
         except Exception as error:
-            error.add_note(f"input {path.name}: {path.read_bytes()[:200]!r}")
+            error.add_note(f"line {number}: {data[:200]!r}")
             raise
 
 
 def test_the_corpus_is_small() -> None:
-    assert sum(path.stat().st_size for target in TARGETS for path in files(target)) <= MOST_BYTES
+    assert sum(len(data) for target in TARGETS for data in inputs(target)) <= MOST_BYTES
