@@ -7,7 +7,7 @@ TEST_ARGS ?= -n 2
 SOAK_ARGS ?= --seconds 120
 FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test check structure setup soak fuzz bench bench-quick clean
+.PHONY: help demo test test-browser test-soak test-roots test-all check structure setup soak fuzz bench bench-quick clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,22 @@ check: setup  ## ruff, mypy --strict, and which room may import which
 structure: setup  ## floors, arrows, circles, and the largest files
 	@$(BIN)/python -m tests.structure
 
-test: check  ## the checks, then the tests
-	$(BIN)/python -m pytest $(TEST_ARGS)
+# Minutes each, or in need of much: they have targets of their own.
+SLOW := tests/browser tests/soak/test_soak.py
+
+test: check  ## the checks, then the tests, in some minutes
+	$(BIN)/python -m pytest $(TEST_ARGS) $(addprefix --ignore ,$(SLOW))
+
+test-browser: setup  ## the tests with cockpit-ws and Chromium
+	$(BIN)/python -m pytest $(TEST_ARGS) tests/browser
+
+test-soak: setup  ## a few seconds of chaos, as a test
+	$(BIN)/python -m pytest tests/soak
+
+test-roots:  ## `make demo` and `make test` on minimal Debian 12 and 13; needs root and debootstrap
+	tests/roots/run
+
+test-all: test test-browser test-soak test-roots  ## all of these
 
 soak: setup  ## two minutes of chaos, every byte accounted for; SOAK_ARGS='--seed 7' plays one again
 	$(BIN)/python -m tests.soak $(SOAK_ARGS)

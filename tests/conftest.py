@@ -8,6 +8,8 @@ from spanbridge.testing.gate import Gate
 from spanbridge.testing.home import Home
 from spanbridge.testing.start import Start
 
+from .missing import what_would_run_all
+
 
 @pytest.fixture
 def home(spanbridge_home: Home) -> Home:
@@ -27,3 +29,9 @@ def start_shared(spanbridge_start_shared: Start) -> Start:
 @pytest.fixture
 def gate(spanbridge_gate: Callable[[], Gate]) -> Callable[[], Gate]:
     return spanbridge_gate
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()) if len(report.longrepr) == 3]
+    if line := what_would_run_all(skipped):
+        terminalreporter.write_line(line)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.cockpit
 @pytest.fixture(autouse=True)
 def _installed() -> None:
     if not MANIFEST.exists():
-        lack(f"{MANIFEST} is not installed")
+        lack(f"missing: {MANIFEST}", "cockpit-bridge")
 
 
 UNKNOWN_HOSTS = {"COCKPIT_SSH_CONNECT_TO_UNKNOWN_HOSTS": "true"}

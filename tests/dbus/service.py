@@ -62,7 +62,7 @@ class PrivateBus:
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except FileNotFoundError:
-            lack("needs Debian's dbus-daemon")
+            lack("missing: dbus-daemon", "dbus-daemon")
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip().startswith("unix:")
 

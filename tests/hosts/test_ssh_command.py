@@ -107,7 +107,7 @@ def test_the_version_of_ssh(said: str, version: tuple[int, int]) -> None:
 def test_every_option_is_one_that_ssh_knows(tmp_path: Path) -> None:
     """`ssh -G` reads all of a command line, and connects to nobody."""
     if shutil.which("ssh") is None:
-        lack("openssh-client is not installed")
+        lack("missing: ssh", "openssh-client")
     version = read_version(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr)
     place = tmp_path / 'a "b" %h'
     for argv in (
@@ -144,7 +144,7 @@ def test_no_login_shell_sees_anything_special_in_it(send: bool) -> None:
 def test_every_login_shell_runs_it(tmp_path: Path, shell: str, installed: str) -> None:
     program = shutil.which(shell)
     if program is None:
-        lack(f"{shell} is not installed")
+        lack(f"missing: {shell}", shell)
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "sh").symlink_to("/bin/sh")

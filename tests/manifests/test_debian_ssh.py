@@ -46,7 +46,7 @@ OF_EQUAL_SHAPE = {
 
 def installed() -> dict[str, Any]:
     if not INSTALLED.exists():
-        lack(f"{INSTALLED} is not installed")
+        lack(f"missing: {INSTALLED}", "cockpit-bridge")
     manifest: dict[str, Any] = json.loads(INSTALLED.read_bytes())
     return manifest
 

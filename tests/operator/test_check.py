@@ -880,7 +880,7 @@ def test_utf_8_whatever_the_locale(home: Home) -> None:
 def test_debian_is_clean(home: Home) -> None:
     """All of the installed packages: notes at most, such as of pkexec where there is only sudo."""
     if not (DEBIAN / "shell/manifest.json").exists():
-        lack("needs Debian's cockpit-system")
+        lack("missing: cockpit's pages", "cockpit-system")
     environ = {"XDG_DATA_DIRS": str(DEBIAN.parent)}
     assert check(home, environ=environ).status == 0
     assert check(home, DEBIAN).status == 0

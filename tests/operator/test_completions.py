@@ -29,7 +29,7 @@ def complete(request: pytest.FixtureRequest) -> Complete:
     """A shell: what it offers for command lines."""
     shell: str = request.param
     if shutil.which(shell) is None:
-        lack(f"needs {shell}")
+        lack(f"missing: {shell}", shell)
     return SHELLS[shell]
 
 
@@ -175,7 +175,7 @@ def test_the_wheel_has_them() -> None:
 )
 def test_a_shell_can_read_it(shell: str, name: str, home: Home) -> None:
     if shutil.which(shell) is None:
-        lack(f"needs {shell}")
+        lack(f"missing: {shell}", shell)
     done = subprocess.run(
         [shell, "-n", COMPLETIONS / name], capture_output=True, text=True, check=False, env=home.environ
     )

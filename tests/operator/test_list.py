@@ -219,7 +219,7 @@ def test_characters_that_a_terminal_would_act_on(home: Home) -> None:
 @pytest.mark.cockpit
 def test_debian(home: Home) -> None:
     if not DEBIAN.exists():
-        lack("needs Debian's cockpit-system")
+        lack("missing: cockpit's pages", "cockpit-system")
     found = listed(home, environ={"XDG_DATA_DIRS": str(DEBIAN.parent)})
     assert {"shell", "ssh", "system"} <= {each["name"] for each in found["packages"]}
     assert found["defects"] == []

@@ -133,7 +133,7 @@ def test_examples_of_manifests_load(tmp_path: Path, text: str) -> None:
 )
 def test_formatters_have_nothing_to_say(page: Path, command: list[str]) -> None:
     if shutil.which(command[0]) is None:
-        lack(f"needs {command[0]}")
+        lack(f"missing: {command[0]}", "mandoc", "groff-base")
     done = subprocess.run([*command, str(page)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     said = done.stdout if command[0] == "mandoc" else ""
     assert (done.returncode, done.stderr, said) == (0, "", "")
@@ -141,7 +141,7 @@ def test_formatters_have_nothing_to_say(page: Path, command: list[str]) -> None:
 
 def test_what_a_reader_sees() -> None:
     if shutil.which("man") is None:
-        lack("needs man")
+        lack("missing: man", "man-db")
     environ = {"PATH": "/usr/bin:/bin", "MANWIDTH": "100", "LANG": "C.UTF-8"}
     done = subprocess.run(["man", "-l", str(TOOLS_PAGE)], capture_output=True, text=True, env=environ, check=True)
     text = re.sub(r".\x08", "", done.stdout)

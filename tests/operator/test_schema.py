@@ -72,7 +72,7 @@ def test_bad_arguments(home: Home, arguments: list[str]) -> None:
 def test_debian_manifests_are_valid() -> None:
     found = sorted(DEBIAN.glob("*/manifest.json"))
     if not found:
-        lack("needs Debian's cockpit-system")
+        lack("missing: cockpit's pages", "cockpit-system")
     assert {path.parent.name: errors(json.loads(path.read_text())) for path in found} == {
         path.parent.name: [] for path in found
     }
