@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = ROOT / "README.md"
 DOCS: Final = ROOT / "docs"
-ALL: Final = (README, *sorted(DOCS.glob("*.md")))
+ALL: Final = (README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
 
 _FENCE: Final = re.compile(r"^```(\S*) *(.*)$")
 _HEADING: Final = re.compile(r"^#+ (.*)$")

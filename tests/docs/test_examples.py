@@ -1,6 +1,5 @@
 """What the documents show can be done, and does what they say."""
 
-import json
 import shlex
 from pathlib import Path
 
@@ -66,11 +65,12 @@ def test_the_readme_from_the_first_manifest_to_the_first_channel(home: Home) -> 
     first, second = blocks(README, "sh", "run")
     told = run(first._replace(text=f"cd {shlex.quote(str(ROOT))}\n{first.text}"), home.root, environ)
     assert told.status == 0, told.log
+    assert "1 file: no problems" in told.log
     text = told.out.decode()
-    assert text.startswith("first\t")
-    (rule,) = json.loads(text[text.index("[") :])
-    assert rule["match"] == {"payload": "first"}
-    assert rule["spawn"] == [f"{home.root}/.local/bin/example_helper.py", "--tag", "${tag}"]
+    assert "first/bridges[0]" in text
+    assert "Served by first/bridges[0]" in text
+    assert f"{home.root}/.local/bin/example_helper.py --tag blue" in text
+    assert text.endswith("blue: hello\n")
 
     spoken = run(second, home.root, environ, awaited=b"blue: hello")
     assert spoken.status == 0, spoken.log

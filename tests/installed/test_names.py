@@ -97,3 +97,8 @@ def test_a_path_too_long_for_a_first_line(install: Install, tmp_path: Path) -> N
     binaries = install(tmp_path / ("a long name with spaces " * 8) / "venv")
     done = subprocess.run([binaries / "spanbridge", "--version"], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("spanbridge "), done.stderr
+
+
+def test_the_version_is_that_of_the_package(wheel: Path, binaries: Path, tmp_path: Path) -> None:
+    done = python(binaries, "-c", "from spanbridge.installed import VERSION; print(VERSION)", cwd=tmp_path)
+    assert wheel.name.startswith(f"spanbridge-{done.stdout.strip()}-")
