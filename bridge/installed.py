@@ -15,6 +15,8 @@ PROTOCOL: Final = 1
 GENERATION: Final = "366"  # the protocol generation that `requires` of a manifest is compared with
 
 _ASKPASS: Final = "spanbridge-askpass"
+sent_askpass = ""
+"""Where it is if nothing is installed: this program was sent here, and is in memory alone (hosts/far_loader.py)."""
 
 
 def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
@@ -36,6 +38,8 @@ def askpass() -> str:
     That may have been started through a link elsewhere, or as `python -m spanbridge`: then it is looked for beside what
     the link leads to, and beside the Python that runs.
     """
+    if sent_askpass:
+        return sent_askpass
     started = os.path.abspath(sys.argv[0])
     beside = [os.path.join(os.path.dirname(path), _ASKPASS) for path in (started, os.path.realpath(started))]
     beside.append(os.path.join(os.path.dirname(sys.executable), _ASKPASS))

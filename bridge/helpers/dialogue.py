@@ -52,6 +52,9 @@ class Speaker(Protocol):
     def greeted(self) -> None:
         """Its `init` has come, and is good."""
 
+    def superuser_done(self) -> None:
+        """The privileged helper that it was to start has come up, or will not."""
+
     def asks(self, open_questions: int) -> None:
         """How many of its questions wait for an answer has changed."""
 
@@ -213,6 +216,8 @@ class Dialogue:
             self._of_channel(channel.encode(), command, frame)
         elif command == "ping":
             self._reply(pong(read_object(payload)))
+        elif command == "superuser-init-done":
+            self._helper.superuser_done()
         else:
             self._log.debug("helper", "ignored", helper=self._helper.name, command=command)
 

@@ -5,6 +5,8 @@ does not keep up with is measured by its `Congestion`. Here it comes into being,
 """
 
 import asyncio
+import signal
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import anyio
@@ -30,6 +32,7 @@ from .process import Process, SpawnError
 from .roster import Roster
 from .stderr import Stderr
 from .stopping import stop
+from .way import Way
 
 _SHOWN: Final = 4_000  # characters of a problem's message
 
@@ -82,7 +85,9 @@ class Helper:
         owner: Owner,
         launch: Launch,
         attendant: Attendant = refuse,
+        way: Way | None = None,
     ) -> None:
+        """`way`: it is not simply started, but there is more to its coming up."""
         limits = context.limits
         self.launch = launch
         self.made_at = context.loop.time()
@@ -111,6 +116,9 @@ class Helper:
         self._output_closed = asyncio.Event()
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
+        self._way = way
+        self._speaks = way is None  # what comes on its stdout is its own
+        self._exited_early = asyncio.Event()  # it has exited, and its way is to say why
         self._left = -1  # bytes to be read still of one that has exited; below 0: not counted yet
 
     # What it is
@@ -121,7 +129,7 @@ class Helper:
 
     @property
     def name(self) -> str:
-        return self.launch.rule.name
+        return self.launch.name or self.launch.rule.name
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -160,9 +168,12 @@ class Helper:
         """Start the process, serve until it ends or is ended, and reap it."""
         try:
             await self.life.reached(STARTING)
-            if self.life.state == STARTING:
-                self._start()
+            if self._way is None and self.life.state == STARTING:
+                expansion = self.launch.key[1]
+                self._start(expansion.argv, self.launch.environ, expansion.directory)
             async with anyio.create_task_group() as tasks:
+                if self._way is not None:
+                    tasks.start_soon(self._come_up, self._way)
                 tasks.start_soon(self._watch_output)
                 await self.life.reached(ENDING)
                 tasks.cancel_scope.cancel()
@@ -175,14 +186,27 @@ class Helper:
             self.dialogue.drop()
             self.life.move("reaped")
 
-    def _start(self) -> None:
+    async def _come_up(self, way: Way) -> None:
+        """Come up on its way; where that fails, have it say why."""
+        try:
+            command = await way.prepare()
+        except Problem as problem:
+            self.end(problem)
+            return
+        self._start(command.argv, command.environ, None)
+        if self._process is None:
+            return
+        way.started(self.pid)
+        await self._exited_early.wait()
+        self.end(await way.failure(self._process.status))
+
+    def _start(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> None:
         context, limits = self._context, self._context.limits
-        expansion = self.launch.key[1]
         try:
             process = self._process = Process(
-                expansion.argv,
-                self.launch.environ,
-                expansion.directory,
+                argv,
+                environ,
+                directory,
                 self.go_on,
                 paired=self.launch.privileged,
                 watchdog=context.watchdog,
@@ -200,7 +224,7 @@ class Helper:
             process.stdin,
             read_bytes=limits.read_bytes,
             high_water=limits.helper_queue_bytes,
-            on_chunk=self.dialogue.chunk,
+            on_chunk=self.dialogue.chunk if self._way is None else self._chunk,
             on_end=self._stdout_ended,
             on_broken=self._stdin_broken,
         )
@@ -209,16 +233,19 @@ class Helper:
         self._stderr = Stderr(context.loop, process.stderr, context.log, self.name, self.pid, limits.stderr_line_bytes)
         if self.launch.privileged:
             self._stderr.collected = []
-        self._patience.begin(limits.handshake_seconds)
+        if self._way is not None:
+            self._stderr.on_line = self._way.said
+        self._patience.begin(self._seconds)
         self.link.resume()
-        context.log.info("helper-started", helper=self.name, pid=self.pid, command=expansion.argv[0])
+        context.log.info("helper-started", helper=self.name, pid=self.pid, command=argv[0])
 
     async def _watch_output(self) -> None:
         """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
         await self._output_closed.wait()
         with anyio.move_on_after(self._context.limits.last_words_seconds):
             await self.life.reached(ENDING)
-        self.end(self.last_words("closed its output"))
+        if not self._exited_early.is_set():  # else its way is about to say more
+            self.end(self.last_words("closed its output"))
 
     async def _stop(self) -> None:
         if self._process is None or self.link is None or self._stderr is None:
@@ -244,7 +271,32 @@ class Helper:
         if self.link is not None and self.life.state == STARTING:
             self.link.close_out()
 
+    @property
+    def _seconds(self) -> float:
+        """How long its `init` may take."""
+        return self._context.limits.handshake_seconds if self._way is None else self._way.seconds
+
+    def _chunk(self, chunk: bytes) -> None:
+        """What was read of one that has a way: at first that may be of others."""
+        if not self._speaks and self._way is not None:
+            try:
+                rest = self._way.heard(chunk)
+            except Problem as problem:
+                self.end(problem, abandon=True)
+                return
+            if rest is None:
+                return
+            self._speaks = True
+            chunk = rest
+        if chunk:
+            self.dialogue.chunk(chunk)
+
     # The end
+
+    def kill(self) -> None:
+        """End its process group at once; the rest follows from that."""
+        if self._process is not None:
+            self._process.signal_group(signal.SIGKILL)
 
     def end(self, problem: Problem, *, abandon: bool = False, dismissed: bool = False) -> None:
         """It takes nothing more: its channels are closed with `problem`, its process stopped.
@@ -259,7 +311,9 @@ class Helper:
         waiting = self.roster.clear()
         for part in (self._patience, self._input_closed, self._congestion, self.dialogue):
             part.end()
-        if end == FAILED:
+        if self._way is not None:
+            problem = self._way.explain(problem, served=end != FAILED)
+        elif end == FAILED:
             pid = {"pid": self.pid} if self.pid else {}
             self._context.log.warning("helper-failed", helper=self.name, **pid, why=problem.message)
         if not isinstance(problem, Refusal):
@@ -301,6 +355,10 @@ class Helper:
         more = self.link.drain()
         self._left -= self.dialogue.heard - before
         if not more or self._left <= 0:
+            if self._way is not None and self.life.state == STARTING:
+                self.last_words("")  # what is left of its stderr is read
+                self._exited_early.set()
+                return
             self.end(self.last_words(self._process.end))
         else:
             self._context.loop.call_soon(self.go_on)
@@ -337,8 +395,9 @@ class Helper:
             self.end(self.last_words("closed its input"))
 
     def _says_nothing(self) -> None:
-        seconds = self._context.limits.handshake_seconds
-        self._context.log.limit("handshake_seconds", seconds, helper=self.name)
+        seconds = self._seconds
+        name = "handshake_seconds" if self._way is None else "host_connect_seconds"
+        self._context.log.limit(name, seconds, helper=self.name)
         self.end(self.last_words(f"sent no init within {seconds:g} s", TIMEOUT), abandon=True)
 
     def _takes_nothing(self) -> None:
@@ -388,7 +447,8 @@ class Helper:
         self._patience.end()
         if self._stderr is not None:
             self._stderr.collected = None
-        self.put(control("init", version=VERSION, host=self.launch.host, superuser=False))
+        superuser = self.launch.superuser is not None and {"id": self.launch.superuser}
+        self.put(control("init", version=VERSION, host=self.launch.host, superuser=superuser))
         self.roster.settle()
         self._owner.ready(self)
         if self._finish_input:
@@ -400,7 +460,12 @@ class Helper:
             if open_questions:
                 self._patience.end()
             elif not self._patience.runs:
-                self._patience.begin(self._context.limits.handshake_seconds)
+                self._patience.begin(self._seconds)
+
+    def superuser_done(self) -> None:
+        """The privileged bridge that it was to start has come up, or will not."""
+        if self._way is not None:
+            self._way.superuser_done()
 
     def closed(self, ident: bytes, frame: bytes) -> None:
         """It has closed a channel of its own."""

@@ -28,6 +28,10 @@ class Launch(NamedTuple):
     """What our answer to its `init` gives as `host`."""
     variables: Mapping[str, str]
     """Those of the rule, and what they were expanded to."""
+    name: str = ""
+    """What logs and messages call it; empty: as its rule is called."""
+    superuser: str | None = None
+    """The id of the privileged bridge that it is to start, as our answer to its `init` says."""
     privileged: bool = False
     """It is on a socket pair, may ask for our stderr, and is not stopped to make room."""
 

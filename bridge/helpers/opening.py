@@ -33,6 +33,12 @@ class Opening:
         self.later: list[tuple[str | None, Span]] = []
         self.size = len(frame)
 
+    def replace(self, message: dict[str, Any], frame: bytes) -> None:
+        """Another open is to be passed on in its place."""
+        self.size += len(frame) - len(self.frame)
+        self.message = message
+        self.frame = frame
+
     def add(self, command: str | None, span: Span) -> int:
         """Keep what came for the channel; its bytes."""
         if isinstance(span, list):

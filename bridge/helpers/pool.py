@@ -104,6 +104,7 @@ class Pool:
         if resting is not None:
             raise Resting(resting)
         victim = self._room_for(rule, key[0])
+        self._start_agent()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         launch = Launch(rule, key, environ, self._host(), variables())
         helper = self._serving[key] = self._make(launch, refuse)
@@ -123,11 +124,17 @@ class Pool:
             self._context.log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
+        self._start_agent()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         helper = self._make(Launch(rule, key, environ, self._host(), {}, privileged=True), attendant)
         self._starters[helper] = starter
         self._tasks.start_soon(self._run, helper, None)
         return helper
+
+    def _start_agent(self) -> None:
+        """Before the environment of a helper is made: it names the agent."""
+        if self._context.agent is not None:
+            self._context.agent.start()
 
     def _make(self, launch: Launch, attendant: Attendant) -> Helper:
         helper = Helper(self._context, self._front, self._channels, self, launch, attendant)

@@ -140,6 +140,17 @@ class Process:
         self._children.forget(self.pid)
 
     @property
+    def status(self) -> int:
+        """Its exit status, or below 0 the signal that ended it. Does not reap; 0 while it runs."""
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        if found is None:
+            return 0
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    @property
     def end(self) -> str:
         """How it ended, in words. Does not reap: until that is done nobody else can get its number."""
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from ..log import Log
@@ -18,7 +19,20 @@ class Stderr:
     `line_bytes` is how much of a line is logged; a longer one is cut.
     """
 
-    __slots__ = ("_fd", "_line_bytes", "_log", "_loop", "_name", "_pid", "_rest", "_room", "_told", "collected", "last")
+    __slots__ = (
+        "_fd",
+        "_line_bytes",
+        "_log",
+        "_loop",
+        "_name",
+        "_pid",
+        "_rest",
+        "_room",
+        "_told",
+        "collected",
+        "last",
+        "on_line",
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, log: Log, name: str, pid: int, line_bytes: int
@@ -33,6 +47,7 @@ class Stderr:
         self._told = False  # whether the line that goes on was told as far as it is shown
         self.last = ""  # the last line that was not empty
         self.collected: list[str] | None = None  # where lines go instead of the log
+        self.on_line: Callable[[str], None] | None = None  # told of each line besides
         self._room = _COLLECT_BYTES
         loop.add_reader(fd, self.read)
 
@@ -97,6 +112,8 @@ class Stderr:
         text = line[: self._line_bytes].decode("utf-8", "backslashreplace").rstrip()
         if text:
             self.last = text
+            if self.on_line is not None:
+                self.on_line(text)
             if self.collected is not None:
                 if len(text) < self._room:
                     self.collected.append(text)

@@ -13,6 +13,7 @@ from spanbridge.protocol.problems import Problem
 if TYPE_CHECKING:  # the tools for people want the table of payloads, not the event loop
     from anyio.abc import TaskGroup
 
+    from ..helpers.hosts.hosts import Hosts
     from ..helpers.superuser import Superuser
     from ..wire.context import Context
     from ..wire.front import Front
@@ -59,6 +60,7 @@ class Services:
         self.front_drained = front_drained
         self.end_session = end_session
         self.superuser: Superuser  # set by the session
+        self.hosts: Callable[[], Hosts]  # set by the session; makes them when they are first asked for
         self.on_reload: list[Callable[[], None]] = []
         self.lasting: list[Lasting] = []
         self._made: dict[Callable[..., Any], Any] = {}

@@ -6,7 +6,7 @@ waits, or what the bridge serves itself.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
@@ -33,7 +33,10 @@ from ..wire.front import Front
 from .groups import Groups
 from .recent import Recent
 from .router import after_failure, nobody, normalise, own_payload
-from .sinks import Own, Sink, Waiting
+from .sinks import Keeper, Own, Sink, Waiting
+
+if TYPE_CHECKING:
+    from ..helpers.hosts.hosts import Hosts
 
 
 class Channels:
@@ -47,7 +50,9 @@ class Channels:
         rules: Sequence[Rule],
         services: base.Services,
         depth: int,
+        user: str = "",
     ) -> None:
+        """`user`: the name of the session's own."""
         self.routes: dict[bytes, Sink] = {}
         self.host: str | None = None
         self.pool = Pool(context, front, self, tasks, services.environ, depth, host=lambda: self.host or "")
@@ -62,6 +67,19 @@ class Channels:
         self._answers: dict[bytes, Sink] = {}  # closed by the front end, and nobody's since: who is to answer
         self.unanswered: list[bytes] = []  # closed by the front end in this chunk, and nobody else's to answer
         self._ending = False
+        self.hosts: Hosts | None = None  # made when the first of them is asked for
+        self._make_hosts = partial(_hosts, context, front, self, tasks, services.environ, user)
+
+    @property
+    def helpers(self) -> list[Helper]:
+        """All that are not reaped yet, those on other hosts among them."""
+        return [*self.pool.alive, *(self.hosts.alive if self.hosts is not None else ())]
+
+    def connections(self) -> "Hosts":
+        """The connections to other hosts."""
+        if self.hosts is None:
+            self.hosts = self._make_hosts()
+        return self.hosts
 
     def use_rules(self, rules: Sequence[Rule], privileged: Sequence[Rule]) -> None:
         """From now on these rules serve; helpers of rules that are gone are stopped."""
@@ -174,11 +192,12 @@ class Channels:
         self._refuse(opening, last)
         return False
 
-    def _hand_over(self, opening: Opening, helper: Helper) -> None:
+    def _hand_over(self, opening: Opening, helper: Helper, keeper: Keeper | None = None) -> None:
+        """`keeper`: who keeps what comes while it waits, if it must; the helper's roster if none is given."""
         if helper.take(opening):
             self._take_over(opening.ident, helper)
         else:
-            self.routes[opening.ident] = Waiting(opening, helper.roster)
+            self.routes[opening.ident] = Waiting(opening, keeper or helper.roster)
 
     def _take_over(self, ident: bytes, sink: Sink) -> None:
         """A channel has its sink. What answers the close of an earlier one of the same id is not for this one."""
@@ -186,8 +205,11 @@ class Channels:
         self._answers.pop(ident, None)
 
     def _serve(self, opening: Opening) -> None:
-        """No rule will have it: the internal handlers by payload, or nobody."""
+        """No rule will have it: a connection to its host, the internal handlers by payload, or nobody."""
         message, ident = opening.message, opening.ident
+        if "host" in message and self._limits.hosts:
+            self._connect(opening)
+            return
         found = base.find(own_payload(message))
         if found is None:
             self._refuse(opening, nobody(message, opening.failures))
@@ -211,6 +233,15 @@ class Channels:
                 own.put(span)
             else:
                 self.command(ident, command, span)  # type: ignore[arg-type]
+
+    def _connect(self, opening: Opening) -> None:
+        hosts = self.connections()
+        try:
+            helper = hosts.get(opening)
+        except Problem as problem:
+            self._refuse(opening, problem)
+        else:
+            self._hand_over(opening, helper, hosts.queue(helper))
 
     def _refuse(self, opening: Opening, problem: Problem) -> None:
         self._forget(opening.ident)
@@ -304,3 +335,10 @@ class Channels:
                 if opening.router is not self._router:  # there was a reload meanwhile
                     opening.router, opening.tried = self._router, self._router.position(helper.launch.key[0])
                 self._advance(opening)
+
+
+def _hosts(*parts: Any) -> "Hosts":
+    """Imported when it is needed: most sessions never leave their host."""
+    from ..helpers.hosts.hosts import Hosts
+
+    return Hosts(*parts)

@@ -26,6 +26,7 @@ from ..helpers.superuser import Superuser
 from ..limits import Limits
 from ..log import Log
 from ..payloads.base import Services
+from ..wire.agent import Agent
 from ..wire.children import Children
 from ..wire.context import Context
 from ..wire.flusher import Flusher
@@ -62,13 +63,13 @@ class Session:
         at_the_end: Callable[[], object] = bool,
     ) -> None:
         """`root`: it has all privileges, there are none to gain. `user`: the name to ask a password of.
-        `status`: it answers `spanbridge status`.
+        `status`: it answers `spanbridge status`, and has an ssh-agent.
         `reload_first`: whether SIGUSR1 came before the session could heed it. `at_the_end` is called when
         all is over and signals are still heeded."""
         self._load = load
         self._limits = limits
         self._log = log
-        self._environ = environ
+        self._environ = dict(environ)
         self._depth = depth
         self._root = root
         self._user = user
@@ -92,7 +93,9 @@ class Session:
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, Watchdog(self._log), Children(loop))
+        watchdog = Watchdog(self._log)
+        agent = Agent(self._log, watchdog, self._environ) if self._tells_status else None
+        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, watchdog, Children(loop), agent)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         # Heeded before the first frame is read: whoever has seen an answer may send a signal.
         with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
@@ -108,8 +111,9 @@ class Session:
                     end_session=self._end,
                 )
                 self._services = services
-                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth)
+                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth, self._user)
                 self._channels = channels
+                services.hosts = channels.connections
                 services.superuser = channels.superuser = self._superuser = Superuser(
                     context,
                     self._front,
@@ -139,6 +143,10 @@ class Session:
                     await self._over.wait()
                     await self._finish()
                 tasks.cancel_scope.cancel()
+            if self._channels.hosts is not None:
+                self._channels.hosts.close()
+            if agent is not None:
+                agent.end()
             self._at_the_end()
         context.watchdog.close()
         return self._status
@@ -193,7 +201,7 @@ class Session:
         began = anyio.current_time()
         self._channels.disconnect()
         self._superuser.end()
-        helpers = list(self._channels.pool.alive)
+        helpers = self._channels.helpers
         for helper in helpers:
             helper.finish_input()
         # One that has not said `init` has half the time to do so, and is told of what waits for it.

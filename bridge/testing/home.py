@@ -30,6 +30,7 @@ class Home:
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "SSH_AUTH_SOCK": str(self.root / "no-agent"),  # a session without one starts its own
             "XDG_CONFIG_DIRS": str(self.config_dir),
             "XDG_CONFIG_HOME": str(self.config_home),
             "XDG_DATA_DIRS": str(self.data_dir),

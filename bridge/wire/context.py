@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..limits import Limits
 from ..log import Log
+from .agent import Agent
 from .children import Children
 from .flusher import Flusher
 from .pipe_budget import PipeBudget
@@ -23,3 +24,5 @@ class Context(NamedTuple):
     log: Log
     watchdog: Watchdog
     children: Children
+    agent: Agent | None = None
+    """To be started before any program is. None: this session has no need of one."""

@@ -104,7 +104,7 @@ def test_a_later_init_changes_nothing(start: Start) -> None:
     front.init("other.example.com")
     front.open("a", host="localhost")
     front.expect("ready", "a")
-    front.open("b", host="other.example.com")
+    front.open("b", host="-other")
     assert front.expect("close", "b")["problem"] == "no-host"
 
 

@@ -9,6 +9,7 @@ from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import exit_with, helper_rule, init, serve
 
 GOOD = [init(), serve()]
+ALONE = {"hosts": 0}  # no connection to another host is made
 HERE = helper_rule({"payload": "test"}, GOOD, "here", "${host}")
 FAR = helper_rule({"payload": "test", "host": None}, GOOD, "far", "${host}", "${host-key}", "${host-port}")
 
@@ -35,7 +36,7 @@ def test_our_own_host_is_what_init_says(start: Start) -> None:
 
 
 def test_a_rule_that_does_not_mention_hosts_never_sees_another(start: Start) -> None:
-    bridge = start(helper_rule({"payload": None}, GOOD), helper_rule({}, GOOD))
+    bridge = start(helper_rule({"payload": None}, GOOD), helper_rule({}, GOOD), limits=ALONE)
     front = bridge.front_end
     for payload in ("test", "echo", "null"):
         front.open(payload, payload, host="far.example.com")
@@ -60,7 +61,7 @@ def test_a_rule_for_another_host(start: Start) -> None:
 
 
 def test_a_rule_may_name_hosts_by_a_pattern(start: Start) -> None:
-    front = start(helper_rule({"host": "*.example.com"}, GOOD)).front_end
+    front = start(helper_rule({"host": "*.example.com"}, GOOD), limits=ALONE).front_end
     front.open("a", host="far.example.com")
     front.expect("ready", "a")
     front.open("b", host="example.org")
@@ -111,7 +112,7 @@ def test_a_host_that_is_no_name(bridge: Bridge, host: Any) -> None:
 
 def test_a_rule_that_matched_and_failed(start: Start) -> None:
     """no-host is for a host that nothing matched; here something did: not-supported, and the rule is named."""
-    front = start(helper_rule({"host": None}, [exit_with(1)])).front_end
+    front = start(helper_rule({"host": None}, [exit_with(1)]), limits=ALONE).front_end
     front.open("a", host="far.example.com")
     closed = front.expect("close", "a")
     assert "test/bridges[0]" in closed["message"]

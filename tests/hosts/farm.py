@@ -12,12 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 INSIDE: Final = Path(__file__).with_name("inside.py")
-PASSWORD: Final = "sesam"  # noqa: S105
+PASSWORD: Final = "sesam"
 CODE: Final = "123456"
 MUTE_PORT: Final = 2222
 """Somebody listens there and says nothing."""
@@ -26,10 +26,10 @@ REFUSING_PORT: Final = 2223
 
 
 class Persona(NamedTuple):
-    """A user of the far side. `config`: what sshd does otherwise for it. `files`: in its home. `bridge`: what is linked
-    into its ~/.local/bin, by name."""
+    """A user of the far side. `login`: its shell. `config`: what sshd does otherwise for it. `files`: in its home.
+    `bridge`: what is linked into its ~/.local/bin, by name."""
 
-    shell: str = "/bin/bash"
+    login: str = "/bin/bash"
     config: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     bridge: tuple[tuple[str, str], ...] = ()
@@ -40,21 +40,21 @@ class Persona(NamedTuple):
 class Farm:
     """Made by `farm`. `front` is the user that bridges run as."""
 
-    def __init__(self, directory: Path, spanbridge: Path, personas: dict[str, Persona]) -> None:
+    def __init__(self, directory: Path, personas: dict[str, Persona]) -> None:
         self.directory = directory
-        self.spanbridge = spanbridge
         self.front_uid = 20_000
         self.front_home = directory / "homes" / "front"
         self.personas = personas
         self.uids = {"front": self.front_uid, **{name: 20_001 + n for n, name in enumerate(personas)}}
         self.command: list[str] = []
         self.host_key = ""
+        self._fronts = iter(range(1_000_000))
 
     # Files
 
     def prepare(self) -> None:
         """Write all that the namespaces are to see."""
-        for name in ("etc/ssh", "etc/pam.d", "homes", "keys", "bin", "nothing"):
+        for name in ("etc/ssh", "etc/pam.d", "homes", "keys", "fronts"):
             (self.directory / name).mkdir(parents=True)
         self.directory.chmod(0o755)
         self._keygen("host")
@@ -99,7 +99,7 @@ class Farm:
         group = ["root:x:0:", "nogroup:x:65534:", f"front:x:{self.front_uid}:"]
         for name, persona in self.personas.items():
             uid = self.uids[name]
-            passwd.append(f"{name}:x:{uid}:{uid}::{self.home(name)}:{persona.shell}")
+            passwd.append(f"{name}:x:{uid}:{uid}::{self.home(name)}:{persona.login}")
             shadow.append(f"{name}:{hashed}:{0 if persona.expired else 19000}:0:99999:7:::")
             group.append(f"{name}:x:{uid}:")
         for file, lines, mode in (("passwd", passwd, 0o644), ("shadow", shadow, 0o600), ("group", group, 0o644)):
@@ -121,11 +121,14 @@ class Farm:
             for path, text in persona.files:
                 (home / path).parent.mkdir(parents=True, exist_ok=True)
                 (home / path).write_text(text)
+                if text.startswith("#!"):
+                    (home / path).chmod(0o755)
         self.give(home, name)
 
     def _write_sshd_config(self) -> None:
         lines = [
             "Port 22",
+            "Port 2200",
             f"HostKey {self.directory}/keys/host",
             "UsePAM yes",
             "PasswordAuthentication yes",
@@ -158,6 +161,10 @@ class Farm:
         for each in (path, *path.rglob("*")):
             os.chown(each, uid, uid, follow_symlinks=False)
 
+    def new_front(self) -> Path:
+        """Where a bridge may have its directories; not there yet. A short path, as sockets need it."""
+        return self.directory / "fronts" / str(next(self._fronts))
+
     def forget(self) -> None:
         """The user of the near side knows no host and has no key or configuration."""
         shutil.rmtree(self.front_home / ".ssh", ignore_errors=True)
@@ -179,6 +186,20 @@ class Farm:
         for suffix in ("", ".pub"):
             self.write(f"id_ed25519{suffix}", (self.directory / f"keys/{name}{suffix}").read_text())
 
+    def add_key(self, agent: Path, name: str) -> None:
+        """Load one of our keys into an agent."""
+        key = self.directory / "keys" / name
+        self.give(key)
+        command = [*self.command, "env", f"SSH_AUTH_SOCK={agent}", "ssh-add", "-q", str(key)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    def ask(self, path: str) -> bytes:
+        """What our user gets that asks at a socket and is nobody's child."""
+        code = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        code += "try: s.sendall(b'\\0what?\\0'); sys.stdout.buffer.write(s.recv(100))\nexcept OSError: pass"
+        command = [*self.command, sys.executable, "-c", code, path]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
     @property
     def log(self) -> str:
         """What sshd has said."""
@@ -186,11 +207,14 @@ class Farm:
 
 
 @contextlib.contextmanager
-def farm(spanbridge: Path, personas: dict[str, Persona]) -> Iterator[Farm]:
-    """A farm that runs."""
-    directory = Path(tempfile.mkdtemp(prefix="spanbridge-farm-"))
+def farm(
+    personas: Callable[[Path], dict[str, Persona]], furnish: Callable[[Path], None] = lambda directory: None
+) -> Iterator[Farm]:
+    """A farm that runs. `personas` are its users, `furnish` puts into its directory what they need."""
+    directory = Path(tempfile.mkdtemp(prefix="farm-"))
     try:
-        made = Farm(directory, spanbridge, personas)
+        furnish(directory)
+        made = Farm(directory, personas(directory))
         made.prepare()
         command = ["unshare", "--mount", "--net", "--", sys.executable, str(INSIDE), str(directory), str(MUTE_PORT)]
         inside = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -211,4 +235,4 @@ def farm(spanbridge: Path, personas: dict[str, Persona]) -> Iterator[Farm]:
 def entering(pid: int, uid: int) -> list[str]:
     """What runs a command in the namespaces of `pid`, as a user."""
     spaces: Sequence[str] = [f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net"]
-    return ["nsenter", *spaces, f"--setuid={uid}", f"--setgid={uid}", "--"]
+    return [shutil.which("nsenter") or "nsenter", *spaces, f"--setuid={uid}", f"--setgid={uid}", "--"]

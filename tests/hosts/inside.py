@@ -22,6 +22,7 @@ def main() -> None:
     _mount("--make-rprivate", "/")
     with socket.socket() as sock:
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
+    _open_up(directory, [Path(sys.base_prefix), Path(sys.prefix), Path(__file__).resolve().parents[2]])
     _mount("-t", "tmpfs", "tmpfs", "/run")
     Path("/run/sshd").mkdir(mode=0o755)
     etc = directory / "etc"
@@ -51,6 +52,25 @@ def _wait_for(address: tuple[str, int], sshd: "subprocess.Popen[bytes]") -> None
             os.sched_yield()
         else:
             return
+
+
+def _open_up(directory: Path, needed: list[Path]) -> None:
+    """Let everybody reach this Python and this project, be they in a home that is closed to others."""
+    closed = {path: shut for path in needed if (shut := _shut(path)) is not None}
+    for number, path in enumerate(closed):
+        kept = directory / f"kept-{number}"
+        kept.mkdir()
+        _mount("--bind", str(path), str(kept))
+    for shut in set(closed.values()):
+        _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", str(shut))
+    for number, path in enumerate(closed):
+        path.mkdir(parents=True, exist_ok=True)
+        _mount("--bind", str(directory / f"kept-{number}"), str(path))
+
+
+def _shut(path: Path) -> Path | None:
+    """The outermost directory on the way to `path` that not everybody may pass."""
+    return next((place for place in (*reversed(path.parents), path) if not place.stat().st_mode & 0o001), None)
 
 
 def _mount(*arguments: str) -> None:

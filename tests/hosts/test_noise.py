@@ -10,14 +10,14 @@ from spanbridge.protocol.problems import NOT_SUPPORTED, Problem
 
 MARK = "0123456789abcdef" * 2
 INIT = control("init", version=1)
-LINE = f"{MARK}\n".encode()
+LINE = f"{MARK} spanbridge\n".encode()
 
 STREAMS = {
     "nothing before it": (LINE + INIT, INIT, ""),
     "a greeting": (b"Welcome\n" + LINE + INIT, INIT, "Welcome"),
     "no line feed before it": (b"Welcome: " + LINE + INIT, INIT, "Welcome:"),
     "empty lines": (b"\n\r\n hello\r\n" + LINE + INIT, INIT, "hello"),
-    "the command itself": (f"echo {MARK}; exec x\n".encode() + LINE + INIT, INIT, f"echo {MARK}; exec x"),
+    "the command itself": (f"echo {MARK} x; exec\n".encode() + LINE + INIT, INIT, f"echo {MARK} x; exec"),
     "a number": (b"42\n" + LINE + INIT, INIT, "42"),
     "what looks like a frame": (b"99\n\n{" + LINE + INIT, INIT, "99"),
     "no line, a forced command": (INIT + b"rest", INIT + b"rest", ""),
@@ -40,6 +40,14 @@ def test_what_is_the_bridges(case: str, step: int) -> None:
     assert rest == wanted
     assert noise.first_line == first
     assert noise.marked == (LINE in stream)
+    assert noise.program == ("spanbridge" if LINE in stream else "")
+
+
+def test_no_program() -> None:
+    noise = Noise(MARK, 1_000)
+    assert noise.feed(f"{MARK}\n".encode()) == b""
+    assert noise.marked
+    assert noise.program == ""
 
 
 def test_noise_without_end() -> None:

@@ -158,6 +158,7 @@ def test_every_login_shell_runs_it(tmp_path: Path, shell: str, installed: str) -
     ran = subprocess.run(
         [program, "-c", remote_command(MARK, send=False)], env=environ, capture_output=True, text=True, timeout=20
     )
-    told = {"none": [], "both": ["I am spanbridge"]}.get(installed, [f"I am {installed}"])
-    assert ran.stdout.splitlines() == [MARK, *told]
+    name = "spanbridge" if installed == "both" else installed
+    told = [MARK] if installed == "none" else [f"{MARK} {name}", f"I am {name}"]
+    assert ran.stdout.splitlines() == told
     assert ran.returncode == (127 if installed == "none" else 0)

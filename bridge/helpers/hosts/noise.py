@@ -5,39 +5,51 @@ from typing import Final
 
 from spanbridge.protocol.problems import NOT_SUPPORTED, Problem
 
+from .remote_command import BRIDGES, PYTHON
+
+_PROGRAMS: Final = "|".join((*BRIDGES, PYTHON))
+_LONGEST: Final = 64  # bytes of our line, more than it has
 _INIT: Final = re.compile(rb"([1-9][0-9]{0,7})\n\n\{")
 _SHOWN: Final = 200  # bytes of a line of noise
 
 
 class Noise:
-    """Reads until the line `mark`. A stream that begins with a whole control frame has none (a forced command)."""
+    """Reads until the line with `mark`. A stream that begins with a whole control frame has none (a forced command).
 
-    __slots__ = ("_buffer", "_limit", "_mark", "first_line", "marked", "nbytes")
+    What is known once it is over: `marked`, whether the line has come, hence the far login shell runs what it was told
+    to; `program`, which one, empty if there is none; `nbytes` of noise, and its `first_line`.
+    """
+
+    __slots__ = ("_buffer", "_limit", "_line", "first_line", "marked", "nbytes", "program")
 
     def __init__(self, mark: str, limit: int) -> None:
         """`limit`: bytes of noise that are borne."""
-        self._mark = mark.encode() + b"\n"
+        self._line = re.compile(rf"{mark}(?: ({_PROGRAMS}))?\n".encode())
         self._limit = limit
         self._buffer = bytearray()
-        self.marked = False  # the line has come: the far login shell runs what it was told to
-        self.nbytes = 0  # of noise, once it is over
-        self.first_line = ""  # of it
+        self.marked = False
+        self.program = ""
+        self.nbytes = 0
+        self.first_line = ""
 
     def feed(self, chunk: bytes) -> bytes | None:
         """What of the bytes so far is the bridge's; None while it has not begun to speak.
 
         Raises Problem (`not-supported`) where the noise has no end.
         """
-        searched = max(0, len(self._buffer) - len(self._mark))
+        searched = max(0, len(self._buffer) - _LONGEST)
         self._buffer += chunk
-        found = self._buffer.find(self._mark, searched)
-        if found >= 0:
+        found = self._line.search(self._buffer, searched)
+        if found is not None:
             self.marked = True
-            self._tell(bytes(self._buffer[:found]))
-            return self._take(found + len(self._mark))
+            self.program = (found[1] or b"").decode()
+            begin, end = found.span()
+            del found  # it holds the buffer, which could not shrink
+            self._tell(bytes(self._buffer[:begin]))
+            return self._take(end)
         if self._is_frame():
             return self._take(0)
-        if len(self._buffer) > self._limit + len(self._mark):
+        if len(self._buffer) > self._limit + _LONGEST:
             self._tell(bytes(self._buffer))
             raise Problem(
                 NOT_SUPPORTED,

@@ -10,23 +10,27 @@ BRIDGES: Final = ("spanbridge", "cockpit-bridge")
 """The programs that are looked for, in this order."""
 NOTHING_FITS: Final = 127
 """The exit status where there is none of them."""
-PYTHON_WORD: Final = "python3"
-"""Begins the line with which a Python tells of itself, instead of a bridge's first frame (sending.py)."""
+PYTHON: Final = "python3"
+"""What is left where there is no bridge: it waits to be told what to run (sending.py)."""
 
 # Reads one line of Python from stdin, byte by byte so that what follows is left there, and runs it. No quote in it.
-_PYTHON: Final = (
+_READ_ON: Final = (
     "import os,sys,platform;"
-    "print(sys.argv[1],*sys.version_info[:2],os.uname().machine,*platform.libc_ver(),flush=True);"
+    "print(*sys.version_info[:2],os.uname().machine,*platform.libc_ver(),flush=True);"
     "exec(bytes().join(iter(lambda:os.read(0,1)or bytes([10]),bytes([10]))))"
 )
 
 
 def remote_command(mark: str, *, send: bool) -> str:
-    """The line. `mark` is printed first, as a line of its own: what came before it is noise of login scripts. `send`:
-    where there is no bridge, a Python waits to be told what to run."""
-    steps = ["PATH=$PATH:$HOME/.local/bin:/usr/local/bin", "export PATH", f"echo {mark}"]
-    steps += [f"if command -v {name} >/dev/null 2>&1; then exec {name}; fi" for name in BRIDGES]
+    """The line. Before anything else it prints a line that begins with `mark`, and has the name of the program behind a
+    blank if there is one: what came before it is noise of login scripts. `send`: a Python will do."""
+    steps = ["PATH=$PATH:$HOME/.local/bin:/usr/local/bin", "export PATH"]
+    steps += [_run(name, name, mark) for name in BRIDGES]
     if send:
-        steps.append(f'if command -v python3 >/dev/null 2>&1; then exec python3 -I -c "{_PYTHON}" {PYTHON_WORD}; fi')
-    steps.append(f"exit {NOTHING_FITS}")
+        steps.append(_run(PYTHON, f'{PYTHON} -I -c "{_READ_ON}"', mark))
+    steps += [f"echo {mark}", f"exit {NOTHING_FITS}"]
     return f"exec sh -c '{'; '.join(steps)}'"
+
+
+def _run(name: str, command: str, mark: str) -> str:
+    return f"if command -v {name} >/dev/null 2>&1; then echo {mark} {name}; exec {command}; fi"

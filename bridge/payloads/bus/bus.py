@@ -1,6 +1,6 @@
 """The tree of objects of one session, and what is told of them (docs/internal-bus.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "/LoginMessages": (".login_messages", "LoginMessages"),
     "/config": (".config", "Config"),
     "/environment": (".environment", "Environment"),
+    "/hosts": (".hosts", "Hosts"),
     "/machines": (".machines", "Machines"),
     "/packages": (".packages", "Packages"),
     "/superuser": (".superuser", "Superuser"),
@@ -33,6 +34,9 @@ class Listener(Protocol):
 
     def signalled(self, path: str, interface: str, member: str, arguments: list[Any], arg0: str | None) -> None:
         """An object has sent a signal; `arg0` is its first argument, if that is a string."""
+
+    def listens(self, path: str, interface: str, member: str) -> bool:
+        """Whether such a signal might be passed on."""
 
 
 class Outlet:
@@ -53,6 +57,14 @@ class Outlet:
         """Send one of the object's signals."""
         self._bus.tell_signal(self._path, self._interface.name, self._interface.signals[name], arguments)
 
+    def heard(self, name: str) -> bool:
+        """Whether anybody listens to one of the object's signals."""
+        return self._bus.listens(self._path, self._interface.name, name)
+
+    def on_fewer(self, told: Callable[[], None]) -> None:
+        """Call `told` whenever somebody listens to less than before."""
+        self._bus.on_fewer.append(told)
+
 
 class Bus:
     """One for a session (Services.once). `objects`: path -> module and class, made of Services and Outlet."""
@@ -62,6 +74,7 @@ class Bus:
         self._objects = objects
         self._nodes: dict[str, Node] = {}
         self._listeners: dict[Listener, None] = {}
+        self.on_fewer: list[Callable[[], None]] = []  # called when somebody listens to less than before
 
     def join(self, listener: Listener) -> None:
         self._listeners[listener] = None
@@ -69,6 +82,16 @@ class Bus:
     def leave(self, listener: Listener) -> None:
         """Harmless for one that has not joined."""
         self._listeners.pop(listener, None)
+        self.tell_fewer()
+
+    def tell_fewer(self) -> None:
+        """Somebody listens to less than before."""
+        for told in self.on_fewer:
+            told()
+
+    def listens(self, path: str, interface: str, member: str) -> bool:
+        """Whether anybody is told of such a signal."""
+        return any(listener.listens(path, interface, member) for listener in self._listeners)
 
     def node(self, path: str) -> Node:
         """What is at `path`. Raises BusError."""

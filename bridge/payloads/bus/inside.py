@@ -118,6 +118,11 @@ class Inside:
 
     def _remove_match(self, asked: Any, message: Message) -> None:
         self._matches.remove(_read("remove-match", asked, Match))
+        self._bus.tell_fewer()
+
+    def listens(self, path: str, interface: str, member: str) -> bool:
+        """Whether such a signal might be passed on."""
+        return any(match.reaches_signal(path, interface, member) for match in self._matches)
 
     def signalled(self, path: str, interface: str, member: str, arguments: list[Any], arg0: str | None) -> None:
         if any(match.fits(path, interface, member, arg0) for match in self._matches):

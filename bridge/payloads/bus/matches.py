@@ -41,12 +41,11 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _reaches(self, path)
 
     def fits(self, path: str, interface: str, member: str, arg0: str | None) -> bool:
-        return (
-            self.interface in (None, interface)
-            and self.member in (None, member)
-            and self.arg0 in (None, arg0)
-            and _reaches(self, path)
-        )
+        return self.reaches_signal(path, interface, member) and self.arg0 in (None, arg0)
+
+    def reaches_signal(self, path: str, interface: str, member: str) -> bool:
+        """Whether it fits for some first argument."""
+        return self.interface in (None, interface) and self.member in (None, member) and _reaches(self, path)
 
 
 def _reaches(asked: Watch | Match, path: str) -> bool:

@@ -1,0 +1,241 @@
+"""The connections to other hosts of one session: who is connected to, shared, ended for idleness (docs/hosts.md)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from anyio.abc import TaskGroup
+
+from spanbridge.manifests.model import Rule
+from spanbridge.manifests.template import Expansion
+from spanbridge.protocol.control import frame_of
+from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
+
+from ...wire.context import Context
+from ...wire.front import Front
+from ..endings import DISMISSED, SERVED, End
+from ..helper import Helper
+from ..launch import Launch
+from ..life import ENDING, GONE, QUEUED, READY
+from ..opening import Opening
+from ..pool import Channels
+from .connection import Connection
+from .equipment import Equipment
+from .prompts import Prompts
+from .queue import Queue
+from .wanted import ConnectionKey, Wanted, read_wanted, without_secrets
+
+NAME: Final = "ssh"
+"""How `--bridges` and logs call what is no rule of a manifest."""
+
+
+class Hosts:
+    """Connections by host as written, user, and private channel. It owns its helpers (helper.Owner).
+
+    `environ` is the bridge's own environment, `user` the name of the session's user.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        front: Front,
+        channels: Channels,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        user: str,
+    ) -> None:
+        self.alive: dict[Helper, Connection] = {}  # all that are not reaped yet
+        self.prompts = Prompts(context.loop, context.limits, context.log)
+        self.on_change: Callable[[], object] = bool  # called when `told` has something new to tell
+        self._context = context
+        self._loop = context.loop
+        self._limits = context.limits
+        self._front = front
+        self._channels = channels
+        self._tasks = tasks
+        self._environ = environ
+        self._user = user
+        self._equipment: Equipment | None = None
+        self._serving: dict[ConnectionKey, Helper] = {}  # those that take opens
+        self._leaving: dict[Helper, Helper] = {}  # connection that makes room -> the one that waits for it
+        self._idle: dict[Helper, asyncio.TimerHandle] = {}
+
+    # Opens
+
+    def get(self, opening: Opening) -> Helper:
+        """The connection for an open with a foreign host; it is begun if there is none. What is meant for the
+        connection alone is taken out of the open. Raises Problem."""
+        wanted = read_wanted(opening.message, self._user)
+        forwarded = without_secrets(opening.message)
+        if forwarded is not opening.message:
+            opening.replace(forwarded, frame_of(forwarded))
+        helper = self._serving.get(wanted.key)
+        if helper is None:
+            helper = self._begin(wanted)
+        else:
+            self._stop_counting(helper)
+        self.queue(helper).check(opening.size)
+        return helper
+
+    def _begin(self, wanted: Wanted) -> Helper:
+        victim = self._room()
+        equipment = self._equip()
+        connection = Connection(equipment, wanted)
+        helper = Helper(
+            self._context,
+            self._front,
+            self._channels,
+            self,
+            _launch(wanted),
+            connection.asked_from_there,
+            way=connection,
+        )
+        connection.helper = helper
+        self.alive[helper] = connection
+        self._serving[wanted.key] = helper
+        if victim is not None:
+            self._leaving[victim] = helper
+        self._tasks.start_soon(self._run, helper, victim)
+        self.on_change()
+        return helper
+
+    def _equip(self) -> Equipment:
+        if self._equipment is None:
+            try:
+                self._equipment = Equipment(self._context, self._tasks, self._environ, self.prompts)
+            except OSError as error:
+                raise Problem(INTERNAL_ERROR, f"no place for what ssh needs: {error}") from None
+        return self._equipment
+
+    async def _run(self, helper: Helper, victim: Helper | None) -> None:
+        if victim is not None:
+            self._tasks.start_soon(self._make_room, helper, victim)
+        elif helper.state == QUEUED:
+            helper.life.move("room")
+        try:
+            await helper.run()
+        finally:
+            del self.alive[helper]
+            self.on_change()
+
+    async def _make_room(self, helper: Helper, victim: Helper) -> None:
+        await victim.life.reached(GONE)
+        del self._leaving[victim]
+        if helper.state == QUEUED:
+            helper.life.move("room")
+
+    # Limits
+
+    def _room(self) -> Helper | None:
+        """None if one more connection may be made; else one that leaves, for which the new one waits."""
+        most = self._limits.hosts
+        if sum(1 for helper in self.alive if helper not in self._leaving) < most:
+            return None
+        free = [helper for helper in self.alive if helper not in self._leaving and helper.state != QUEUED]
+        ending = [helper for helper in free if helper.state in (ENDING, GONE)]
+        if ending:
+            return ending[0]
+        idle = [helper for helper in free if helper.idle]
+        self._context.log.limit("hosts", most, idle=len(idle))
+        if not idle:
+            raise Problem(INTERNAL_ERROR, f"the limit of {most} connections to other hosts (hosts) is reached")
+        oldest = min(idle, key=lambda helper: helper.roster.used)
+        oldest.end(Problem(TERMINATED, f"made room for another one, at the limit of {most} connections (hosts)"))
+        return oldest
+
+    def queue(self, helper: Helper) -> Queue:
+        """Who keeps what comes for an open that waits for the connection."""
+        return Queue(helper, self._limits, self._context.log, self._channels.closed)
+
+    # The life of connections (helper.Owner)
+
+    def ready(self, helper: Helper) -> None:
+        """Its `init` has come."""
+        self.alive[helper].greeted()
+        self.on_change()
+        self.idle(helper)
+
+    def retired(self, helper: Helper) -> None:
+        """It takes no more opens; it has channels still."""
+        self._take_out(helper)
+        self._channels.retired(helper)
+
+    def idle(self, helper: Helper) -> None:
+        """Its last channel has gone."""
+        if helper.roster.channels:
+            return
+        if helper.state != READY:
+            helper.end(Problem(TERMINATED, "nobody waits for it any more"), abandon=True)
+        elif self.alive[helper].wanted.private:
+            helper.end(Problem(TERMINATED, "its channel has gone"))
+        elif helper not in self._idle:
+            seconds = self._limits.host_idle_seconds
+            self._idle[helper] = self._loop.call_later(seconds, self._expire, helper)
+
+    def _expire(self, helper: Helper) -> None:
+        self._stop_counting(helper)
+        if helper.idle:
+            helper.end(Problem(TERMINATED, f"had no channel for {self._limits.host_idle_seconds:g} s"))
+
+    def _stop_counting(self, helper: Helper) -> None:
+        timer = self._idle.pop(helper, None)
+        if timer is not None:
+            timer.cancel()
+
+    def overdue(self, helper: Helper, opening: Opening) -> bool:
+        """The open stays where it is: to connect anew may take a password, which is forgotten."""
+        return False
+
+    def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
+        """It takes no more opens; the next one begins another connection."""
+        self._take_out(helper)
+        self._stop_counting(helper)
+        self.alive[helper].over()
+        tell = self._context.log.info if end in (SERVED, DISMISSED) else self._context.log.warning
+        event = "host-ended" if end in (SERVED, DISMISSED) else "host-failed"
+        tell(event, host=helper.launch.host, problem=problem.code, why=problem.message)
+        self._channels.orphaned(helper, problem, waiting, end)
+        self.on_change()
+
+    def _take_out(self, helper: Helper) -> None:
+        key = self.alive[helper].wanted.key
+        if self._serving.get(key) is helper:
+            del self._serving[key]
+
+    def disconnect(self, host: str) -> None:
+        """End all connections to `host`, as it is spelt."""
+        for helper in list(self.alive):
+            if helper.launch.host == host:
+                helper.end(Problem(TERMINATED, f"host {host}: disconnected by the front end"), dismissed=True)
+
+    def close(self) -> None:
+        """All helpers have gone."""
+        if self._equipment is not None:
+            self._equipment.close()
+            self._equipment = None
+
+    # What is told
+
+    def told(self) -> list[dict[str, Any]]:
+        """Each connection: host, user, state, seconds, channels, pid."""
+        now = self._loop.time()
+        return [
+            {
+                "host": helper.launch.host,
+                "user": connection.wanted.destination.user,
+                "private": connection.wanted.private,
+                "state": helper.state,
+                "pid": helper.pid or None,
+                "seconds": round(now - helper.made_at, 3),
+                "channels": helper.roster.channels,
+                "queued": helper.queued,
+            }
+            for helper, connection in self.alive.items()
+        ]
+
+
+def _launch(wanted: Wanted) -> Launch:
+    """A helper of a rule that no manifest has."""
+    rule = Rule(package=NAME, position=0, source="", match=None, spawn=(NAME,))
+    key = (NAME.encode(), Expansion((NAME, *(part or "" for part in wanted.key)), (), None))
+    return Launch(rule, key, {}, wanted.host, {}, name=f"{NAME} {wanted.destination.text}", superuser=wanted.superuser)

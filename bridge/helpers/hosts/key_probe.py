@@ -1,0 +1,43 @@
+"""The key of a host that is not trusted: ssh connects once more, writes it into a file of ours, and does not log in."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+
+from ...wire.context import Context
+from ..process import SpawnError
+from .brief_run import run_briefly
+from .destination import Destination
+from .host_key import HostKey, read_key
+from .ssh_command import Version, probe_command
+
+
+async def fetch_key(
+    context: Context,
+    destination: Destination,
+    directory: str,
+    environ: Mapping[str, str],
+    *,
+    version: Version,
+    seconds: float,
+) -> HostKey | None:
+    """The key, None where the second connection brought none within `seconds`. `directory` is where its file is made,
+    and where nobody else may enter."""
+    handle, path = tempfile.mkstemp(prefix="probe-", dir=directory)
+    os.close(handle)
+    argv = probe_command(destination, path, version=version, seconds=seconds)
+    try:
+        await run_briefly(context, argv, environ, seconds)
+        return _first_key(path)
+    except (OSError, SpawnError) as error:
+        context.log.warning("no-host-key", host=destination.text, why=str(error))
+        return None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _first_key(path: str) -> HostKey | None:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return next((key for line in file if (key := read_key(line.rstrip("\n"))) is not None), None)

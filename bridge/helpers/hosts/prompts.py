@@ -1,0 +1,81 @@
+"""Questions of ssh that somebody in front of the session is to answer: `/hosts` on the internal bus shows them."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ...limits import Limits
+from ...log import Log
+from .askpass_socket import Asking
+
+
+class Prompt(NamedTuple):
+    """One that is open. `failed` is called where no answer comes, `over` in any case."""
+
+    ident: str
+    host: str
+    asking: Asking
+    failed: Callable[[], None]
+    over: Callable[[], None]
+    timer: asyncio.TimerHandle
+
+
+class NoSuchPrompt(Exception):
+    """It was answered, cancelled, or is too old."""
+
+
+class Prompts:
+    """All that are open. `show` tells those who listen, and is None while there is nobody who could."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, log: Log) -> None:
+        self._loop = loop
+        self._limits = limits
+        self._log = log
+        self._open: dict[str, Prompt] = {}
+        self._numbers: Iterator[int] = iter(range(1, 1 << 62))
+        self.listened: Callable[[], bool] = lambda: False
+        self.show: Callable[[Prompt], None] = lambda prompt: None
+
+    def ask(self, host: str, asking: Asking, *, failed: Callable[[], None], over: Callable[[], None]) -> bool:
+        """Have somebody asked: `failed` is called where no answer comes, `over` in any case. False: nobody listens."""
+        if not self.listened():
+            return False
+        ident = str(next(self._numbers))
+        timer = self._loop.call_later(self._limits.host_prompt_seconds, self._expire, ident)
+        prompt = self._open[ident] = Prompt(ident, host, asking, failed, over, timer)
+        asking.on_gone = lambda: self._take_if_open(ident)
+        self.show(prompt)
+        return True
+
+    def answer(self, ident: str, text: str) -> None:
+        """Raises NoSuchPrompt."""
+        prompt = self._take(ident)
+        prompt.asking.answer(text)
+        prompt.over()
+
+    def cancel(self, ident: str) -> None:
+        """Raises NoSuchPrompt."""
+        prompt = self._take(ident)
+        prompt.failed()
+        prompt.over()
+
+    def nobody_listens(self) -> None:
+        """As if all were cancelled."""
+        for ident in list(self._open):
+            self.cancel(ident)
+
+    def _expire(self, ident: str) -> None:
+        self._log.limit("host_prompt_seconds", self._limits.host_prompt_seconds, host=self._open[ident].host)
+        self.cancel(ident)
+
+    def _take_if_open(self, ident: str) -> None:
+        """Whoever asked has gone."""
+        if ident in self._open:
+            self._take(ident).over()
+
+    def _take(self, ident: str) -> Prompt:
+        prompt = self._open.pop(ident, None)
+        if prompt is None:
+            raise NoSuchPrompt(f"no question {ident!r} is open")
+        prompt.timer.cancel()
+        return prompt

@@ -1,0 +1,82 @@
+"""The session's ssh-agent, where it was given none: started before the first program, ended with the session.
+
+`ssh-agent` puts itself into the background, in a session and process group of its own: it is no child of ours. It is
+set-group-id on some systems, where a parent-death signal does not reach it; the watchdog does.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from typing import Final
+
+from ..log import Log
+from .private_directory import private_directory
+from .watchdog import Watchdog
+
+SOCKET_VARIABLE: Final = "SSH_AUTH_SOCK"
+_PID: Final = re.compile(r"\bSSH_AGENT_PID=([0-9]+)")
+_START_SECONDS: Final = 5.0
+
+
+class Agent:
+    """Puts the path of its socket into `environ`, the session's own environment, when it is started."""
+
+    __slots__ = ("_directory", "_environ", "_log", "_pid", "_pidfd", "_started", "_watchdog")
+
+    def __init__(self, log: Log, watchdog: Watchdog, environ: dict[str, str]) -> None:
+        self._log = log
+        self._watchdog = watchdog
+        self._environ = environ
+        self._started = bool(environ.get(SOCKET_VARIABLE))
+        self._directory = ""
+        self._pid = 0
+        self._pidfd = -1
+
+    def start(self) -> None:
+        """To be called before anything is started; it does something the first time. Takes some milliseconds."""
+        if self._started:
+            return
+        self._started = True
+        if shutil.which("ssh-agent", path=self._environ.get("PATH")) is None:
+            return
+        try:
+            self._run()
+        except (OSError, subprocess.SubprocessError) as error:
+            self._log.warning("no-ssh-agent", why=str(error))
+            return
+        self._watchdog.add(self._pid)
+        self._log.info("ssh-agent-started", pid=self._pid)
+
+    def _run(self) -> None:
+        self._directory = private_directory(self._environ, "spanbridge-agent-")
+        path = os.path.join(self._directory, "socket")
+        ran = subprocess.run(
+            ["ssh-agent", "-s", "-a", path],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=_START_SECONDS,
+            text=True,
+        )
+        found = _PID.search(ran.stdout)
+        if found is None:
+            raise OSError("ssh-agent does not tell its process id")
+        self._pid = int(found[1])
+        self._pidfd = os.pidfd_open(self._pid)
+        self._environ[SOCKET_VARIABLE] = path
+
+    def end(self) -> None:
+        """It forgets its keys."""
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+            os.close(self._pidfd)
+            self._pidfd = -1
+            self._watchdog.remove(self._pid)
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
