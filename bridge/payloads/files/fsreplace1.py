@@ -3,7 +3,7 @@
 What has come while a thread was writing goes to the next one, all of it in one piece of work.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -17,9 +17,13 @@ from ..served.channel import Channel
 from ..served.jobs import Jobs
 from ..served.options import Options
 from .commit import Locks, commit, problem_at, remove
+from .intake import Intake
 from .new_file import NewFile
 from .shared import end_later
 from .wish import Wish, look_up, read_wish
+
+_PIPE_FROM: Final = 256 << 10  # bytes, from which on it is worth a pipe
+_LARGE_MESSAGE: Final = 32 << 10
 
 
 def fsreplace(port: Port, message: dict[str, Any], services: Services) -> Channel:
@@ -45,6 +49,8 @@ class Replacement:
         self._new: NewFile | None = None
         self._pieces: list[Buffer] = []  # that wait to be written
         self._waiting = 0  # bytes of them
+        self._largest = 0  # bytes of one message
+        self._intake: Intake | None = None  # where later ones go
         self._begun = False  # whether there is content at all, be it empty
         self._done = False
         self._news = anyio.Event()
@@ -55,12 +61,16 @@ class Replacement:
     # For the channel (channel.Payload)
 
     def data(self, data: Span, nbytes: int) -> None:
+        self._begun = True
+        if self._intake is not None:
+            self._intake.writer.put(data)
+            return
         if isinstance(data, list):
             self._pieces += data
         else:
             self._pieces.append(data)
         self._waiting += nbytes
-        self._begun = True
+        self._largest = max(self._largest, nbytes)
         self._news.set()
 
     def done(self) -> None:
@@ -132,11 +142,46 @@ class Replacement:
                 self._pieces, self._waiting = [], 0
                 await self._jobs.run(self._file.write, pieces)
                 del pieces
-                if self._channel.open:
-                    self._channel.taken(waiting)
+                self._taken(waiting)
+                if self._is_worth_a_pipe():
+                    await self._pour()
             elif not self._done:
                 self._news = anyio.Event()
                 await self._news.wait()
+
+    def _taken(self, nbytes: int) -> None:
+        if self._channel.open:
+            self._channel.taken(nbytes)
+
+    def _is_worth_a_pipe(self) -> bool:
+        """For much data in large messages: small ones are read anyhow."""
+        return not self._done and self._file.written >= _PIPE_FROM and self._largest >= _LARGE_MESSAGE
+
+    async def _pour(self) -> None:
+        """The same by way of a pipe, for all that comes from here on."""
+        try:
+            intake = Intake(self._services.context, self._file, self._on_news)
+        except OSError:  # no descriptors: it goes on as it did
+            self._largest = 0
+            return
+        self._intake = intake
+        try:
+            intake.writer.put(self._pieces)
+            self._pieces, self._waiting = [], 0
+            self._channel.outlet = intake.writer
+            while intake.waiting or not self._done:
+                if intake.readable:
+                    self._taken(await self._jobs.run(self._file.move_in))
+                else:
+                    self._news = anyio.Event()
+                    intake.listen()
+                    await self._news.wait()
+        finally:
+            self._channel.outlet = None
+            intake.close()
+
+    def _on_news(self) -> None:
+        self._news.set()
 
     async def _commit(self) -> str:
         if not self._begun:

@@ -18,6 +18,8 @@ from .shared import Shared
 
 _NO_UNNAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 _NO_ALLOCATION: Final = (errno.EOPNOTSUPP, errno.ENOSYS)
+_STEP: Final = 1 << 20  # moved by one system call
+_TURN_BYTES: Final = 8 << 20  # moved by one thread, before it tells how much that was
 _PIECES: Final = 1_024  # of one writev: sysconf(_SC_IOV_MAX) of every Linux
 
 
@@ -29,11 +31,12 @@ class NewFile:
     Made: the directory is there, may be written to, and has no directory of that name.
     """
 
-    __slots__ = ("directory", "fd", "hidden", "path", "shared", "written")
+    __slots__ = ("_pipe", "directory", "fd", "hidden", "path", "shared", "written")
 
     def __init__(self, path: bytes) -> None:
         self.path = path
         self.written = 0  # bytes
+        self._pipe = -1
         self.hidden: bytes | None = None  # its name, if it has to have one
         self.directory = Directory(path)
         self.shared = Shared(self._discard)
@@ -82,6 +85,36 @@ class NewFile:
             self.written += done
             rest = rest[done:]
 
+    def take_pipe(self, fd: int) -> None:
+        """The end of a pipe that `move_in` reads; it is closed with the file."""
+        self._pipe = fd
+
+    def move_in(self) -> int:
+        """Append what is in the pipe now, and what comes meanwhile; how many bytes."""
+        before = self.written
+        with self.shared.using():
+            while self.written - before < _TURN_BYTES and (done := self._move()):
+                self.written += done
+        return self.written - before
+
+    def _move(self) -> int:
+        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+        try:
+            return os.splice(self._pipe, self.fd, _STEP, flags=flags)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        try:  # a file system that cannot do it
+            data = os.read(self._pipe, _STEP)
+        except BlockingIOError:
+            return 0
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+        return len(data)
+
     def finish(self) -> None:
         """All is written: on disk, and no room is left over."""
         os.ftruncate(self.fd, self.written)
@@ -104,6 +137,8 @@ class NewFile:
 
     def _discard(self) -> None:
         os.close(self.fd)
+        if self._pipe >= 0:
+            os.close(self._pipe)
         if self.hidden is not None:
             with contextlib.suppress(OSError):  # somebody has cleaned up
                 self.directory.remove(self.hidden)

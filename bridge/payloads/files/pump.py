@@ -6,7 +6,7 @@ itself back: the next one goes on where it has stopped.
 
 import errno
 import os
-import select
+import threading
 from typing import Final
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, TOO_LARGE, Problem
@@ -14,7 +14,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, TOO_LARGE, Problem
 from .open_file import OpenFile
 from .paths import shown
 
-LINGER_MS: Final = 20
+LINGER_SECONDS: Final = 0.02
 """How long a thread waits for room in the pipe."""
 
 TURN_BYTES: Final = 64 << 20
@@ -34,7 +34,7 @@ class Pump:
     `limit`: most bytes, None for as many as there are.
     """
 
-    __slots__ = ("_copied", "_file", "_left", "_pending", "_pipe", "_poll", "ended", "moved")
+    __slots__ = ("_copied", "_file", "_left", "_pending", "_pipe", "_room", "ended", "moved")
 
     def __init__(self, file: OpenFile, pipe: int, *, limit: int | None, copied: int) -> None:
         self._file = file
@@ -45,8 +45,9 @@ class Pump:
         self._left = limit if size is None else size  # None: no end is known
         self._copied = -1 if size is None else copied
         self._pending = file.head  # read, and not in the pipe yet
-        self._poll = select.poll()
-        self._poll.register(pipe, select.POLLOUT)
+        # Released when there is much room again. Asked of the kernel, a thread would wake up for each page.
+        self._room = threading.Lock()
+        self._room.acquire()
 
     def run(self) -> int:
         """Fill the pipe; bytes moved in all so far. Raises OSError, BrokenPipeError if nobody wants it any more, and
@@ -54,9 +55,14 @@ class Pump:
         with self._file.shared.using():
             stop = self.moved + TURN_BYTES
             while not self.ended and not self._file.shared.over and self.moved < stop:
-                if not self._step() and not self._poll.poll(LINGER_MS):
+                if not self._step() and not self._room.acquire(timeout=LINGER_SECONDS):
                     break
         return self.moved
+
+    def go_on(self) -> None:
+        """There is room in the pipe: for the thread that waits for that, if one does."""
+        if self._room.locked():
+            self._room.release()
 
     def _step(self) -> bool:
         """Move some; False where the pipe is full."""

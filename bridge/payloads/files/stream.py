@@ -69,7 +69,8 @@ class Stream:
             if not channel.may_send(pipe.go_on):
                 pipe.pause()
                 break
-            if not (count := pipe.readable):
+            count = self._pump.moved - self._sent
+            if count <= 0 and not (count := pipe.readable):  # the thread has not said yet what it moved
                 break
             if channel.raw:
                 self._sent += pipe.move(channel, count)
@@ -78,3 +79,5 @@ class Stream:
                 channel.send(data)
                 self._sent += len(data)
         self._emptied.set()
+        if self._pump.moved - self._sent <= pipe.size // 2:
+            self._pump.go_on()
