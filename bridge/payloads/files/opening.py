@@ -35,7 +35,6 @@ def open_to_read(path: bytes) -> tuple[int, os.stat_result]:
     try:
         if stat.S_ISCHR(found.st_mode) and not _readable(fd):
             raise Problem(INTERNAL_ERROR, f"{shown(path)}: a device that has nothing to read now")
-        found = os.fstat(fd)
     except BaseException:
         os.close(fd)
         raise

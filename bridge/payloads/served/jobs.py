@@ -26,7 +26,7 @@ PATIENCE_SECONDS: Final = 1.0
 class Job:
     """One call, from the asking to the answer."""
 
-    __slots__ = ("abandoned", "call", "dispose", "lock", "patience", "placed", "returned", "then")
+    __slots__ = ("abandoned", "call", "dispose", "lock", "placed", "returned", "then", "until")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Job:
         self.abandoned = False
         self.returned = False
         self.placed = False  # whether it has one of the places
-        self.patience: asyncio.TimerHandle | None = None
+        self.until = 0.0  # loop time at which it gives that up
 
 
 class Jobs:
@@ -52,10 +52,13 @@ class Jobs:
         self._loop = context.loop
         self._context = copy_context()  # of the event loop: a thread has another, in which no task can be started
         self._log = context.log
+        self._flusher = context.flusher
         self._places = self._kept = context.limits.file_jobs
         self._most = context.limits.file_threads
         self._waiting: deque[Job] = deque()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._placed: dict[Job, None] = {}  # that have one of the places, in the order in which they got it
+        self._patience: asyncio.TimerHandle | None = None
         self._idle = 0  # threads that wait for a job
         self._busy = 0  # jobs that have not returned
 
@@ -69,7 +72,7 @@ class Jobs:
         def returned(result: Any, error: BaseException | None) -> None:
             if future.done():  # cancelled, which nobody has acted on yet
                 if error is None:
-                    dispose(result)
+                    _dispose(dispose, result)
             elif error is None:
                 future.set_result(result)
             else:
@@ -103,16 +106,30 @@ class Jobs:
     def _start(self, job: Job) -> None:
         self._places -= 1
         job.placed = True
-        job.patience = self._loop.call_later(PATIENCE_SECONDS, self._give_place, job)
+        job.until = self._loop.time() + PATIENCE_SECONDS
+        self._placed[job] = None
+        if self._patience is None:
+            self._patience = self._loop.call_at(job.until, self._look_at_places)
         if self._idle:
             self._idle -= 1
         else:
             threading.Thread(target=self._work, name="job", daemon=True).start()
         self._queue.put(job)
 
+    def _look_at_places(self) -> None:
+        """Those that have taken too long give up theirs. One timer for all: most jobs are over long before."""
+        self._patience = None
+        now = self._loop.time()
+        for job in [job for job in self._placed if job.until <= now]:
+            self._give_place(job)
+        if self._placed:
+            first = next(iter(self._placed))
+            self._patience = self._loop.call_at(first.until, self._look_at_places)
+
     def _give_place(self, job: Job) -> None:
         if job.placed:
             job.placed = False
+            del self._placed[job]
             self._places += 1
             while self._waiting and self._places > 0:
                 self._start(self._waiting.popleft())
@@ -156,10 +173,17 @@ class Jobs:
             self._idle += 1
         else:
             self._queue.put(None)  # one thread too many, from a time when others did not return
-        if job.patience is not None:
-            job.patience.cancel()
         self._give_place(job)
-        if not job.abandoned:
-            job.then(result, error)
-        elif error is None and not disposed:  # abandoned after the thread had looked
-            job.dispose(result)
+        self._flusher.begin()  # what is said now goes out at once
+        try:
+            if not job.abandoned:
+                job.then(result, error)
+            elif error is None and not disposed:  # abandoned after the thread had looked
+                _dispose(job.dispose, result)
+        finally:
+            self._flusher.flush()
+
+
+def _dispose(dispose: Callable[[Result], object], result: Result) -> None:
+    """Not in the event loop: to close a file may take as long as to read it."""
+    threading.Thread(target=dispose, args=(result,), name="dispose", daemon=True).start()
