@@ -15,6 +15,7 @@ from spanbridge.manifests.template import compile_rule, expand
 from spanbridge.protocol.control import control
 from spanbridge.protocol.problems import TERMINATED, Problem
 
+from ..payloads.privileged import Cancelled, SuperuserError
 from ..wire.context import Context
 from ..wire.front import Front
 from .dialogue import Dialogue
@@ -45,14 +46,6 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (COMING, "stopped"): RESTING,
     (RUNNING, "ended"): RESTING,
 }
-
-
-class SuperuserError(Exception):
-    """A call of the front end that cannot be done; the text says why, in the helper's own words where it has any."""
-
-
-class Cancelled(SuperuserError):
-    """The start was stopped."""
 
 
 class Table(Protocol):

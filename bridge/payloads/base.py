@@ -14,10 +14,10 @@ if TYPE_CHECKING:  # the tools for people want the table of payloads, not the ev
     from anyio.abc import TaskGroup
 
     from ..helpers.hosts.hosts import Hosts
-    from ..helpers.superuser import Superuser
     from ..wire.context import Context
     from ..wire.front import Front
     from ..wire.source import Source
+    from .privileged import Privileged
 
 Made = TypeVar("Made")
 
@@ -61,6 +61,7 @@ class Services:
         self.end_session = end_session
         self.superuser: Superuser  # set by the session
         self.hosts: Callable[[], Hosts]  # set by the session; makes them when they are first asked for
+        self.superuser: Privileged  # set by the session
         self.on_reload: list[Callable[[], None]] = []
         self.lasting: list[Lasting] = []
         self._made: dict[Callable[..., Any], Any] = {}

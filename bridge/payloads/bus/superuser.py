@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from ...helpers.superuser import Cancelled, SuperuserError
 from ..base import Services
+from ..privileged import Cancelled, SuperuserError
 from .bus import Outlet
 from .errors import BusError
 from .interface import method, readable, signal

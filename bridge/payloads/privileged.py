@@ -1,0 +1,42 @@
+"""The privileged side of a session, as the internal bus shows and moves it; the helpers' room has who does the work."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from spanbridge.manifests.model import Rule
+
+
+class SuperuserError(Exception):
+    """A call of the front end that cannot be done; the text says why, in the helper's own words where it has any."""
+
+
+class Cancelled(SuperuserError):
+    """The start was stopped."""
+
+
+class Privileged(Protocol):
+    """At most one privileged helper: which may be started, and which runs.
+
+    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error)` when the
+    helper asks something.
+    """
+
+    on_change: Callable[[], None]
+    on_prompt: Callable[[str, str, str], None]
+
+    @property
+    def current(self) -> str:
+        """The id of the one that runs; else `none`, `init` while one comes up, `root` where none is needed."""
+
+    @property
+    def offered(self) -> Mapping[str, Rule]:
+        """By id."""
+
+    async def start(self, ident: str) -> None:
+        """Start one, and return once it runs. Raises SuperuserError."""
+
+    def stop(self) -> None:
+        """End the one that runs or is coming up. Raises SuperuserError."""
+
+    def answer(self, response: str) -> None:
+        """The answer to the open prompt. Raises SuperuserError."""
