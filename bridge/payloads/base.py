@@ -59,7 +59,6 @@ class Services:
         self.reload = reload
         self.front_drained = front_drained
         self.end_session = end_session
-        self.superuser: Superuser  # set by the session
         self.hosts: Callable[[], Hosts]  # set by the session; makes them when they are first asked for
         self.superuser: Privileged  # set by the session
         self.on_reload: list[Callable[[], None]] = []
