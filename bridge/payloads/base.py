@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import close, control
-from spanbridge.protocol.frames import Buffer, Span, encode
+from spanbridge.protocol.frames import Buffer, Span, encode, header
 from spanbridge.protocol.problems import Problem
 
 if TYPE_CHECKING:  # the tools for people want the table of payloads, not the event loop
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the tools for people want the table of payloads, not the ev
     from .privileged import Privileged
 
 Made = TypeVar("Made")
+
+_COPY_BELOW: Final = 16 << 10  # bytes of a payload: a smaller one is cheaper to copy than to list for the kernel
 
 
 class Lasting(Protocol):
@@ -118,9 +120,10 @@ class Port:
         self._early: bytes | None = None
 
     def send(self, payload: Buffer) -> None:
-        """One data frame. Nothing goes out after `close`."""
+        """One data frame. Nothing goes out after `close`. `payload` must stay as it is."""
         if self.open:
-            self._put(encode(self.ident, payload))
+            size = len(payload)
+            self._put(encode(self.ident, payload) if size < _COPY_BELOW else [header(self.ident, size), payload])
 
     def shut(self) -> None:
         """The channel is over, whoever closed it: its id may be another's by now."""

@@ -22,7 +22,6 @@ _LENGTH_DIGITS: Final = 19
 _TOLD: Final = 60  # bytes of a bad line that a message shows
 
 _END: Final = re.compile(rb"\n\r?\n")
-_BARE: Final = re.compile(rb"\x00|\r(?!\n)")
 _STATUS: Final = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 # A value may go on in lines that begin with white space (RFC 9112, 5.2).
 _FIELD: Final = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+):([^\n]*(?:\n[ \t][^\n]*)*)\n")
@@ -75,30 +74,30 @@ class HeadReader:
         """`upgrades`: the request asked for another protocol."""
         self._server = server
         self._upgrades = upgrades
-        self._data = b""
+        self._data = bytearray()
         self._searched = 0
 
-    def feed(self, data: bytes) -> tuple[Head, bytes] | None:
+    def feed(self, data: bytes | bytearray) -> tuple[Head, bytes] | None:
         """The head, once it is whole, and what came after it."""
-        data = self._data + data if self._data else data
+        if self._data:
+            self._data += data  # not copied: it may come byte by byte
+            data, self._data = self._data, bytearray()
         while True:
             found = _END.search(data, max(self._searched - 2, 0))
             if found is None or found.end() > HEAD_BYTES:
                 if len(data) > HEAD_BYTES:
                     raise Problem(TOO_LARGE, f"{self._server}: an answer whose head has more than {HEAD_BYTES} bytes")
-                self._data, self._searched = data, len(data)
+                self._data, self._searched = data if isinstance(data, bytearray) else bytearray(data), len(data)
                 return None
-            raw, data = data[: found.end()], data[found.end() :]
+            head, data = self._read(bytes(data[: found.end()])), bytes(data[found.end() :])
             self._searched = 0
-            head = self._read(raw)
             if head.status >= 200 or (head.status == SWITCHING and self._upgrades):
-                self._data = b""
                 return head, data
             if head.status == SWITCHING:
                 raise self._wrong("it changes to another protocol, which nobody asked for")
 
     def _read(self, raw: bytes) -> Head:
-        if _BARE.search(raw):
+        if b"\0" in raw or raw.count(b"\r") != raw.count(b"\r\n"):
             raise self._wrong("a NUL, or a CR that ends no line, in the head")
         begin = _STATUS.match(raw)
         if begin is None:
@@ -137,6 +136,8 @@ class HeadReader:
         return fields
 
     def _length(self, value: bytes, before: int | None) -> int:
+        if before is None and value.isdigit() and len(value) < _LENGTH_DIGITS:
+            return int(value)
         lengths = {each.strip(b" \t") for each in value.split(b",")}
         length = lengths.pop()
         if lengths or not length.isdigit() or len(length.lstrip(b"0")) > _LENGTH_DIGITS - 1:

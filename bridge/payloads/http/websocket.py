@@ -47,6 +47,7 @@ except ImportError:  # it was installed without its C part
 CLOSE_SECONDS: Final = 5.0
 """How long the server may take to answer a close frame."""
 
+_FULL_BYTES: Final = 256 << 10  # asked for where the last read was full; else it is not worth its memory
 _READS: Final = 4  # reads in one turn, before others have theirs
 
 _JOIN_BELOW: Final = 2_048  # bytes of a message: smaller ones are cheaper to copy than to list for the kernel
@@ -116,6 +117,7 @@ class WebSocket:
         "_pong",
         "_protocol",
         "_services",
+        "_size",
         "_timer",
     )
 
@@ -128,10 +130,11 @@ class WebSocket:
         self._connection: Connection | None = None
         self._heads: HeadReader | None = None  # until the handshake is answered
         self._protocol: Protocol | None = None  # from then on
-        self._message: list[Buffer] = []  # of the server, as far as it has come
+        self._message = bytearray()  # of the server, as far as its fragments have come
         self._is_text = False  # whether it calls that text
         self._done = False  # whether the front end has said that it sends no more
         self._pong: bytes | None = None  # that waits for room
+        self._size = READ_BYTES  # bytes asked for in one read
         self._paused = False  # whether the front end takes nothing
         self._timer: TimerHandle | None = None  # for the answer to our close frame
 
@@ -241,15 +244,17 @@ class WebSocket:
                 connection.transport.watch(None)
                 return
             try:
-                data = connection.transport.read(READ_BYTES)
+                data = connection.transport.read(self._size)
             except OSError as error:
                 raise self._disconnected(error.strerror or str(error)) from None
             if data is None:
                 return
             if not data:
                 raise self._disconnected("end of file")
+            full = len(data) == self._size
+            self._size = _FULL_BYTES if full else READ_BYTES
             self._take(data, connection)
-            if len(data) < READ_BYTES and not connection.transport.pending:
+            if not full and not connection.transport.pending:
                 return  # that was all
         if self._connection is not None and self._connection.transport.pending:
             self._services.context.loop.call_soon(self._readable)
@@ -275,17 +280,20 @@ class WebSocket:
     def _heed(self, frame: Frame, protocol: Protocol) -> None:
         if frame.opcode is CLOSE:
             self._closed(protocol.close_rcvd)
-        elif frame.opcode in (TEXT, BINARY, CONT):
-            self._message.append(frame.data)
-            if frame.opcode is not CONT:
-                self._is_text = frame.opcode is TEXT
+        elif frame.opcode in (TEXT, BINARY):
+            self._is_text = frame.opcode is TEXT
             if frame.fin:
-                self._pass_on(protocol)
+                self._pass_on(frame.data, protocol)
+            else:
+                self._message = bytearray(frame.data)  # not a list: there may be a fragment for each byte
+        elif frame.opcode is CONT:
+            self._message += frame.data
+            if frame.fin:
+                message, self._message = self._message, bytearray()
+                self._pass_on(message, protocol)
 
-    def _pass_on(self, protocol: Protocol) -> None:
+    def _pass_on(self, message: Buffer, protocol: Protocol) -> None:
         """A message is whole."""
-        message = join(self._message)
-        self._message = []
         if self._is_text:
             try:
                 str(message, "utf-8")
