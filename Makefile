@@ -59,11 +59,13 @@ fuzz: setup  ## ten minutes of fuzzing, guided by coverage; FUZZ_ARGS='--seconds
 	$(BIN)/python -m pip install -q -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-bench: setup  ## every benchmark, against the C bridge and a plain relay; tables, JSON and plots in bench/results
+bench: setup  ## every benchmark, against other bridges and a plain relay; tables, JSON and plots in bench/results
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.served
 
-bench-quick: setup  ## the same table in under a minute
+bench-quick: setup  ## the same tables in a few minutes
 	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench.served --quick
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/build

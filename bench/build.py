@@ -1,4 +1,4 @@
-"""Compiles the benchmark's C programs: the echo helper, the relay and the load generator."""
+"""Compiles the benchmark's C programs: helpers, relays, servers and load generators."""
 
 import shutil
 import subprocess
@@ -6,8 +6,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
-FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wshadow")
-SOURCES = {"echo": ["echo.c"], "relay": ["relay.c"], "load": ["load.c", "front.c"]}
+FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-pthread")
+SOURCES = {
+    "echo": ["echo.c"],
+    "relay": ["relay.c"],
+    "load": ["load.c", "front.c"],
+    "served-load": ["served/load.c"],
+    "served-server": ["served/server.c"],
+}
 
 
 class BuildError(Exception):
@@ -26,7 +32,7 @@ def build() -> None:
         BuildError: there is no ``cc``, or it refused.
     """
     BUILD.mkdir(exist_ok=True)
-    newest = max(path.stat().st_mtime for path in HERE.glob("*.[ch]"))
+    newest = max(path.stat().st_mtime for path in HERE.rglob("*.[ch]"))
     for name, sources in SOURCES.items():
         target = BUILD / name
         if target.exists() and target.stat().st_mtime > newest:

@@ -38,6 +38,7 @@ class Case:
     Attributes:
         relay: whether the relay can stand in for a bridge here.
         slow: takes seconds for each peer, so it has fewer rounds.
+        without: names of peers that do not have what it needs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case:
     figures: tuple[Figure, ...]
     relay: bool = True
     slow: bool = False
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from bench.build import program
 SPANBRIDGE = "spanbridge"
 COCKPIT = "cockpit-bridge"
 RELAY = "relay"
+PYTHON = "python-bridge"
+
+BACKPORTS = Path("/var/cache/spanbridge-tests/backports")
+"""Where `.ci/fetch-backports` has put the newer front end, and with it the bridge in Python."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,11 @@ def find_peers(spanbridge: str | None, variants: list[str]) -> tuple[list[Peer],
         missing.append("cockpit-bridge: not installed, skipped")
     peers.append(Peer(RELAY, (program("relay"), program("echo"))))
     return peers, missing
+
+
+def find_python_bridge(root: Path = BACKPORTS) -> Peer | None:
+    """The bridge of the newer front end, which is unpacked and not installed; None where it is not."""
+    packages = root / "usr/lib/python3/dist-packages"
+    if not (packages / "cockpit/bridge.py").exists():
+        return None
+    return Peer(PYTHON, ("/usr/bin/python3", "-m", "cockpit.bridge"), {"PYTHONPATH": str(packages)})

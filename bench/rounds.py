@@ -50,6 +50,8 @@ def run_once(peer: Peer, run: Run) -> Result:
     Raises:
         RunError: it failed.
     """
+    if run.call is not None:
+        return run.call(peer)
     if run.mode == "start":
         return measure_start(peer, run)
     if run.mode == "imports":
@@ -76,4 +78,4 @@ def run_rounds(label: str, runs: Sequence[Run], peers: Sequence[Peer], rounds: i
 
 def applicable(case: Case, peers: Sequence[Peer]) -> list[Peer]:
     """The peers that can take part in a case."""
-    return [peer for peer in peers if peer.speaks or case.relay]
+    return [peer for peer in peers if (peer.speaks or case.relay) and peer.name not in case.without]

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,12 +31,19 @@ class Run:
 
     With `one_cpu` bridge, helpers and load share one CPU. A latency is then the work on the way and the switches
     between the three. Left to the scheduler it is one of two figures that are far apart, by where a process was woken.
+
+    `load` is the load generator. A `server` runs beside it: the arguments of server.c after its socket, which SERVER
+    stands for in the options, as "SERVER-PORT" does for its port. With `call`, that does all of it: mode and options
+    are for the record.
     """
 
     mode: str
     options: dict[str, int | str] = field(default_factory=dict)
     home: Home = field(default_factory=Home)
     one_cpu: bool = False
+    load: str = "load"
+    server: tuple[str, ...] = ()
+    call: Callable[[Peer], "Result"] | None = None
 
 
 @dataclass
@@ -72,24 +81,41 @@ def measure(peer: Peer, run: Run) -> Result:
         try:
             if run.one_cpu:
                 os.sched_setaffinity(0, {max(cpus)})
-            pair = _start(peer, run, environ | peer.environ, root)
-            with open(pair.report, "rb") as report:
-                _wait(pair)
-                return _result(pair, report.read())
+            with _serving(run, root / "server") as names:
+                pair = _start(peer, run, environ | peer.environ, root, names)
+                with open(pair.report, "rb") as report:
+                    _wait(pair)
+                    return _result(pair, report.read())
         finally:
             kill_children()
             os.sched_setaffinity(0, cpus)
 
 
-def _start(peer: Peer, run: Run, environ: dict[str, str], root: Path) -> Pair:
+@contextmanager
+def _serving(run: Run, path: Path) -> Iterator[dict[str, str]]:
+    """What the options say -> what it stands for."""
+    if not run.server:
+        yield {}
+        return
+    command = [program("served-server"), str(path), *run.server]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()  # it listens
+        try:
+            yield {'"SERVER-PORT"': port, "SERVER": str(path)}
+        finally:
+            server.kill()
+
+
+def _start(peer: Peer, run: Run, environ: dict[str, str], root: Path, names: dict[str, str]) -> Pair:
     bridge_log, load_log = root / "bridge.log", root / "load.log"
     to_bridge, from_bridge, report = os.pipe(), os.pipe(), os.pipe()
     with open(bridge_log, "wb") as log:
         bridge = subprocess.Popen(peer.command, stdin=to_bridge[0], stdout=from_bridge[1], stderr=log, env=environ)
-    options = [f"{name}={value}" for name, value in run.options.items()]
+    options = [f"{name}={_filled(str(value), names)}" for name, value in run.options.items()]
     with open(load_log, "wb") as log:
         load = subprocess.Popen(
-            [program("load"), run.mode, f"pid={bridge.pid}", f"report={report[1]}", *options],
+            [program(run.load), run.mode, f"pid={bridge.pid}", f"report={report[1]}", *options],
             stdin=from_bridge[0],
             stdout=to_bridge[1],
             stderr=log,
@@ -98,6 +124,12 @@ def _start(peer: Peer, run: Run, environ: dict[str, str], root: Path) -> Pair:
     for fd in (*to_bridge, *from_bridge, report[1]):
         os.close(fd)
     return Pair(peer, run, bridge, load, report[0], bridge_log, load_log)
+
+
+def _filled(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
 
 
 def _wait(pair: Pair) -> None:
