@@ -30,11 +30,21 @@ NOTHING = Home(helpers=False)
 
 
 def load(
-    mode: str, members: dict[str, Any], server: Sequence[str] = (), *, one_cpu: bool = False, **options: Any
+    mode: str,
+    members: dict[str, Any],
+    server: Sequence[str] = (),
+    *,
+    warm: dict[str, Any] | None = None,
+    one_cpu: bool = False,
+    **options: Any,
 ) -> Run:
-    """A run of load.c that opens channels of these members."""
-    opened = json.dumps(members)[1:-1]
-    return Run(mode, {"open": opened, **options}, NOTHING, one_cpu, "served-load", tuple(server))
+    """A run of load.c that opens channels of these members, after one of `warm`."""
+    opened = {"open": _bare(members), **({"warm": _bare(warm)} if warm else {})}
+    return Run(mode, {**opened, **options}, NOTHING, one_cpu, "served-load", tuple(server))
+
+
+def _bare(members: dict[str, Any]) -> str:
+    return json.dumps(members)[1:-1]
 
 
 def served_cases(effort: Effort, stage: Path, big_bytes: int) -> list[Case]:
@@ -50,7 +60,13 @@ def served_cases(effort: Effort, stage: Path, big_bytes: int) -> list[Case]:
 
 
 def _volume(
-    name: str, title: str, run: Run, faster: float, cpu: float | None = None, growth: float | None = None
+    name: str,
+    title: str,
+    run: Run,
+    faster: float,
+    cpu: float | None = None,
+    growth: float | None = None,
+    without: tuple[str, ...] = (),
 ) -> Case:
     """Speed; for what the kernel can move, also CPU time and what the bridge grows by."""
     figures = [Figure(title, "MiB/s", mib_per_second, (at_least(faster, COCKPIT),))]
@@ -58,45 +74,57 @@ def _volume(
         figures.append(Figure(f"{title}: CPU", "s/GiB", cpu_per_gib, (at_most(cpu, COCKPIT),)))
     if growth is not None:
         figures.append(Figure(f"{title}: growth", "MiB", growth_mib, (at_most(growth),)))
-    return Case(name, title, (run,), tuple(figures), relay=False, slow=True)
+    return Case(name, title, (run,), tuple(figures), relay=False, slow=True, without=without)
 
 
 def _volumes(effort: Effort, stage: Path, size: int) -> list[Case]:
     big = str(stage / BIG)
     told = f"{size // MIB} MiB"
-    raw = {"binary": "raw"}
+    raw, window = {"binary": "raw"}, {"flow-control": True}
     read: dict[str, Any] = {"payload": "fsread1", "path": big, "max_read_size": 1 << 30}
     output: dict[str, Any] = {"payload": "stream", "spawn": ["cat", big]}
     socket: dict[str, Any] = {"payload": "stream", "unix": "SERVER"}
-    source = ("source", str(size))
     sink = {"payload": "stream", "spawn": ["sh", "-c", "exec cat >/dev/null"], **raw}
+    replace = {"payload": "fsreplace1", "path": str(stage / NEW), **raw}
+    source = ("source", str(size))
+    read_small = {"payload": "fsread1", "path": str(stage / SMALL)}
+    run_true = {"payload": "stream", "spawn": ["true"]}
+    no_socket = {"payload": "stream", "unix": str(stage / "none")}
+
+    def reading(**more: Any) -> Run:
+        return load("take", read | more, warm=read_small, bytes=size, done=0)
+
+    def running(**more: Any) -> Run:
+        return load("take", output | more, warm=run_true, bytes=size)
+
+    def connecting(**more: Any) -> Run:
+        return load("take", socket | more, source, warm=no_socket, bytes=size, done=0)
+
+    giving = load("give", sink, warm=run_true, bytes=size)
+    replacing = load("give", replace, warm=replace | {"path": str(stage / "other")}, bytes=size)
+    # The bridge in Python keeps a whole file that it reads, and works on it again with each message: minutes.
+    alone = (PYTHON,)
     return [
-        _volume("read", f"fsread1 of {told}, binary", load("take", read | raw, bytes=size, done=0), 3.5, 0.3, 8),
-        _volume("output", f"output of a program, {told}, binary", load("take", output | raw, bytes=size), 3, 0.25, 8),
-        _volume(
-            "socket",
-            f"from a unix socket, {told}, binary",
-            load("take", socket | raw, source, bytes=size, done=0),
-            3,
-            0.3,
-            8,
-        ),
-        _volume("read-text", f"fsread1 of {told}, text", load("take", read, bytes=size, done=0), 1.5),
-        _volume("output-text", f"output of a program, {told}, text", load("take", output, bytes=size), 1.5),
-        _volume(
-            "socket-text", f"from a unix socket, {told}, text", load("take", socket, source, bytes=size, done=0), 1.5
-        ),
-        _volume(
-            "input", f"input of a program, {told} in frames of 64 KiB", load("give", sink, bytes=size), 2.5, 0.4, 8
-        ),
-        _volume(
-            "replace",
-            f"fsreplace1 of {told}",
-            load("give", {"payload": "fsreplace1", "path": str(stage / NEW), **raw}, bytes=size),
-            1.4,
-            growth=20,
-        ),
+        _volume("read", f"fsread1 of {told}, binary", reading(**raw), 3.5, 0.3, 8, without=alone),
+        _volume("output", f"output of a program, {told}, binary", running(**raw), 3, 0.25, 8),
+        _volume("socket", f"from a unix socket, {told}, binary", connecting(**raw), 3, 0.3, 8),
+        _volume("read-text", f"fsread1 of {told}, text", reading(), 1.5, without=alone),
+        _volume("output-text", f"output of a program, {told}, text", running(), 1.5),
+        _volume("socket-text", f"from a unix socket, {told}, text", connecting(), 1.5),
+        _flow("read-window", f"fsread1 of {told}, binary, with flow-control", reading(**raw, **window)),
+        _flow("output-window", f"output of a program, {told}, binary, with flow-control", running(**raw, **window)),
+        _volume("input", f"input of a program, {told} in frames of 64 KiB", giving, 2.5, 0.4, 8),
+        _volume("replace", f"fsreplace1 of {told}", replacing, 1.4, growth=20),
     ]
+
+
+def _flow(name: str, title: str, run: Run) -> Case:
+    figures = (
+        Figure(title, "MiB/s", mib_per_second),
+        Figure(f"{title}: CPU", "s/GiB", cpu_per_gib),
+        Figure(f"{title}: growth", "MiB", growth_mib),
+    )
+    return Case(name, title, (run,), figures, relay=False, slow=True)
 
 
 def _p50(results: Sequence[Result]) -> float:
@@ -235,7 +263,12 @@ def _http(effort: Effort, size: int) -> list[Case]:
             relay=False,
         ),
         _volume(
-            "body", title, load("take", request(f"/bytes/{size}", binary="raw"), ("http",), bytes=size), 8, 0.15, 8
+            "body",
+            title,
+            load("take", request(f"/bytes/{size}", binary="raw"), ("http",), warm=request("/bytes/1"), bytes=size),
+            8,
+            0.15,
+            8,
         ),
         Case(
             "requests",
