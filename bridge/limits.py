@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="longest init with a problem that is passed on whole to the opens that wait")
     ] = 16 << 10
     closed_ids: Annotated[
-        int, Meta(description="closed channels remembered for each helper that has not answered the close")
+        int, Meta(description="closed channels remembered for each helper: what it says of them is late")
     ] = 16_384
     exit_seconds: Annotated[float, Meta(description="how long a helper may take to exit once its stdin is closed")] = (
         2.0
@@ -56,7 +56,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     helpers_per_rule: Annotated[int, Meta(description="helper processes of one rule")] = 64
     helpers: Annotated[int, Meta(description="helper processes in all")] = 256
     start_failures: Annotated[
-        int, Meta(description="failed starts of a rule, within start_failures_seconds, before it rests")
+        int, Meta(description="failed starts of a command, within start_failures_seconds, before it rests")
     ] = 3
     start_failures_seconds: Annotated[float, Meta(description="the time in which start_failures are counted")] = 10.0
     backoff_seconds: Annotated[float, Meta(description="how long such a rule rests at first; doubled each time")] = 1.0

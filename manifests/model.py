@@ -21,6 +21,7 @@ class Rule(msgspec.Struct, frozen=True):
     match: dict[str, Any] | None
     """None for a privileged rule only."""
     spawn: tuple[str, ...]
+    """Empty: it refuses what it matches, with its `problem`."""
     environ: tuple[str, ...] = ()
     directory: str | None = None
     problem: str | None = None

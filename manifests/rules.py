@@ -51,6 +51,8 @@ def _match(entry: dict[str, Any], here: Path, report: Report) -> dict[str, Any] 
 
 def _spawn(entry: dict[str, Any], here: Path, report: Report) -> tuple[str, ...]:
     if "spawn" not in entry:
+        if isinstance(entry.get("problem"), str) and "match" in entry and entry.get("privileged") is not True:
+            return ()  # it refuses what it matches
         report(MemberError(here, "no spawn, expected a list of strings: the command and its arguments"))
         return ()
     if entry["spawn"] == []:

@@ -45,16 +45,20 @@ class Requires(Struct, forbid_unknown_fields=True):
 class Bridge(Struct, forbid_unknown_fields=True):
     """A rule: which opens it takes, and the command that serves them. Or, if privileged, a superuser bridge."""
 
-    spawn: Annotated[
-        list[str],
-        Meta(
-            description="The command and its arguments. Without a slash it is looked for in PATH, that of its own "
-            "environment. There is no shell. ${name} becomes the value of that member of the open.",
-            min_length=1,
-            examples=[["/usr/libexec/example-bridge", "--tag", "${tag}"]],
-            extra_json_schema={"prefixItems": [{"type": "string", "minLength": 1}]},
-        ),
-    ]
+    spawn: (
+        Annotated[
+            list[str],
+            Meta(
+                description="The command and its arguments. Without a slash it is looked for in PATH, that of its own "
+                "environment. There is no shell. ${name} becomes the value of that member of the open. Without spawn, "
+                "and with a problem, the rule refuses what it matches.",
+                min_length=1,
+                examples=[["/usr/libexec/example-bridge", "--tag", "${tag}"]],
+                extra_json_schema={"prefixItems": [{"type": "string", "minLength": 1}]},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     match: (
         Annotated[
             dict[str, Any],
@@ -79,7 +83,7 @@ class Bridge(Struct, forbid_unknown_fields=True):
             str,
             Meta(
                 description="The code that channels close with if the program cannot be started. Without it they go on "
-                "to the next rule that matches.",
+                "to the next rule that matches. Without spawn: the code that all it matches is refused with.",
                 examples=["access-denied", "not-supported", "not-found", "no-host"],
             ),
         ]
@@ -108,6 +112,7 @@ _Bridge = Annotated[
         extra_json_schema={
             "if": {"properties": {"privileged": {"const": True}}, "required": ["privileged"]},
             "then": {
+                "required": ["spawn"],
                 "not": {"required": ["match"]},
                 "properties": {
                     "spawn": {"items": {"not": {"pattern": _OF_AN_OPEN}}},
@@ -115,7 +120,7 @@ _Bridge = Annotated[
                     "directory": {"not": {"pattern": _OF_AN_OPEN}},
                 },
             },
-            "else": {"required": ["match"]},
+            "else": {"required": ["match"], "anyOf": [{"required": ["spawn"]}, {"required": ["problem"]}]},
         }
     ),
 ]

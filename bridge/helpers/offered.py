@@ -21,7 +21,7 @@ def offer(
 ) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
     """The privileged rules that can be started, by id, in order; and those that are left out, with the reason.
 
-    `path`: where programs are looked for. `sudo` is run for this.
+    `path`: where programs are looked for, unless a rule's `environ` has a PATH. `sudo` is run for this.
     """
     offered: dict[str, Rule] = {}
     left_out: list[tuple[Rule, str]] = []
@@ -42,7 +42,8 @@ def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
 
 def _unusable(rule: Rule, path: str | None, sudo_seconds: float) -> str | None:
     """Why a privileged rule cannot be started; None: it can, as far as can be told."""
-    program = shutil.which(rule.spawn[0], path=path)
+    own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
+    program = shutil.which(rule.spawn[0], path=own[-1] if own else path)
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"
     if program.rpartition("/")[2] != "sudo":

@@ -16,15 +16,18 @@ def let_go(piece: Buffer) -> Buffer:
 class Opening:
     """One open that nobody has taken yet, with all that the front end has sent on its channel meanwhile.
 
-    `frame` is the open itself; `later` are (command, span) pairs in order: a control frame with its command, or data
-    with None. `size` is the bytes of all of them. `tried` is the position in `router` of
-    the rule that was tried last, `failures` what became of those that were.
+    `frame` is the open as it is passed on, `came` as the front end has written it; `later` are (command, span) pairs in
+    order: a control frame with its command, or data with None. `size` is the bytes of all that is passed on. `tried` is
+    the position in `router` of the rule that was tried last, `failures` what became of those that were.
     """
 
-    __slots__ = ("failures", "frame", "ident", "later", "message", "router", "size", "tried")
+    __slots__ = ("came", "failures", "frame", "ident", "later", "message", "router", "size", "tried")
 
-    def __init__(self, ident: bytes, frame: bytes, message: dict[str, Any], router: Router) -> None:
+    def __init__(
+        self, ident: bytes, frame: bytes, message: dict[str, Any], router: Router, came: bytes | None = None
+    ) -> None:
         self.ident = ident
+        self.came = came or frame
         self.frame = frame
         self.message = message
         self.router = router

@@ -16,7 +16,8 @@ from .backoff import Backoff
 from .dialogue import Attendant, refuse
 from .endings import FAILED, SERVED, End, Refusal
 from .helper import Helper, Table
-from .launch import Key, Launch, helper_environ
+from .host_rule import answering
+from .launch import Key, Launch, helper_environ, of_account
 from .life import ENDING, GONE, QUEUED
 from .opening import Opening
 from .rule_record import RuleRecord
@@ -89,10 +90,16 @@ class Pool:
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
         self._overdue: set[Helper] = set()  # idle for long enough, but for an answer that they owe
 
-    def get(self, rule: Rule, key: Key, variables: Callable[[], Mapping[str, str]]) -> Helper:
+    def get(
+        self,
+        rule: Rule,
+        key: Key,
+        variables: Callable[[], Mapping[str, str]],
+        for_other: Mapping[str, Any] | None = None,
+    ) -> Helper:
         """The helper for an open that matched `rule` and expanded to `key`; started if there is none.
 
-        `variables` tells what the expansion came of.
+        `variables` tells what the expansion came of. `for_other`: the open, where it is for another host.
 
         Raises Resting, or Problem (`internal-error`) where a limit leaves no room.
         """
@@ -106,8 +113,11 @@ class Pool:
         victim = self._room_for(rule, key[0])
         self._start_agent()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
-        launch = Launch(rule, key, environ, self._host(), variables())
-        helper = self._serving[key] = self._make(launch, refuse)
+        host = self._host()
+        attendant: Attendant = refuse
+        if for_other is not None:
+            host, attendant = for_other["host"], answering(for_other, of_account().get("USER", ""))
+        helper = self._serving[key] = self._make(Launch(rule, key, environ, host, variables()), attendant)
         if victim is not None:
             self._leaving[victim] = helper
         self._tasks.start_soon(self._run, helper, victim)

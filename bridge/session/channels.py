@@ -22,8 +22,10 @@ from spanbridge.protocol.problems import (
     Problem,
 )
 
+from ..helpers.as_written import as_written
 from ..helpers.endings import DISMISSED, SERVED, End, Refusal
 from ..helpers.helper import Helper
+from ..helpers.host_rule import without_secrets, without_what_its_name_says
 from ..helpers.opening import Opening
 from ..helpers.pool import Pool, Resting
 from ..helpers.superuser import Superuser
@@ -32,7 +34,7 @@ from ..wire.context import Context
 from ..wire.front import Front
 from .groups import Groups
 from .recent import Recent
-from .router import after_failure, nobody, normalise, own_payload
+from .router import after_failure, nobody, normalise, own_payload, refusal
 from .sinks import Keeper, Own, Sink, Waiting
 
 if TYPE_CHECKING:
@@ -117,10 +119,9 @@ class Channels:
             self._answers.pop(ident, None)
             self._front.put(close(channel, problem.code, problem.message))
             return
-        if forwarded is not message:
-            frame = frame_of(forwarded)
         self._groups.add(ident, matched)
-        self._route(Opening(ident, frame, matched, self._router))
+        passed_on = frame if forwarded is message else frame_of(forwarded)
+        self._route(Opening(ident, passed_on, matched, self._router, frame))
 
     def _check_length(self, message: dict[str, Any]) -> None:
         """What is kept for as long as the channel is open is no longer than its id may be."""
@@ -164,8 +165,15 @@ class Channels:
         while (position := router.find(message, opening.tried)) >= 0:
             opening.tried = position
             rule, identity, recipe = router.plan(position)
+            forbidden = refusal(rule)
+            if forbidden is not None:
+                self._refuse(opening, forbidden)
+                return
             try:
-                helper = self.pool.get(rule, (identity, expand(recipe, message)), partial(values, recipe, message))
+                filled = as_written(message, recipe.variables, opening.came)
+                helper = self.pool.get(
+                    rule, (identity, expand(recipe, filled)), partial(values, recipe, filled), self._for_other(opening)
+                )
             except Resting as resting:
                 if not self._goes_on(opening, rule, resting.problem):
                     return
@@ -181,6 +189,16 @@ class Channels:
                 self._hand_over(opening, helper)
                 return
         self._serve(opening)
+
+    def _for_other(self, opening: Opening) -> dict[str, Any] | None:
+        """What an open for another host tells the helper that it starts, and is not passed on with it."""
+        message = opening.message
+        if "host" not in message:
+            return None
+        passed_on = without_secrets(message)
+        if passed_on is not message:
+            opening.replace(message, frame_of(passed_on))
+        return without_what_its_name_says(message, opening.came)
 
     def _goes_on(self, opening: Opening, rule: Rule, problem: Problem) -> bool:
         """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with

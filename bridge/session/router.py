@@ -29,6 +29,13 @@ def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], d
     return message, message
 
 
+def refusal(rule: Rule) -> Problem | None:
+    """What an open is closed with that a rule without a command matches; None: it has one."""
+    if rule.spawn or rule.problem is None:
+        return None
+    return Problem(rule.problem, f"{rule.name} refuses what it matches")
+
+
 def after_failure(rule: Rule, problem: Problem) -> Problem | None:
     """What an open is closed with when the helper of `rule` failed to start without a word of its own; None: it goes on
     to the next rule."""

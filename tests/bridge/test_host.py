@@ -96,6 +96,8 @@ def test_a_host_with_a_key(bridge: Bridge, case: str) -> None:
     key, _, value = rest.partition("+")
     if case != "one plus":
         expected = {f"host-{key}": value, **members, "host": host}
+        if host == "far":  # such a key answers the helper's question, and goes no further
+            expected.pop("host-key", None)
         assert ready["open"] == {"command": "open", "channel": case, "payload": "test", **expected}
 
 

@@ -64,6 +64,8 @@ def same_ids(rules: Iterable[tuple[Source, Rule]]) -> Iterator[Finding]:
 
 
 def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -> Iterator[Finding]:
+    if not rule.spawn:  # it refuses
+        return
     directory = None
     if rule.directory and rule.directory.startswith("/") and _is_fixed(rule.directory):
         directory = _plain(rule.directory)

@@ -21,7 +21,7 @@ from ...helpers.offered import in_turn, offer
 from ...helpers.privileges import privileges, without_privileges
 from ...limits import Limits
 from ...payloads import base
-from ...session.router import after_failure, nobody, normalise, own_payload
+from ...session.router import after_failure, nobody, normalise, own_payload, refusal
 from ..startable import look_up
 from .hints import hint
 
@@ -272,6 +272,9 @@ class Explainer:
         key: Key | None = None
         failures: list[str] = []
         for position, (rule, identity, recipe) in self._plans(message):
+            forbidden = refusal(rule)
+            if forbidden is not None:
+                return attempts, served or _closed(forbidden), key
             try:
                 expansion = expand(recipe, message)
             except ExpansionError as error:
