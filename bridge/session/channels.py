@@ -203,9 +203,12 @@ class Channels:
     def _goes_on(self, opening: Opening, rule: Rule, problem: Problem) -> bool:
         """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with
         what the helper said itself, or else with what the rule says."""
-        last = problem if isinstance(problem, Refusal) else after_failure(rule, problem)
+        if isinstance(problem, Refusal):
+            self._refuse(opening, problem)
+            return False
+        opening.failures.append(problem.message)
+        last = after_failure(rule, Problem(problem.code, "; ".join(opening.failures)))
         if last is None:
-            opening.failures.append(problem.message)
             return True
         self._refuse(opening, last)
         return False
@@ -230,7 +233,9 @@ class Channels:
             return
         found = base.find(own_payload(message))
         if found is None:
-            self._refuse(opening, nobody(message, opening.failures))
+            problem = nobody(message, opening.failures)
+            self._log.info("nobody-serves", channel=ident.decode(), problem=problem.code, why=problem.message)
+            self._refuse(opening, problem)
             return
         try:
             own = Own(
