@@ -134,6 +134,7 @@ def _main(arguments: list[str]) -> int:
     serves = command is None and not os.isatty(0)
     try:
         limits = read_limits(settings, os.environ)
+        _hand_down(settings)
     except SettingError as error:
         if serves:
             _tell_front_end(str(error))
@@ -208,11 +209,20 @@ def _items(section: object) -> list[dict[str, object]]:
     return [item for item in section.values() if isinstance(item, dict)] if isinstance(section, dict) else []
 
 
+def _hand_down(settings: list[str]) -> None:
+    """Those of extensions are for the host, which reads its environment."""
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        variable = name.strip().replace("-", "_").upper()
+        if variable.startswith("EXTENSION_"):
+            os.environ[f"SPANBRIDGE_{variable}"] = value
+
+
 def _bridges(limits: Limits) -> int:
-    from .installed import load
+    from .installed import load, with_own_rules
     from .operator.output import print_json
 
-    catalog = load(os.environ, limits.manifest_bytes)
+    catalog = with_own_rules(load(os.environ, limits.manifest_bytes))
     told = [
         {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import structs
+
 from spanbridge.manifests.load import load as load_catalog
-from spanbridge.manifests.model import Catalog
+from spanbridge.manifests.model import Catalog, Rule
 
 from .limits import Limits
 
@@ -22,6 +24,13 @@ sent_askpass = ""
 def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
     """What the manifests say now."""
     return load_catalog(environ, generation=GENERATION, askpass=askpass(), max_bytes=manifest_bytes)
+
+
+def with_own_rules(catalog: Catalog) -> Catalog:
+    """The catalog with our own rule behind all others: extensions are served by a helper (docs/extensions.md)."""
+    command = (sys.executable, "-I", "-m", "spanbridge.extensions.relay")
+    rule = Rule("spanbridge", 0, "built in", {"internal": "extensions"}, command)
+    return structs.replace(catalog, rules=(*catalog.rules, rule))
 
 
 def own_command() -> list[str]:

@@ -14,12 +14,10 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import VERSION, control
 from spanbridge.protocol.problems import INTERNAL_ERROR
 
-from .installed import depth_of, load
+from .installed import depth_of, load, with_own_rules
 from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
-
-NO_PACKAGES: Final = Catalog(packages=(), rules=(), privileged=(), defects=(), hidden=())
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -51,7 +49,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
         return 0
 
     def read_catalog() -> Catalog:
-        return NO_PACKAGES if privileged else load(environ, limits.manifest_bytes)
+        return with_own_rules(Catalog() if privileged else load(environ, limits.manifest_bytes))
 
     catalog = read_catalog()
     greeting = control(

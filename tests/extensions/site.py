@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Mapping
@@ -15,10 +14,6 @@ from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.home import Home
 from spanbridge.testing.start import Start
 
-RULE = {
-    "match": {"internal": "extensions"},
-    "spawn": [sys.executable, "-I", "-m", "spanbridge.extensions.relay"],
-}
 LIMITS = {"extension_linger_seconds": 0.1}
 WAIT_SECONDS = 20.0
 
@@ -133,7 +128,6 @@ class Site:
         self.home = home
         self._start = start
         self.state = home.root / "state" / "spanbridge" / "extensions"
-        home.package("extensions", RULE)
 
     def extension(
         self, name: str, source: str, /, *, version: str = "1", main: str = "src/main.py", **members: Any

@@ -145,7 +145,7 @@ def test_what_an_extension_cannot_do(site: Site) -> None:
 
 def test_a_kernel_without_landlock(site: Site, tmp_path: Path) -> None:
     site.extension("hostile", ATTEMPTS)
-    site.home.package("extensions", {**_rule(), "spawn": without_landlock(tmp_path)})
+    site.home.package("test", {"match": {"internal": "extensions"}, "spawn": without_landlock(tmp_path)})
     page = site.session()
     found = tried(page, site)
     # Files lie open; all that goes by system calls is refused as ever.
@@ -162,7 +162,7 @@ def test_a_kernel_without_landlock(site: Site, tmp_path: Path) -> None:
 
 def test_no_start_without_landlock_if_it_is_required(site: Site, tmp_path: Path) -> None:
     site.extension("hostile", ATTEMPTS)
-    site.home.package("extensions", {**_rule(), "spawn": without_landlock(tmp_path)})
+    site.home.package("test", {"match": {"internal": "extensions"}, "spawn": without_landlock(tmp_path)})
     page = site.session(extension_sandbox="required")
     answer = page.get("/api/ext/hostile/environ")
     assert answer.error == (503, "extension-failed")
@@ -188,12 +188,6 @@ def without_landlock(tmp_path: Path) -> list[str]:
     )
     program.chmod(0o755)
     return [str(program)]
-
-
-def _rule() -> dict[str, Any]:
-    from .site import RULE
-
-    return RULE
 
 
 # The filter, as a table, on each machine

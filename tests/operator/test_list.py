@@ -78,7 +78,7 @@ def test_rules_in_the_order_in_which_they_are_tried(home: Home) -> None:
     ]
     assert {name: rules[0][name] for name in full} == full
     bridges = json.loads(run(home, "--bridges").stdout)
-    assert [rule["source"] for rule in rules] == [rule["source"] for rule in bridges]
+    assert [rule["source"] for rule in rules] == [rule["source"] for rule in bridges if rule["source"] != "built in"]
     told = text(home).splitlines()
     at = next(number for number, line in enumerate(told) if "high/bridges[0]" in line)
     assert [line.strip() for line in told[at + 1 : at + 4]] == [
