@@ -1,6 +1,7 @@
 """The users of the far side, each with what makes it worth a test."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,7 @@ def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
         "nologin": Persona(login="/usr/sbin/nologin"),
         "nobridge": Persona(config=bare),
         "python": Persona(config=python),
+        "otherpython": Persona(config=bare, files=(_other_python(),)),
         "cbridge": Persona(),
         "pybridge": Persona(config=python, files=((".local/bin/cockpit-bridge", newer),)),
         "failing": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\necho I cannot >&2\nexit 3\n"),)),
@@ -50,6 +52,12 @@ def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
         "reflecting": Persona(files=((".local/bin/spanbridge", f"#!/bin/sh\nexec /usr/bin/python3 {REFLECTOR}\n"),)),
         "dumb": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\nexec sleep 1000\n"),)),
     }
+
+
+def _other_python() -> tuple[str, str]:
+    """A Python of another version, as far as can be told."""
+    code = '"import sys; sys.version_info = (3, 1); $3"'
+    return ".local/bin/python3", f"#!/bin/sh\nexec /usr/bin/python3 -I -c {code}\n"
 
 
 def _saying(**members: object) -> tuple[str, str]:
@@ -64,5 +72,7 @@ def tools(directory: Path) -> None:
         place = directory / name
         place.mkdir()
         for program in programs:
-            (place / program).symlink_to(f"/usr/bin/{program}")
+            (place / program).symlink_to(
+                Path(sys.executable).resolve() if program == "python3" else f"/usr/bin/{program}"
+            )
     (directory / "banner").write_text("Host key verification failed.\nAuthorized use only\n")

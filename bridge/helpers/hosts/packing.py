@@ -91,8 +91,25 @@ def _sources(directory: Path) -> Iterator[Path]:
 
 
 def _byte_code(path: Path, name: str) -> bytes:
-    code = compile(path.read_bytes(), name.replace(".pyc", ".py"), "exec", dont_inherit=True, optimize=0)
-    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    """A .pyc that is not compared with a source: of what Python keeps beside that if it can be used, else compiled."""
+    kept = _kept(path)
+    if kept is None:
+        code = compile(path.read_bytes(), name.replace(".pyc", ".py"), "exec", dont_inherit=True, optimize=0)
+        kept = marshal.dumps(code)
+    return importlib.util.MAGIC_NUMBER + bytes(12) + kept
+
+
+def _kept(path: Path) -> bytes | None:
+    source = path.stat()
+    begin = importlib.util.MAGIC_NUMBER + bytes(4)  # compared by time and size, as is the rule
+    begin += (int(source.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + (source.st_size & 0xFFFFFFFF).to_bytes(
+        4, "little"
+    )
+    try:
+        data = Path(importlib.util.cache_from_source(str(path), optimization="")).read_bytes()
+    except OSError:
+        return None
+    return data[len(begin) :] if data.startswith(begin) else None
 
 
 def _origin(name: str) -> Path:

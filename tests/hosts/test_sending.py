@@ -1,0 +1,96 @@
+"""No bridge on the far side, but a Python: ours is sent, into memory."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spanbridge.helpers.hosts.sending import fits
+from spanbridge.testing.plugin import Start
+
+from .farm import Farm
+from .test_connect import SESSIONS, echo
+
+OURS = f"{sys.version_info[0]} {sys.version_info[1]} {os.uname().machine} {platform.libc_ver()[0]}"
+
+
+@pytest.mark.parametrize(
+    ("told", "same"),
+    [
+        (f"{OURS} 2.36", True),
+        (f"{OURS} 9.99", True),
+        (OURS, True),
+        (f"3 {sys.version_info[1] + 1} {os.uname().machine} {platform.libc_ver()[0]} 2.36", False),
+        (f"3 {sys.version_info[1]} riscv64 {platform.libc_ver()[0]} 2.36", False),
+        (f"3 {sys.version_info[1]} {os.uname().machine} musl 1.2", False),
+        (f"3 {sys.version_info[1]} {os.uname().machine}", False),
+        ("", False),
+    ],
+)
+def test_what_fits(told: str, same: bool) -> None:
+    assert fits(told) == same
+
+
+def test_it_serves_and_leaves_nothing_on_disk(other: Farm, begin: Start) -> None:
+    other.use_key()
+    home = other.home("python")
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    bridge = begin()
+    for channel, session in zip("ab", SESSIONS, strict=True):
+        echo(bridge, "python@far", channel, session=session)
+    assert len(bridge.log.matches("host-connected .*program=sent")) == 2
+    front = bridge.front_end
+    front.open("s", "stream", host="python@far", spawn=["sh", "-c", "cat; exit 3"])
+    front.expect("ready", "s")
+    front.send("s", b"over there")
+    assert front.data("s", 10) == b"over there"
+    front.control("done", channel="s")
+    assert front.expect("close", "s")["exit-status"] == 3
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
+
+
+def test_one_that_does_not_fit(other: Farm, begin: Start) -> None:
+    other.use_key()
+    front = begin().front_end
+    front.open("a", "echo", host="otherpython@far")
+    closed = front.expect("close", "a")
+    assert closed["problem"] == "no-cockpit"
+    assert "install" in closed["message"]
+
+
+def test_it_can_be_turned_off(other: Farm, begin: Start) -> None:
+    other.use_key()
+    bridge = begin(limits={"host_send": 0})
+    bridge.front_end.open("a", "echo", host="python@far")
+    assert bridge.front_end.expect("close", "a")["problem"] == "no-cockpit"
+    assert not bridge.log.matches("host-python")
+
+
+def test_the_stream_is_what_an_isolated_python_runs(tmp_path: Path) -> None:
+    """Whatever its directory and environment; all that it loads is in memory."""
+    stream = subprocess.run(
+        [sys.executable, "-I", "-m", "spanbridge.helpers.hosts.packing"], capture_output=True, check=True
+    ).stdout
+    first, _, rest = stream.partition(b"\n")
+    frames = b"".join(
+        b"%d\n%b" % (len(payload), payload)
+        for payload in (
+            b'\n{"command":"init","version":1,"host":"far"}',
+            b'\n{"command":"open","channel":"a","payload":"echo"}',
+            b"a\nhello",
+        )
+    )
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", first.decode()],
+        input=rest + frames,
+        capture_output=True,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        check=True,
+    )
+    assert b'"ready","channel":"a"' in ran.stdout
+    assert b"a\nhello" in ran.stdout
+    assert list(tmp_path.iterdir()) == []
