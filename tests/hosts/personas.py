@@ -1,6 +1,7 @@
 """The users of the far side, each with what makes it worth a test."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from .farm import Persona
 
 BACKPORTS: Final = Path(os.environ.get("SPANBRIDGE_TESTS_BACKPORTS", "/var/cache/spanbridge-tests/backports"))
 REFLECTOR: Final = Path(__file__).with_name("reflector.py").resolve()
+ECHO: Final = Path(__file__).resolve().parents[2] / "bench/echo.c"
 C_BRIDGE: Final = Path("/usr/bin/cockpit-bridge")
 TOOLS: Final = ("sh", "bash", "env", "cat", "sleep")
 """Programs of a user who has no others; `python3` besides for some."""
@@ -50,6 +52,8 @@ def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
         "stranger": Persona(config=bare, files=(_saying(version=99999),)),
         "refusing": Persona(config=bare, files=(_saying(version=1, problem="access-denied", message="no"),)),
         "reflecting": Persona(files=((".local/bin/spanbridge", f"#!/bin/sh\nexec /usr/bin/python3 {REFLECTOR}\n"),)),
+        "light": Persona(bridge=(("spanbridge", str(directory / "echo")),)),
+        "deaf": Persona(files=(_saying("exec sleep 1000", version=1),)),
         "dumb": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\nexec sleep 1000\n"),)),
     }
 
@@ -60,10 +64,10 @@ def _other_python() -> tuple[str, str]:
     return ".local/bin/python3", f"#!/bin/sh\nexec /usr/bin/python3 -I -c {code}\n"
 
 
-def _saying(**members: object) -> tuple[str, str]:
+def _saying(then: str = "exec cat >/dev/null", **members: object) -> tuple[str, str]:
     """A bridge that has an `init` of its own, and nothing else to say."""
     said = encode_control({"command": "init", **members}).decode().replace("\n", "\\n")
-    return ".local/bin/spanbridge", f"#!/bin/sh\nprintf '{said}'\nexec cat >/dev/null\n"
+    return ".local/bin/spanbridge", f"#!/bin/sh\nprintf '{said}'\n{then}\n"
 
 
 def tools(directory: Path) -> None:
@@ -75,4 +79,6 @@ def tools(directory: Path) -> None:
             (place / program).symlink_to(
                 Path(sys.executable).resolve() if program == "python3" else f"/usr/bin/{program}"
             )
+    command = ["cc", "-O1", "-std=gnu11", "-w", "-o", str(directory / "echo"), str(ECHO)]
+    subprocess.run(command, check=True)  # a far bridge that costs next to nothing
     (directory / "banner").write_text("Host key verification failed.\nAuthorized use only\n")
