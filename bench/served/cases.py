@@ -346,6 +346,22 @@ def _sessions(effort: Effort, stage: Path) -> list[Case]:
             slow=True,
         ),
         Case(
+            "processes",
+            "disk.cgroup of many processes",
+            (Run("processes", call=lambda peer: metrics.measure_stall(peer.command, peer.environ)),),
+            (
+                Figure(
+                    "longest wait of an echo beside disk.cgroup of 1000 processes",
+                    "ms",
+                    lambda results: results[0]["longest_ms"],
+                    (at_most(20),),
+                ),
+            ),
+            relay=False,
+            slow=True,
+            without=(COCKPIT,),
+        ),
+        Case(
             "terminals",
             "idle terminals",
             (load("hold", terminals, channels=200),),

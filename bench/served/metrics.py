@@ -1,5 +1,7 @@
 """CPU time for what the overview and the metrics page of Cockpit sample, each second."""
 
+import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,3 +54,30 @@ def measure(
 
 def _open(front: Front, channel: str, metrics: list[dict[str, Any]]) -> None:
     front.open(channel, {"payload": "metrics1", "source": "internal", "interval": 1000, "metrics": metrics})
+
+
+def measure_stall(
+    bridge_command: Sequence[str], environ: Mapping[str, str] | None = None, processes: int = 1000
+) -> dict[str, float]:
+    """`longest_ms`: the longest round trip of an echo beside `disk.cgroup` with so many processes more."""
+    idle = [subprocess.Popen(["cat"], stdin=subprocess.PIPE) for _ in range(processes)]
+    try:
+        with front_of(bridge_command, environ) as front:
+            front.open("echo", {"payload": "echo"})
+            front.expect("ready", "echo")
+            _open(front, "groups", [{"name": "disk.cgroup.read", "derive": "rate"}, {"name": "disk.cgroup.written"}])
+            front.read_for(0.5)
+            longest, trips, deadline = 0.0, 0, time.monotonic() + 3.0
+            while time.monotonic() < deadline:
+                began = time.perf_counter()
+                front.send("echo", b"x")
+                while front.frame()[0] != "echo":
+                    pass
+                longest = max(longest, time.perf_counter() - began)
+                trips += 1
+            return {"longest_ms": 1000 * longest, "trips": trips}
+    finally:
+        for process in idle:
+            process.kill()
+        for process in idle:
+            process.communicate()
