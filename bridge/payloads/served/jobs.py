@@ -60,7 +60,7 @@ class Jobs:
         self._placed: dict[Job, None] = {}  # that have one of the places, in the order in which they got it
         self._patience: asyncio.TimerHandle | None = None
         self._idle = 0  # threads that wait for a job
-        self._busy = 0  # jobs that have not returned
+        self._busy = 0  # jobs that were started and have not returned
 
     async def run(
         self, function: Callable[..., Result], *args: Any, dispose: Callable[[Result], object] = bool
@@ -96,7 +96,6 @@ class Jobs:
             self._log.limit("file_threads", self._most)
             raise Problem(INTERNAL_ERROR, f"{self._most} file operations have not returned (file_threads)")
         job = Job(call, returned, dispose)
-        self._busy += 1
         if self._places > 0:
             self._start(job)
         else:
@@ -104,6 +103,7 @@ class Jobs:
         return job
 
     def _start(self, job: Job) -> None:
+        self._busy += 1
         self._places -= 1
         job.placed = True
         job.until = self._loop.time() + PATIENCE_SECONDS
@@ -131,14 +131,13 @@ class Jobs:
             job.placed = False
             del self._placed[job]
             self._places += 1
-            while self._waiting and self._places > 0:
-                self._start(self._waiting.popleft())
+        while self._waiting and self._places > 0 and self._busy < self._most:
+            self._start(self._waiting.popleft())
 
     def abandon(self, job: Job) -> None:
         """Nobody waits for it any more. Harmless once it has been told of."""
         if not job.placed and job in self._waiting:
             self._waiting.remove(job)
-            self._busy -= 1
             return
         with job.lock:
             job.abandoned = True
