@@ -10,7 +10,7 @@ from spanbridge.testing.home import Home
 
 from ..browser.parts import COCKPIT_BRIDGE, require
 from .client import Client
-from .frames import CLOSE, TEXT, accept, close_of, frame
+from .frames import CLOSE, TEXT, accept, close_of, frame, read_frame
 from .server import Server, fields_of, tcp_server
 
 pytestmark = pytest.mark.cockpit
@@ -96,7 +96,8 @@ def test_websockets(bridge: Bridge, theirs: Bridge) -> None:
                 accept(peer, "Sec-WebSocket-Protocol: a")
                 each.front_end.expect("ready", channel)
                 peer.send(frame(TEXT, b"hello"), frame(CLOSE, close_of(1000)))
-                response = client.receive(channel)
+                assert read_frame(peer) == (CLOSE, close_of(1000))
+            response = client.receive(channel)
         seen.append((response.data, each.front_end.commands(channel)))
     assert seen[0] == seen[1]
     assert seen[0] == ([b"hello"], ["response", "ready", "data", "done", "close"])

@@ -457,6 +457,19 @@ def test_a_slow_front_end_stops_the_reading(client: Client) -> None:
         client.front.expect("close", channel)
 
 
+def test_a_server_that_answers_no_close_frame(client: Client) -> None:
+    """Five seconds are enough, after `done` and after `close`."""
+    done, closed = Talk(client).ready(), Talk(client).ready()
+    done.front.control("done", channel=done.channel)
+    closed.front.close(closed.channel)
+    closed.close()
+    assert done.close()["problem"] == "disconnected"
+    for each in (done, closed):
+        assert each.peer.read_until(b"\x88\x82")  # a close frame, then the end of the connection
+        assert len(each.peer.rest()) == 6
+        each.peer.close()
+
+
 def test_the_session_ends_while_one_is_open(spanbridge_start: Start, server: Server) -> None:
     bridge = spanbridge_start()
     talk = Talk(Client(bridge.front_end, server)).ready()

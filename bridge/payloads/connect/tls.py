@@ -59,6 +59,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # writing never has to wait for something to be read
     context.hostname_checks_common_name = True  # where the certificate has no subjectAltName
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority need not be a CA
     if not tls.validate:

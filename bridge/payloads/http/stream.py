@@ -32,5 +32,7 @@ def check(message: dict[str, Any]) -> None:
         from ..http_packages import check as check_packages
 
         check_packages(message)
-    else:
-        read_request(Options(message))
+        return
+    options = Options(message)
+    if read_name(options) is None or "unix" in options or "port" in options:
+        read_request(options)  # else it goes where an earlier open of the same `connection` went

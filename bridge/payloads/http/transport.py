@@ -104,7 +104,7 @@ class Transport:
     def queue(self, data: Buffer, payload: int = 0) -> None:
         """The same with the next `flush`. Dropped once the socket takes no more."""
         if not self._broken and len(data):
-            self._outbox.append((data, payload))
+            self._outbox.append((_kept(data) if self.waiting else data, payload))
 
     def flush(self) -> None:
         if not self.waiting:
@@ -118,6 +118,7 @@ class Transport:
         except BlockingIOError:
             if not self.waiting:
                 self.waiting = True
+                self._outbox = deque((_kept(data), payload) for data, payload in outbox)
                 self._poller.watch_write(self.fd, self._write)
             return
         except OSError as error:
@@ -172,3 +173,8 @@ class Transport:
         if self._source is not None:
             self._source.fd = -1
         self._sock.close()
+
+
+def _kept(data: Buffer) -> Buffer:
+    """`data` as it may wait: a view would keep the whole of what was read with it."""
+    return bytes(data) if isinstance(data, memoryview) else data
