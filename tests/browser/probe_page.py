@@ -1,15 +1,18 @@
 """A page of cockpit.js that a test says what to do: each script is the body of an async function."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from selenium.webdriver import Chrome
 
-from .shell import PATIENCE_SECONDS, page, wait_for
+from .shell import PATIENCE_SECONDS, wait_for
 
 NAME: Final = "probe"
-MANIFEST: Final = {"version": 1, "tools": {"index": {"label": "Probe"}}}
+MANIFEST: Final = {
+    "version": 1,
+    "tools": {"index": {"label": "Probe"}},
+    "content-security-policy": "default-src 'self' 'unsafe-eval'",
+}
 
 _DIRECTORY = Path(__file__).with_name("probe")
 _RUN = """
@@ -28,23 +31,17 @@ def files() -> dict[str, bytes]:
 
 
 class Probe:
-    """The page, loaded in the shell at `url`."""
+    """The page, loaded by itself from the cockpit-ws at `url`."""
 
     def __init__(self, browser: Chrome, url: str) -> None:
         self._browser = browser
         browser.set_script_timeout(PATIENCE_SECONDS)
-        browser.get(f"{url}/{NAME}")
-        self._in_page(
-            lambda: wait_for(browser, "cockpit.js", lambda: browser.execute_script("return !!window.cockpit"))
-        )
-
-    def _in_page(self, act: Callable[[], Any]) -> Any:
-        with page(self._browser, f"/{NAME}"):
-            return act()
+        browser.get(f"{url}/cockpit/@localhost/{NAME}/index.html")
+        wait_for(browser, "cockpit.js", lambda: browser.execute_script("return !!window.cockpit"))
 
     def outcome(self, source: str, **args: Any) -> Any:
         """{"value": ...} or {"error": {...}}: what becomes of an async function with this body."""
-        return self._in_page(lambda: self._browser.execute_async_script(_RUN, source, args))
+        return self._browser.execute_async_script(_RUN, source, args)
 
     def run(self, source: str, **args: Any) -> Any:
         """What it returns."""

@@ -18,6 +18,7 @@ from ..superuser.real_user import PASSWORD, RealUser, real_user, require_sudo, w
 from .cockpit_ws import CockpitWs, write_package, write_session_command
 from .conftest import Evidence
 from .parts import COCKPIT_BRIDGE, COCKPIT_SHELL, COCKPIT_WS, require
+from .probe_page import MANIFEST, NAME, Probe, files
 from .processes import arguments, descendants
 from .shell import open_page, texts, wait_for
 
@@ -141,3 +142,35 @@ def test_a_choice_of_method(two_methods: None, cockpit_ws: CockpitWs, browser: C
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     (command,) = privileged_bridges(cockpit_ws)
     assert command[-3:] == ["--set", "max_depth=7", "--privileged"]
+
+
+def test_programs_and_files_of_the_administrator(
+    directory: Path, installation: Installation, cockpit_ws: CockpitWs, browser: Chrome
+) -> None:
+    """`superuser: "require"` reaches spanbridge as root, through sudo; nobody else serves it."""
+    rule = {
+        "privileged": True,
+        "label": "Spanbridge",
+        "environ": ["SUDO_ASKPASS=${libexecdir}/cockpit-askpass"],
+        "spawn": ["sudo", "-k", "-A", str(installation.spanbridge), "--privileged"],
+    }
+    write_package(directory / "data", "keys", {"bridges": [rule]})
+    write_package(directory / "data", NAME, MANIFEST, files())
+    probe = Probe(browser, cockpit_ws.url)
+    assert probe.fails("return await cockpit.spawn(['id', '-u'], { superuser: 'require' });")["problem"] == (
+        "access-denied"
+    )
+    start = """
+        const bus = cockpit.dbus(null, { bus: "internal" });
+        bus.subscribe({ path: "/superuser", member: "Prompt" },
+                      () => bus.call("/superuser", "cockpit.Superuser", "Answer", [args.password]));
+        await bus.call("/superuser", "cockpit.Superuser", "Start", ["Spanbridge"]);
+        return await cockpit.spawn(["id", "-u"], { superuser: "require" });
+    """
+    assert probe.run(start, password=PASSWORD) == "0\n"
+    place = directory / "roots-own"
+    write = "await cockpit.file(args.path, { superuser: 'require' }).replace('secret'); return null;"
+    probe.run(write, path=str(place))
+    assert place.stat().st_uid == 0
+    assert [command[0] for command in privileged_bridges(cockpit_ws)] != []
+    assert not any("cockpit-bridge" in command[0] for command in privileged_bridges(cockpit_ws))

@@ -93,10 +93,12 @@ def test_watching_a_file(probe: Probe, tmp_path: Path) -> None:
         "window.seen = []; window.watched = cockpit.file(args.path); watched.watch(c => seen.push(c));", path=str(place)
     )
     told = "return window.seen;"
-    wait = (
-        "await new Promise((resolve, reject) => { const look = () => { if (window.seen.at(-1) === args.last) resolve();"
-    )
-    wait += " else window.setTimeout(look, 20); }; look(); });"
+    wait = """
+        await new Promise(resolve => {
+            const look = () => window.seen.at(-1) === args.last ? resolve() : window.setTimeout(look, 20);
+            look();
+        });
+    """
     probe.run(wait, last=None)
     new = tmp_path / "new"
     for text in ("first\n", "second\n"):
@@ -130,6 +132,7 @@ def test_a_download_by_url(cockpit_ws: CockpitWs, probe: Probe, tmp_path: Path) 
         const query = window.btoa(JSON.stringify({
             payload: "fsread1", binary: "raw", path: args.path, external: { "content-type": "application/x-test" },
         }));
+        await new Promise(resolve => cockpit.transport.wait(resolve));
         const prefix = (new URL(cockpit.transport.uri("channel/" + cockpit.transport.csrf_token))).pathname;
         const answer = await fetch(prefix + "?" + query);
         return [answer.status, answer.headers.get("content-type"), (await answer.arrayBuffer()).byteLength];
@@ -156,7 +159,8 @@ def test_the_terminal_page(cockpit_ws: CockpitWs, browser: Chrome, tmp_path: Pat
         type_in_terminal(browser, r"clear; printf 'a\377b\n'" + Keys.ENTER)
         wait_for(browser, "a byte that is no text", lambda: "a\ufffdb" in terminal_lines(browser))
         pasted = tmp_path / "pasted"
-        type_in_terminal(browser, f"clear; head -c 100000 > {pasted}; wc -c < {pasted}" + Keys.ENTER)
+        type_in_terminal(browser, f"clear; echo o''n; head -c 100000 > {pasted}; wc -c < {pasted}" + Keys.ENTER)
+        wait_for(browser, "a program that reads", lambda: "on" in terminal_lines(browser))
         browser.execute_script(
             "const data = new DataTransfer(); data.setData('text/plain', ('x'.repeat(99) + '\\n').repeat(1000));"
             "document.querySelector('.xterm-helper-textarea').dispatchEvent("
