@@ -144,10 +144,9 @@ def test_a_choice_of_method(two_methods: None, cockpit_ws: CockpitWs, browser: C
     assert command[-3:] == ["--set", "max_depth=7", "--privileged"]
 
 
-def test_programs_and_files_of_the_administrator(
-    directory: Path, installation: Installation, cockpit_ws: CockpitWs, browser: Chrome
-) -> None:
-    """`superuser: "require"` reaches spanbridge as root, through sudo; nobody else serves it."""
+@pytest.fixture
+def own_bridge(directory: Path, installation: Installation) -> None:
+    """spanbridge as root by a rule of its own, and the probe page."""
     rule = {
         "privileged": True,
         "label": "Spanbridge",
@@ -156,6 +155,12 @@ def test_programs_and_files_of_the_administrator(
     }
     write_package(directory / "data", "keys", {"bridges": [rule]})
     write_package(directory / "data", NAME, MANIFEST, files())
+
+
+def test_programs_and_files_of_the_administrator(
+    directory: Path, own_bridge: None, cockpit_ws: CockpitWs, browser: Chrome
+) -> None:
+    """`superuser: "require"` reaches spanbridge as root, through sudo; nobody else serves it."""
     probe = Probe(browser, cockpit_ws.url)
     assert probe.fails("return await cockpit.spawn(['id', '-u'], { superuser: 'require' });")["problem"] == (
         "access-denied"
