@@ -143,9 +143,9 @@ def merge(target: Any, patch: Any) -> Any:
 class Watched:
     """An `fsinfo` channel that goes on. `value` is what the front end has by now."""
 
-    def __init__(self, files: Files, path: object, *attrs: str, **options: Any) -> None:
+    def __init__(self, files: Files, path: object, *attrs: str, watch: bool = True, **options: Any) -> None:
         self._front_end = files.front_end
-        self.channel = files.open("fsinfo", path, attrs=list(attrs), watch=True, **options)
+        self.channel = files.open("fsinfo", path, attrs=list(attrs), watch=watch, **options)
         self.value: Any = {}
         self.states: list[Any] = []
         """Each that was not partial."""
