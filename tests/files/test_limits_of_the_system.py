@@ -3,13 +3,13 @@
 import os
 import signal
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.deadline import Deadline
 from spanbridge.testing.home import Home
 
 from .client import NO_FILE, Files, Watched
@@ -284,24 +284,33 @@ def test_killed_while_it_replaces(home: Home, tmp_path: Path) -> None:
         assert os.listdir(place) == ["file"]
 
 
-def test_a_file_system_without_unnamed_files(home: Home, tmp_path: Path) -> None:
-    """What has to have a name while it is written loses it when it is not wanted."""
+def test_without_proc(home: Home, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    script = 'truncate -s 4M "$1/image"; mkfs.vfat "$1/image" >/dev/null; mount -o loop "$1/image" "$2"'
-    command = mounted(script, tmp_path, place)
-    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no vfat here")
-    with bridge_in(home, command) as (_, files):
-        first = files.replace(place / "file", b"one", tag=NO_FILE)
+    with bridge_in(home, mounted("umount -l /proc")) as (_, files):
+        file = place / "file"
+        first = files.replace(file, b"one", tag=NO_FILE)
         assert first.problem is None
-        assert files.replace(place / "file", b"two", tag=NO_FILE).problem == "change-conflict"
-        assert files.replace(place / "file", b"two", tag=first.tag).problem is None
-        channel = files.open("fsreplace1", place / "file", **{"send-acks": "bytes"})
+        assert files.replace(file, b"two", tag=NO_FILE).problem == "change-conflict"
+        assert files.replace(file, b"two", tag=first.tag).problem is None
+        assert files.replace(file, b"three", b"and more").problem is None
+        assert files.read(file).data == b"threeand more"
+        assert files.read(place).problem == "internal-error"
+        told = files.look(place, "type", "size", "entries", "targets")["info"]
+        assert told["entries"] == {"file": {"type": "reg", "size": 13}}
+        watched = Watched(files, file, "size")
+        watched.wait({"info": {"size": 13}})
+        # What has to have a name while it is written loses it when it is not wanted.
+        channel = files.open("fsreplace1", file, **{"send-acks": "bytes"})
         files.front_end.send(channel, b"x")
         files.front_end.expect("ack", channel)
-        assert len(files.look(place, "entries")["info"]["entries"]) == 2
+        assert len(os.listdir(place)) == 2
         files.front_end.close(channel)
         files.answer(channel)
-        assert files.read(place / "file").data == b"two"
-        assert set(files.look(place, "entries")["info"]["entries"]) == {"file"}
+        files.read(file)
+        assert files.replace(file).problem is None
+        watched.wait(lambda value: "error" in value)
+        deadline = Deadline()
+        while os.listdir(place) and deadline.left:
+            files.read(file)
+        assert os.listdir(place) == []

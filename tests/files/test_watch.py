@@ -1,11 +1,15 @@
 """`fsinfo` with watching."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.start import Start
 
 from .client import Files, Watched
 
@@ -216,6 +220,41 @@ def test_watches_go_with_their_channels(shared: Files, tmp_path: Path) -> None:
     shared.answer(gone.channel)
     (tmp_path / "7").write_text("x")
     kept.wait(told("reg", size=1))
+
+
+def _held(pid: int) -> tuple[int, int]:
+    """Descriptors of a process, and what it watches by inotify."""
+    watches = 0
+    names = os.listdir(f"/proc/{pid}/fdinfo")
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            watches += Path(f"/proc/{pid}/fdinfo/{name}").read_text().count("inotify wd:")
+    return len(names), watches
+
+
+def test_nothing_is_left_of_channels(start: Start, tmp_path: Path) -> None:
+    bridge = start()
+    files, front_end = Files(bridge.front_end), bridge.front_end
+    (tmp_path / "large").write_bytes(bytes(1 << 20))
+    Watched(files, tmp_path / "none", "type").wait(NOT_FOUND)  # inotify is open, and its own for good
+    descriptors, watches = _held(bridge.pid)
+    for _ in range(5):
+        channels = [
+            files.open("fsinfo", tmp_path, attrs=["type", "entries"], watch=True),
+            files.open("fswatch1", tmp_path / "home"),
+            files.open("fslist1", tmp_path),
+            files.open("fsreplace1", tmp_path / "new", size=100),
+            files.open("fsread1", tmp_path / "large", **{"binary": "raw", "flow-control": True}),
+        ]
+        for channel in channels:
+            front_end.expect("ready", channel)
+        for channel in channels:
+            front_end.close(channel)
+            files.answer(channel)
+    deadline = Deadline()
+    while deadline.left and _held(bridge.pid) > (descriptors, watches):
+        files.look(tmp_path, "type")  # threads let go of what was held, one after another
+    assert _held(bridge.pid) <= (descriptors, watches)
 
 
 @pytest.mark.parametrize("path", ["/proc/self/status", "/proc"])

@@ -49,10 +49,14 @@ class NewFile:
 
     def _make(self) -> int:
         try:
-            return self.directory.unnamed_file()
+            fd = self.directory.unnamed_file()
         except OSError as error:
             if error.errno not in _NO_UNNAMED:
                 raise
+        else:
+            if os.path.exists(b"/proc/self/fd/%d" % fd):
+                return fd
+            os.close(fd)  # no /proc here, by way of which it would get its name
         fd, self.hidden = self.directory.hidden_file()
         return fd
 
