@@ -67,9 +67,9 @@ class Connections:
         self._waiting: deque[_Waiter] = deque()
         self._system: TlsContext | None = None  # that trusts the authorities of the system
 
-    def known(self, name: str | None) -> Where | None:
-        """Where the connections of that name go."""
-        group = None if name is None else self._groups.get(name)
+    def known(self, name: str) -> Where | None:
+        """Where the connections of that name go; None: nobody has said so."""
+        group = self._groups.get(name)
         return None if group is None else group.where
 
     def get_now(self, where: Where, name: str | None) -> Connection | None:
@@ -155,8 +155,8 @@ class Connections:
     def release(self, connection: Connection, *, keep: bool) -> None:
         """It is used no more. `keep`: it may serve another request."""
         group = connection.group
-        connection.transport.forget()
         if keep and group is not None:
+            connection.transport.forget()
             connection.served = True
             self._keep(connection)
         else:

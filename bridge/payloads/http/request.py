@@ -1,6 +1,7 @@
 """What an open of http-stream1 or http-stream2 asks for (docs/http.md, "The request")."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -30,6 +31,10 @@ class Request(msgspec.Struct, frozen=True):
     text: bool
 
 
+def _nowhere(name: str) -> None:
+    return None
+
+
 def read_path(options: Options) -> str:
     """The `path` of an open. Raises Problem (`protocol-error`)."""
     expected = 'a path that begins with "/", or "*", in visible ASCII'
@@ -49,8 +54,8 @@ def read_name(options: Options) -> str | None:
     return name
 
 
-def read_request(options: Options, known: Where | None = None) -> Request:
-    """`known`: where its `connection` goes, if that is known. Raises Problem (`protocol-error`)."""
+def read_request(options: Options, known: Callable[[str], Where | None] = _nowhere) -> Request:
+    """`known` tells where a `connection` goes. Raises Problem (`protocol-error`)."""
     text = not options.raw
     method = options.text("method", expected="the method of a request")
     if not TOKEN.fullmatch(method) or method.upper() == "CONNECT":
@@ -58,7 +63,7 @@ def read_request(options: Options, known: Where | None = None) -> Request:
     path = read_path(options)
     headers = read_headers(options, text=text)
     name = read_name(options)
-    where = read_where(options, known)
+    where = read_where(options, None if name is None else known(name))
     return Request(method, path, _sent(headers, where, text=text), where, name, text)
 
 
@@ -67,4 +72,4 @@ def _sent(headers: Headers, where: Where, *, text: bool) -> Headers:
     added = [("Host", where.host), ("Accept-Encoding", "identity")]
     if text:
         added.append(("Accept-Charset", "UTF-8"))
-    return add_missing(headers, *added)
+    return add_missing(headers, *added) if headers else added

@@ -19,7 +19,7 @@ def http_stream(port: Port, message: dict[str, Any], services: Services) -> Inte
         return packages_stream(port, message, services)
     options = Options(message)
     channel = Channel(port, options, services)
-    request = read_request(options, services.once(Connections).known(read_name(options)))
+    request = read_request(options, services.once(Connections).known)
     exchange = Exchange(channel, request, services, head_as_data=channel.kind == "http-stream1")
     channel.serve(exchange)
     exchange.begin()
