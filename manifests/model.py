@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+SPAWN: Final = "spawn"
+UNIT: Final = "StartTransientUnit"
+METHODS: Final = (SPAWN, UNIT)
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -29,6 +33,10 @@ class Rule(msgspec.Struct, frozen=True):
     """Seconds a helper without channels is kept. None: as long as the session lasts."""
     privileged: bool = False
     label: str | None = None
+    method: str = SPAWN
+    """How a privileged one is started: SPAWN or UNIT."""
+    polkit: bool = False
+    """The session answers polkit's questions while a privileged one comes up."""
 
     @property
     def name(self) -> str:
@@ -49,6 +57,8 @@ class Rule(msgspec.Struct, frozen=True):
                 self.timeout,
                 self.privileged,
                 self.label,
+                self.method,
+                self.polkit,
             ),
             order="sorted",
         )

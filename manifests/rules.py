@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .member import MemberError, Path, Report, quote, raise_it, wrong
-from .model import Rule
+from .model import METHODS, SPAWN, Rule
 from .template import parse, split_environ, variables
 
 
@@ -29,12 +29,17 @@ def read_rule(entry: Any, package: str, position: int, source: str, report: Repo
         directory=_string(entry, here, "directory", report),
         problem=_string(entry, here, "problem", report),
         timeout=_timeout(entry, here, report),
-        privileged=_privileged(entry, here, report),
+        privileged=_boolean(entry, here, "privileged", report),
         label=_string(entry, here, "label", report),
+        method=_method(entry, here, report),
+        polkit=_boolean(entry, here, "polkit", report),
     )
     if rule.privileged:
         _check_privileged(rule, here, report)
-    elif "match" not in entry:
+        return rule
+    if rule.method != SPAWN:
+        report(wrong((*here, "method"), rule.method, "spawn, since the bridge is not privileged"))
+    if "match" not in entry:
         report(MemberError(here, "no match, which only a privileged bridge goes without; {} matches every open"))
     return rule
 
@@ -128,12 +133,20 @@ def number(value: Any, path: Path, expected: str) -> float:
         raise wrong(path, value, f"{expected} below 1.8e308") from None
 
 
-def _privileged(entry: dict[str, Any], here: Path, report: Report) -> bool:
-    value = entry.get("privileged", False)
+def _boolean(entry: dict[str, Any], here: Path, member: str, report: Report) -> bool:
+    value = entry.get(member, False)
     if not isinstance(value, bool):
-        report(wrong((*here, "privileged"), value, "true or false"))
+        report(wrong((*here, member), value, "true or false"))
         return False
     return value
+
+
+def _method(entry: dict[str, Any], here: Path, report: Report) -> str:
+    method = entry.get("method", SPAWN)
+    if method not in METHODS or not isinstance(method, str):
+        report(wrong((*here, "method"), method, " or ".join(quote(each) for each in METHODS)))
+        return SPAWN
+    return method
 
 
 def _check_privileged(rule: Rule, here: Path, report: Report) -> None:

@@ -4,7 +4,7 @@ Not used to read one: the loader forgives what an editor should not. From here c
 a misspelt member is compared with.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -104,6 +104,17 @@ class Bridge(Struct, forbid_unknown_fields=True):
         UNSET
     )
     label: Annotated[str, Meta(description="Its name for people.")] | UnsetType = UNSET
+    method: (
+        Annotated[
+            Literal["spawn", "StartTransientUnit"],
+            Meta(description="How a superuser bridge is started: by this bridge, or as root by systemd."),
+        ]
+        | UnsetType
+    ) = UNSET
+    polkit: (
+        Annotated[bool, Meta(description="The user is asked what polkit asks while a superuser bridge comes up.")]
+        | UnsetType
+    ) = UNSET
 
 
 _Bridge = Annotated[

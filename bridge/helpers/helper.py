@@ -28,7 +28,7 @@ from .endings import DISMISSED, FAILED, SERVED, End, Refusal
 from .launch import Launch
 from .life import ENDING, GONE, READY, STARTING, Life
 from .opening import Opening
-from .process import Process, SpawnError
+from .process import Process, Running, SpawnError
 from .roster import Roster
 from .stderr import Stderr
 from .stopping import stop
@@ -106,7 +106,7 @@ class Helper:
         self._front = front
         self._table = table
         self._owner = owner
-        self._process: Process | None = None
+        self._process: Running | None = None
         self._stderr: Stderr | None = None
         self._congestion = Congestion(
             context.loop, front, limits, context.log, launch.rule.name, on_stuck=self._takes_nothing
@@ -203,15 +203,7 @@ class Helper:
     def _start(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> None:
         context, limits = self._context, self._context.limits
         try:
-            process = self._process = Process(
-                argv,
-                environ,
-                directory,
-                self.go_on,
-                paired=self.launch.privileged,
-                watchdog=context.watchdog,
-                children=context.children,
-            )
+            process = self._process = self._spawn(argv, environ, directory)
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
             return
@@ -238,6 +230,21 @@ class Helper:
         self._patience.begin(self._seconds)
         self.link.resume()
         context.log.info("helper-started", helper=self.name, pid=self.pid, command=argv[0])
+
+    def _spawn(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> Running:
+        """Raises SpawnError."""
+        launch, context = self.launch, self._context
+        if launch.begin is not None:
+            return launch.begin(launch, self.go_on)
+        return Process(
+            argv,
+            environ,
+            directory,
+            self.go_on,
+            paired=launch.privileged,
+            watchdog=context.watchdog,
+            children=context.children,
+        )
 
     async def _watch_output(self) -> None:
         """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""

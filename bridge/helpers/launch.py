@@ -2,16 +2,21 @@
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import Expansion
 
+from .process import Running
+
 Key: TypeAlias = tuple[
     bytes, Expansion
 ]  # the identity of the rule, and what it expanded to: what a helper is reused by
+
+Begin: TypeAlias = Callable[["Launch", Callable[[], None]], Running]
+"""Starts a helper; the function is called when it has ended. Raises SpawnError."""
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
 RULE_VARIABLE: Final = "SPANBRIDGE_RULE"
@@ -34,6 +39,8 @@ class Launch(NamedTuple):
     """The id of the privileged bridge that it is to start, as our answer to its `init` says."""
     privileged: bool = False
     """It is on a socket pair, may ask for our stderr, and is not stopped to make room."""
+    begin: "Begin | None" = None
+    """Has it started by somebody else. None: it is a child of ours."""
 
 
 def helper_environ(own: Mapping[str, str], rule: Rule, expansion: Expansion, depth: int) -> dict[str, str]:

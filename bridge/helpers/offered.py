@@ -1,12 +1,12 @@
 """Which privileged bridges there are, and which of them can be started (docs/superuser.md). Starts nothing but
-`sudo --help`."""
+`sudo --help`, and changes nothing."""
 
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from spanbridge.manifests.model import Rule
+from spanbridge.manifests.model import UNIT, Rule
 
 TWICE: Final = "a privileged bridge with the same id comes before it"
 
@@ -17,16 +17,17 @@ def ident_of(rule: Rule) -> str:
 
 
 def offer(
-    rules: Iterable[Rule], path: str | None, sudo_seconds: float
+    rules: Iterable[Rule], environ: Mapping[str, str], sudo_seconds: float
 ) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
     """The privileged rules that can be started, by id, in order; and those that are left out, with the reason.
 
-    `path`: where programs are looked for, unless a rule's `environ` has a PATH. `sudo` is run for this.
+    `environ`: where programs are looked for, unless a rule's own has a PATH, and the system bus. `sudo` is run for
+    this, and the bus is asked.
     """
     offered: dict[str, Rule] = {}
     left_out: list[tuple[Rule, str]] = []
     for rule in rules:
-        why = TWICE if ident_of(rule) in offered else _unusable(rule, path, sudo_seconds)
+        why = TWICE if ident_of(rule) in offered else _unusable(rule, environ, sudo_seconds)
         if why is None:
             offered[ident_of(rule)] = rule
         else:
@@ -40,12 +41,16 @@ def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
     return labelled or dict(offered)
 
 
-def _unusable(rule: Rule, path: str | None, sudo_seconds: float) -> str | None:
+def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> str | None:
     """Why a privileged rule cannot be started; None: it can, as far as can be told."""
     own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
-    program = shutil.which(rule.spawn[0], path=own[-1] if own else path)
+    program = shutil.which(rule.spawn[0], path=own[-1] if own else environ.get("PATH"))
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"
+    if rule.method == UNIT:
+        from .systemd import missing  # few rules need it
+
+        return missing(environ, sudo_seconds)
     if program.rpartition("/")[2] != "sudo":
         return None
     try:

@@ -17,7 +17,7 @@ from .dialogue import Attendant, refuse
 from .endings import FAILED, SERVED, End, Refusal
 from .helper import Helper, Table
 from .host_rule import answering
-from .launch import Key, Launch, helper_environ, of_account
+from .launch import Begin, Key, Launch, helper_environ, of_account
 from .life import ENDING, GONE, QUEUED
 from .opening import Opening
 from .rule_record import RuleRecord
@@ -128,15 +128,18 @@ class Pool:
         if helper in self._idle:
             self._forget_idle(helper)
 
-    def start_privileged(self, rule: Rule, key: Key, starter: Starter, attendant: Attendant) -> Helper:
-        """Start a privileged helper, which serves no open but those that ask for it. Raises Problem."""
+    def start_privileged(
+        self, rule: Rule, key: Key, starter: Starter, attendant: Attendant, begin: Begin | None = None
+    ) -> Helper:
+        """Start a privileged helper, which serves no open but those that ask for it. `begin` as in Launch. Raises
+        Problem."""
         if self._occupied(self.alive) >= self._limits.helpers:
             self._context.log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
         self._start_agent()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
-        helper = self._make(Launch(rule, key, environ, self._host(), {}, privileged=True), attendant)
+        helper = self._make(Launch(rule, key, environ, self._host(), {}, privileged=True, begin=begin), attendant)
         self._starters[helper] = starter
         self._tasks.start_soon(self._run, helper, None)
         return helper

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,26 @@ _LOOK_SECONDS: Final = 0.05  # between two looks at a process of which the kerne
 
 class SpawnError(Exception):
     """The command could not be started; the text says what and why."""
+
+
+class Running(Protocol):
+    """Whatever runs a helper: a child of ours, or somebody else's (unit.py). The descriptors belong to the caller."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    pid: int
+    exited: asyncio.Event
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def end(self) -> str: ...
+    def signal_group(self, number: int) -> bool: ...
+    async def stop(self, seconds: float) -> bool: ...
+    async def kill(self, seconds: float) -> bool: ...
+    async def end_group(self, seconds: float) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class Process:
@@ -59,7 +79,7 @@ class Process:
         fds: list[int] = []
         try:
             if paired:
-                fds += _socket_pair()
+                fds += socket_pair()
             else:
                 fds += os.pipe2(os.O_CLOEXEC)
                 fds += os.pipe2(os.O_CLOEXEC)
@@ -167,7 +187,7 @@ class Process:
             return f"killed by signal {found.si_status}"
 
 
-def _socket_pair() -> tuple[int, int, int, int]:
+def socket_pair() -> tuple[int, int, int, int]:
     """One end twice around the other end twice: each of the four descriptors has one owner."""
     ours, theirs = socket.socketpair()
     with ours, theirs:

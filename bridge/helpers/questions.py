@@ -4,30 +4,36 @@ One question is open at a time. It goes to the front end as `authorize`, where t
 the helper, else to the user as a prompt. Answers are handed on and not kept.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from spanbridge.protocol.control import control
 
 from ..wire.front import Front
-from .dialogue import Dialogue
+
+
+class Asker(Protocol):
+    """Whoever asks: a helper, by its `Dialogue`, or polkit's agent for it."""
+
+    def answer(self, question: dict[str, Any], response: str) -> None:
+        """Answer its question; an empty `response` refuses."""
 
 
 class Question:
     """One that waits for its answer. `cookie`: under which it was passed on to the front end; None: it is a prompt."""
 
-    __slots__ = ("_asked", "_dialogue", "cookie")
+    __slots__ = ("_asked", "_asker", "cookie")
 
-    def __init__(self, dialogue: Dialogue, asked: dict[str, Any], cookie: str | None) -> None:
-        self._dialogue = dialogue
+    def __init__(self, asker: Asker, asked: dict[str, Any], cookie: str | None) -> None:
+        self._asker = asker
         self._asked = asked
         self.cookie = cookie
 
-    def of(self, dialogue: Dialogue) -> bool:
+    def of(self, asker: Asker) -> bool:
         """Whether it is this helper that asks."""
-        return self._dialogue is dialogue
+        return self._asker is asker
 
     def answer(self, response: str) -> None:
-        self._dialogue.answer(self._asked, response)
+        self._asker.answer(self._asked, response)
 
     @property
     def prompt(self) -> str:
@@ -46,29 +52,29 @@ class Questions:
         self._open: Question | None = None
         self._passed_on = 0
 
-    def refuse(self, dialogue: Dialogue, asked: dict[str, Any]) -> None:
-        dialogue.answer(asked, "")
+    def refuse(self, asker: Asker, asked: dict[str, Any]) -> None:
+        asker.answer(asked, "")
 
     @property
     def open(self) -> bool:
         return self._open is not None
 
-    def pass_on(self, dialogue: Dialogue, asked: dict[str, Any]) -> None:
+    def pass_on(self, asker: Asker, asked: dict[str, Any]) -> None:
         """Ask the front end."""
         self._passed_on += 1
         cookie = f"superuser-{self._passed_on}"
-        self._open = Question(dialogue, asked, cookie)
+        self._open = Question(asker, asked, cookie)
         challenge = "plain1:" + self._user.encode().hex()
         self._front.put(control("authorize", cookie=cookie, challenge=challenge))
 
-    def prompt(self, dialogue: Dialogue, asked: dict[str, Any]) -> str:
+    def prompt(self, asker: Asker, asked: dict[str, Any]) -> str:
         """Ask the user, of whom `answer` comes; what is asked."""
-        self._open = Question(dialogue, asked, None)
+        self._open = Question(asker, asked, None)
         return self._open.prompt
 
-    def forget(self, dialogue: Dialogue) -> None:
+    def forget(self, asker: Asker) -> None:
         """Whoever asked takes no answer any more."""
-        if self._open is not None and self._open.of(dialogue):
+        if self._open is not None and self._open.of(asker):
             self._open = None
 
     def answer(self, response: str) -> bool:

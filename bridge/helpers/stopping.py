@@ -5,12 +5,12 @@ import anyio
 from ..limits import Limits
 from ..log import Log
 from ..wire.link import Link
-from .process import Process
+from .process import Running
 from .stderr import Stderr
 
 
 async def stop(
-    process: Process, link: Link, stderr: Stderr, limits: Limits, log: Log, name: str, *, wait: bool
+    process: Running, link: Link, stderr: Stderr, limits: Limits, log: Log, name: str, *, wait: bool
 ) -> None:
     """End and reap the process, and whatever it started in its group. Both descriptors are closed then.
 

@@ -6,20 +6,22 @@ which are tried in turn.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from anyio.abc import TaskGroup
 
-from spanbridge.manifests.model import Rule
+from spanbridge.manifests.model import UNIT, Rule
 from spanbridge.manifests.template import compile_rule, expand
 from spanbridge.protocol.control import control
 from spanbridge.protocol.problems import TERMINATED, Problem
 
+from ..payloads.base import Services
 from ..payloads.privileged import Cancelled, SuperuserError
 from ..wire.context import Context
 from ..wire.front import Front
 from .dialogue import Dialogue
 from .helper import Helper
+from .launch import Begin
 from .life import GONE
 from .offered import TWICE, ident_of, in_turn, offer
 from .opening import Opening
@@ -27,6 +29,10 @@ from .pool import Pool
 from .privileges import privileges, without_privileges
 from .questions import Questions
 from .waiting_room import WaitingRoom
+
+if TYPE_CHECKING:
+    from .polkit import Agent
+    from .polkit_helper import Asked
 
 # What `current` is, but for a running one, whose id it is.
 NONE: Final = "none"
@@ -86,11 +92,23 @@ class _Start:
         self.tried.set()
 
 
+class _Answer:
+    """Waits for one answer (questions.Asker)."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+        self.response = ""
+
+    def answer(self, question: dict[str, Any], response: str) -> None:
+        self.response = response
+        self.came.set()
+
+
 class Superuser:
     """The privileged side of one session. `root`: the bridge has all privileges itself; there is nothing to gain.
 
-    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error)` when the
-    user is to be asked: `answer` is due.
+    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error, echo)`
+    when the user is to be asked: `answer` is due.
     """
 
     def __init__(
@@ -105,9 +123,10 @@ class Superuser:
         *,
         root: bool,
         user: str,
+        services: Services,
     ) -> None:
         self.on_change: Callable[[], None] = _nothing
-        self.on_prompt: Callable[[str, str, str], None] = _no_prompt
+        self.on_prompt: Callable[[str, str, str, bool], None] = _no_prompt
         self.waiting = WaitingRoom(context.limits, context.log, table.closed)  # opens, for the outcome of a start
         self._log = context.log
         self._limits = context.limits
@@ -119,6 +138,7 @@ class Superuser:
         self._rules = tuple(rules)
         self._offered: dict[str, Rule] | None = None
         self._root = root
+        self._services = services
         self._questions = Questions(front, user)
         self._state = RESTING
         self._start: _Start | None = None  # COMING
@@ -145,7 +165,7 @@ class Superuser:
     def offered(self) -> Mapping[str, Rule]:
         """The rules that can be started, by id, in order. Looked up when first asked for: `sudo` is run for it."""
         if self._offered is None:
-            self._offered, left_out = offer(self._rules, self._environ.get("PATH"), self._limits.sudo_seconds)
+            self._offered, left_out = offer(self._rules, self._environ, self._limits.sudo_seconds)
             for rule, why in left_out:
                 if why == TWICE:
                     self._log.warning("privileged-twice", label=ident_of(rule), left_out=rule.source)
@@ -216,9 +236,29 @@ class Superuser:
                 await self._leaving.life.reached(GONE)
             if start.over.is_set():
                 return
-            self._try(start, start.next())
-            await start.tried.wait()
+            rule = start.next()
+            agent = await self._become_agent(start) if rule.polkit else None
+            try:
+                if start.over.is_set():
+                    return
+                self._try(start, rule)
+                await start.tried.wait()
+            finally:
+                if agent is not None:
+                    agent.end()
         self._settle(start)
+
+    async def _become_agent(self, start: _Start) -> "Agent":
+        """Have polkit ask the user by us. Where it does not want to, whatever it is asked tells the reason."""
+        from ..payloads.bus.errors import BusError
+        from .polkit import Agent
+
+        agent = Agent(self._services, lambda asked: self._ask_user(start, asked))
+        try:
+            await agent.register()
+        except (BusError, Problem) as error:
+            self._log.warning("polkit", why=error.message)
+        return agent
 
     def _try(self, start: _Start, rule: Rule) -> None:
         if not self._in_force(rule):  # there was a reload meanwhile
@@ -226,9 +266,17 @@ class Superuser:
             return
         key = (rule.identity, expand(compile_rule(rule), {}))
         try:
-            start.helper = self._pool.start_privileged(rule, key, self, self._asked)
+            start.helper = self._pool.start_privileged(rule, key, self, self._asked, self._begin_of(rule))
         except Problem as problem:
             start.failed(problem.message)
+
+    def _begin_of(self, rule: Rule) -> Begin | None:
+        """Who starts it, where that is not the bridge itself."""
+        if rule.method != UNIT:
+            return None
+        from .unit import Unit
+
+        return lambda launch, on_exit: Unit(self._services, launch, on_exit)
 
     def _settle(self, start: _Start) -> None:
         """A start is over: what waited for its outcome goes on."""
@@ -310,7 +358,33 @@ class Superuser:
         said = helper.take_stderr()
         prompt = questions.prompt(dialogue, question)
         # Before the first question it is a greeting (sudo's lecture), after it the reason for asking again.
-        self.on_prompt("" if again else said, prompt, said if again else "")
+        self.on_prompt("" if again else said, prompt, said if again else "", False)
+
+    async def _ask_user(self, start: _Start, asked: "Asked") -> str:
+        """The answer to a question of polkit. An empty one: it is refused."""
+        answer = _Answer()
+        helper = start.helper
+        if helper is not None:
+            helper.asks(1)
+        try:
+            self._put_question(start, answer, asked)
+            await answer.came.wait()
+        finally:
+            self._questions.forget(answer)
+            if helper is not None:
+                helper.asks(0)
+        return answer.response
+
+    def _put_question(self, start: _Start, asker: "_Answer", asked: "Asked") -> None:
+        questions, question = self._questions, {"prompt": asked.prompt}
+        if questions.open or start.over.is_set() or (start.from_init and start.questions):
+            questions.refuse(asker, question)
+            return
+        start.questions += 1
+        if start.from_init:
+            questions.pass_on(asker, question)
+        else:
+            self.on_prompt(asked.told, questions.prompt(asker, question), asked.failed, asked.echo)
 
     def answer(self, response: str) -> None:
         """The answer to the open prompt. Raises SuperuserError where there is none."""
@@ -344,5 +418,5 @@ def _nothing() -> None:
     pass
 
 
-def _no_prompt(message: str, prompt: str, error: str) -> None:
+def _no_prompt(message: str, prompt: str, error: str, echo: bool) -> None:
     pass

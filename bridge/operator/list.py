@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
 def listing(environ: Mapping[str, str], limits: Limits) -> Listing:
     """What a bridge with this environment would find."""
     catalog = load(environ, limits.manifest_bytes)
-    _, left_out = offer(catalog.privileged, environ.get("PATH"), limits.sudo_seconds)
+    _, left_out = offer(catalog.privileged, environ, limits.sudo_seconds)
     why = {rule.name: reason for rule, reason in left_out}
     applied = {file for package in catalog.packages for file in package.overrides}
     return Listing(

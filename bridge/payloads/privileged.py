@@ -17,12 +17,12 @@ class Cancelled(SuperuserError):
 class Privileged(Protocol):
     """At most one privileged helper: which may be started, and which runs.
 
-    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error)` when the
-    helper asks something.
+    `on_change` is called when `current` or what is offered has changed, `on_prompt(message, prompt, error, echo)` when
+    the helper asks something.
     """
 
     on_change: Callable[[], None]
-    on_prompt: Callable[[str, str, str], None]
+    on_prompt: Callable[[str, str, str, bool], None]
 
     @property
     def current(self) -> str:

@@ -124,6 +124,7 @@ class Session:
                     catalog.privileged,
                     root=self._root,
                     user=self._user,
+                    services=services,
                 )
                 self._splitter = Splitter(
                     channels.routes,

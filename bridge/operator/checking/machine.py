@@ -34,7 +34,7 @@ def of_rules(rules: Iterable[tuple[Source, Rule]], environ: Mapping[str, str], l
 
 def _of_privileged(rules: list[tuple[Source, Rule]], environ: Mapping[str, str], limits: Limits) -> Iterator[Finding]:
     """A superuser bridge that cannot be started matters only if its package has no other that can."""
-    offered, left_out = offer([rule for _, rule in rules], environ.get("PATH"), limits.sudo_seconds)
+    offered, left_out = offer([rule for _, rule in rules], environ, limits.sudo_seconds)
     with_one = {rule.package for rule in offered.values()}
     unusable = {id(rule): why for rule, why in left_out if why != TWICE}
     for source, rule in rules:

@@ -228,7 +228,7 @@ class Explainer:
 
     def _privileged(self, wanted: str) -> Privileged:
         bridge = self._bridge
-        offered, left_out = offer(bridge.catalog.privileged, bridge.environ.get("PATH"), bridge.limits.sudo_seconds)
+        offered, left_out = offer(bridge.catalog.privileged, bridge.environ, bridge.limits.sudo_seconds)
         return Privileged(
             wanted,
             bridge.superuser,

@@ -130,9 +130,9 @@ class Connection:
         """A call whose answer nobody wants any more."""
         self._calls.pop(serial, None)
 
-    async def ask(self, message: Message) -> Message:
-        """The answer to a call. Raises BusError for an error, and where none comes in time; Problem
-        (`disconnected`)."""
+    async def ask(self, message: Message, *, seconds: float = ANSWER_SECONDS) -> Message:
+        """The answer to a call, which may take so long. Raises BusError for an error, and where none comes in time;
+        Problem (`disconnected`)."""
         if self.problem is not None:
             raise self.problem
         came = anyio.Event()
@@ -144,7 +144,7 @@ class Connection:
 
         serial = self.call(message, answered, lost=answered)
         try:
-            with anyio.move_on_after(ANSWER_SECONDS):
+            with anyio.move_on_after(seconds):
                 await came.wait()
         finally:
             self.forget(serial)

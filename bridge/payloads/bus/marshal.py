@@ -18,7 +18,7 @@ DEEPEST: Final = 64
 Writer = Callable[[bytearray, Any, int], None]
 
 _U32: Final = Struct("<I")
-_FIXED: Final = {"n": "<h", "q": "<H", "i": "<i", "u": "<I", "x": "<q", "t": "<Q", "d": "<d"}
+_FIXED: Final = {"n": "<h", "q": "<H", "i": "<i", "u": "<I", "h": "<I", "x": "<q", "t": "<Q", "d": "<d"}
 _PADDING: Final = bytes(8)
 
 ALIGNMENT: Final = {**dict.fromkeys("ygv", 1), **dict.fromkeys("nq", 2), **dict.fromkeys("biusoah", 4)}

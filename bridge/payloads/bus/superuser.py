@@ -22,8 +22,8 @@ class Superuser:
     def __init__(self, services: Services, outlet: Outlet) -> None:
         self._superuser = services.superuser
         self._superuser.on_change = lambda: outlet.changed("Bridges", "Current", "Methods")
-        self._superuser.on_prompt = lambda message, prompt, error: outlet.emit(
-            "Prompt", message, prompt, "", False, error
+        self._superuser.on_prompt = lambda message, prompt, error, echo: outlet.emit(
+            "Prompt", message, prompt, "", echo, error
         )
 
     @readable("Bridges", "as")

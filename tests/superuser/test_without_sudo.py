@@ -1,0 +1,408 @@
+"""Machines without sudo: a helper that systemd starts, and polkit's questions (docs/superuser.md, "Without sudo")."""
+
+import copy
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbus_fast import Message, MessageFlag
+
+from spanbridge.helpers.polkit import start_time, subject
+from spanbridge.helpers.polkit_helper import unescape
+from spanbridge.helpers.systemd import missing
+from spanbridge.payloads.bus.values import Variant
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.script import Rule, exit_with, forever, init, serve, stderr
+
+from ..dbus.service import PrivateBus, private_bus
+from ..missing import lack
+from .client import CANCELLED, ERROR, Prompt, SuperuserClient
+from .site import Site
+from .system import NOT_ALLOWED, SYSTEMD, Authority, Manager, PamHelper, in_a_room_with
+
+GOOD = [init(), serve()]
+
+
+@pytest.fixture
+def bus(directory: Path) -> Iterator[PrivateBus]:
+    """A system bus that every user may join."""
+    with private_bus(directory / "bus", kind="system") as bus:
+        bus.socket.chmod(0o777)
+        yield bus
+
+
+Manage = Callable[..., Manager]
+
+
+@pytest.fixture
+def manage(bus: PrivateBus) -> Iterator[Manage]:
+    managers: list[Manager] = []
+
+    def begin(*arguments: Any) -> Manager:
+        managers.append(Manager(bus.address, *arguments))
+        return managers[-1]
+
+    yield begin
+    for manager in managers:
+        manager.stop()
+
+
+@pytest.fixture
+def authority(bus: PrivateBus) -> Iterator[Authority]:
+    authority = Authority(bus.address)
+    yield authority
+    authority.stop()
+
+
+def unit(site: Site, steps: Any, label: str = "unit", **members: Any) -> Rule:
+    return site.privileged(steps, label, method="StartTransientUnit", **members)
+
+
+def test_systemd_starts_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manager = manage()
+    rule = unit(site, GOOD, environ=["COLOUR=red", "EMPTY="], directory="/")
+    bridge, front, superuser = site.superuser(rule, environ=bus.environ)
+    assert superuser.bridges == ["unit"]
+    superuser.call("Start", "unit")
+    assert superuser.current == "unit"
+    ((name, properties, flags),) = manager.units
+    assert name == f"spanbridge-superuser-{bridge.pid}-1.service"
+    assert flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION
+    ((path, argv, ignore),) = properties["ExecStart"]
+    assert os.path.isabs(path)
+    assert argv == rule["spawn"]
+    assert not ignore
+    assert {key: properties[key] for key in ("Type", "User", "CollectMode", "Environment", "WorkingDirectory")} == {
+        "Type": "exec",
+        "User": "root",
+        "CollectMode": "inactive-or-failed",
+        "Environment": ["COLOUR=red", "EMPTY="],
+        "WorkingDirectory": "/",
+    }
+    front.open("served", "anything", superuser="require")
+    front.expect("ready", "served")
+    superuser.call("Stop")
+    assert superuser.current == "none"
+    front.expect("close", "served", problem="terminated")
+    assert manager.stopped == []  # it ended with its stdin
+    superuser.call("Start", "unit")
+    assert manager.units[1][0] == f"spanbridge-superuser-{bridge.pid}-2.service"
+
+
+def test_what_systemd_has_against_it_is_the_error(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manage(lambda message: Message.new_error(message, NOT_ALLOWED, "Interactive authentication required."))
+    _, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
+    error = superuser.fail("Start", "unit")
+    assert (error.name, error.text) == (ERROR, "Interactive authentication required.")
+    assert superuser.current == "none"
+
+
+def test_what_it_says_itself_is_the_error(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manage()
+    _, _, superuser = site.superuser(unit(site, [stderr("no, not today"), exit_with(3)]), environ=bus.environ)
+    assert superuser.fail("Start", "unit").text == "no, not today"
+
+
+def test_one_that_stays_is_stopped_by_systemd(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manager = manage()
+    limits = {"exit_seconds": 0.2, "term_seconds": 5}
+    bridge, _, superuser = site.superuser(unit(site, [init(), forever()]), environ=bus.environ, limits=limits)
+    superuser.call("Start", "unit")
+    superuser.call("Stop")
+    bridge.log.wait("helper-ended")
+    assert manager.stopped == [manager.units[0][0]]
+
+
+def test_it_ends_by_itself(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manage()
+    _, _, superuser = site.superuser(unit(site, [init(), exit_with(0)]), environ=bus.environ)
+    superuser.begin("Start", "unit")
+    superuser.wait_current("unit")
+    superuser.wait_current("none")
+
+
+def test_a_stop_while_systemd_has_not_answered(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manager = manage()
+    manager._start = lambda message: manager.units.append((message.body[0], {}, message.flags))  # type: ignore[method-assign]
+    _, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
+    started = superuser.begin("Start", "unit")
+    superuser.wait_current("init")
+    superuser.call("Stop")
+    assert superuser.failure(started).name == CANCELLED
+    assert superuser.current == "none"
+
+
+def test_the_end_of_the_session_ends_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manage()
+    bridge, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
+    superuser.call("Start", "unit")
+    assert bridge.end() == 0
+
+
+# Whether it is offered
+
+
+def test_offered_where_there_is_systemd(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    rules = [unit(site, GOOD, "one"), site.privileged(GOOD, "two")]
+    _, _, superuser = site.superuser(*rules, environ=bus.environ)
+    assert superuser.bridges == ["two"]
+    nobody = missing(bus.environ, 1)
+    assert nobody is not None
+    assert SYSTEMD in nobody
+    manage()
+    assert missing(bus.environ, 1) is None
+
+
+def test_offered_where_systemd_can_be_started(bus: PrivateBus) -> None:
+    (bus.services / "systemd.service").write_text(f"[D-BUS Service]\nName={SYSTEMD}\nExec=/bin/false\n")
+    bus.stop()
+    bus.start()
+    assert missing(bus.environ, 1) is None
+
+
+@pytest.mark.parametrize("address", ["unix:path=/no/bus", "tcp:host=localhost", "nonsense", ""])
+def test_not_offered_without_a_bus(address: str) -> None:
+    told = missing({"DBUS_SYSTEM_BUS_ADDRESS": address or "unix:path=/no"}, 1)
+    assert told is not None
+    assert told.startswith("the system bus: ")
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"method": "pkexec"}, "method: found string"),
+        ({"method": 5}, "method: found number 5"),
+        ({"polkit": "yes"}, "polkit: found string"),
+        ({"polkit": None}, "polkit: found null"),
+    ],
+    ids=str,
+)
+def test_a_rule_with_another_method_is_left_out_loudly(site: Site, members: dict[str, Any], told: str) -> None:
+    bridge, _, superuser = site.superuser(site.privileged(GOOD, "one", **members), site.privileged(GOOD, "two"))
+    assert superuser.bridges == ["two"]
+    assert told in bridge.log.text
+
+
+def test_others_are_not_started_by_systemd(site: Site) -> None:
+    rule = {"match": {"payload": "x"}, "spawn": ["true"], "method": "StartTransientUnit"}
+    bridge, _, _ = site.superuser(rule)
+    assert "not privileged" in bridge.log.text
+
+
+# polkit
+
+
+def test_whom_polkit_asks_by_us() -> None:
+    assert subject({"XDG_SESSION_ID": "c2"}) == ("unix-session", {"session-id": Variant("s", "c2")})
+    kind, details = subject({})
+    assert kind == "unix-process"
+    assert details["pid"] == Variant("u", os.getpid())
+    assert details["uid"] == Variant("i", os.getuid())
+    stat = "7 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21"
+    assert start_time(stat) == 4242
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        ("Password: ", "Password: "),
+        (r"a\nb\t\"c\"\\", 'a\nb\t"c"\\'),
+        (r"Gr\303\274\303\237e", "Grüße"),
+        (r"\377", "\N{REPLACEMENT CHARACTER}"),
+        ("\\", ""),
+        (r"\7", "7"),
+    ],
+)
+def test_what_the_helper_says(escaped: str, text: str) -> None:
+    assert unescape(escaped) == text
+
+
+class Room:
+    """A bridge of the ordinary user for which polkit's helper is what the test says."""
+
+    def __init__(self, site: Site, bus: PrivateBus, authority: Authority, manage: Manage, directory: Path) -> None:
+        if os.geteuid() != 0:
+            lack("needs root, for a mount namespace with polkit's socket in it")
+        self._site = site
+        self._bus = bus
+        self._authority = authority
+        self._run = directory / "polkit"
+        self._run.mkdir()
+        self.helper: PamHelper | None = None
+        self.answers: list[Message] = []
+        self.manager = manage(self._may)
+
+    def _may(self, message: Message) -> Message | None:
+        answer = self._authority.ask("cookie-1", 4242, self._site.user.uid)
+        self.answers.append(answer)
+        if answer.error_name is None:
+            return None
+        return Message.new_error(message, NOT_ALLOWED, f"Not authorized: {answer.body[0]}")
+
+    def says(self, *lines: str) -> PamHelper:
+        self.helper = PamHelper(self._run / "agent-helper.socket", *lines)
+        return self.helper
+
+    def enter(self, steps: Any = GOOD, **arguments: Any) -> tuple[Bridge, SuperuserClient]:
+        site = self._site
+        script = site.programs / "room"
+        command = in_a_room_with(self._run, [*site.user.prefix, str(site.installation.spanbridge)])
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
+        installation = copy.copy(site.installation)
+        installation.spanbridge = script
+        site.installation = installation
+        rule = unit(site, steps, polkit=True)
+        environ = {**self._bus.environ, "XDG_SESSION_ID": "7"}
+        bridge = site.start(rule, environ=environ, as_user=False, **arguments)
+        return bridge, SuperuserClient(bridge.front_end)
+
+    def close(self) -> None:
+        if self.helper is not None:
+            self.helper.close()
+
+
+@pytest.fixture
+def room(site: Site, bus: PrivateBus, authority: Authority, manage: Manage, directory: Path) -> Iterator[Room]:
+    room = Room(site, bus, authority, manage, directory)
+    yield room
+    room.close()
+
+
+@pytest.mark.root
+def test_polkit_asks_the_user(room: Room, authority: Authority) -> None:
+    helper = room.says(
+        r"PAM_TEXT_INFO Welcome\nback",
+        "PAM_PROMPT_ECHO_OFF Password: ",
+        "PAM_ERROR_MSG Not yet",
+        r"PAM_PROMPT_ECHO_ON Co\144e: ",
+        "SUCCESS",
+    )
+    bridge, superuser = room.enter()
+    started = superuser.begin("Start", "unit")
+    assert superuser.prompt() == Prompt("Welcome\nback", "", "", False, "")
+    assert superuser.current == "init"
+    superuser.call("Answer", "sw\u00f6rdfish")
+    assert superuser.prompt() == Prompt("", "Code: ", "", True, "Not yet")
+    superuser.call("Answer", "42")
+    superuser.outcome(started)
+    assert superuser.current == "unit"
+    assert helper.heard == ["nobody", "cookie-1", "sw\u00f6rdfish", "42"]
+    ((sender, kind, details, _),) = authority.agents
+    assert (kind, details) == ("unix-session", {"session-id": "7"})
+    # It is an agent while the helper comes up, and no longer.
+    while authority.service.ask_bus("NameHasOwner", "s", sender) == [True]:
+        authority.service.round_trip()
+    assert "sw\u00f6rdfish" not in bridge.log.text
+
+
+@pytest.mark.root
+def test_the_authentication_fails(room: Room) -> None:
+    room.says("PAM_PROMPT_ECHO_OFF Password: ", "FAILURE")
+    _, superuser = room.enter()
+    started = superuser.begin("Start", "unit")
+    superuser.prompt()
+    superuser.call("Answer", "wrong")
+    assert superuser.failure(started).text == "Not authorized: the authentication has failed"
+
+
+@pytest.mark.root
+def test_polkit_takes_its_question_back(room: Room, authority: Authority) -> None:
+    room.says("PAM_PROMPT_ECHO_OFF Password: ", "SUCCESS")
+    _, superuser = room.enter()
+    started = superuser.begin("Start", "unit")
+    superuser.prompt()
+    assert authority.tell("CancelAuthentication", "s", "another").error_name is None
+    assert authority.tell("CancelAuthentication", "s", "cookie-1").error_name is None
+    assert superuser.failure(started).text == "Not authorized: cancelled"
+    assert superuser.fail("Answer", "late").name == ERROR
+
+
+@pytest.mark.root
+def test_a_stop_while_the_user_is_asked(room: Room) -> None:
+    room.says("PAM_PROMPT_ECHO_OFF Password: ", "SUCCESS")
+    _, superuser = room.enter()
+    started = superuser.begin("Start", "unit")
+    superuser.prompt()
+    superuser.call("Stop")
+    assert superuser.failure(started).name == CANCELLED
+    while not room.answers:
+        superuser.front.round_trip(superuser.channel)
+    assert room.answers[0].error_name is not None
+
+
+@pytest.mark.root
+def test_from_init_the_front_end_is_asked_once(room: Room) -> None:
+    helper = room.says("PAM_PROMPT_ECHO_OFF Password: ", "PAM_PROMPT_ECHO_OFF Again: ", "FAILURE")
+    bridge, _ = room.enter(superuser={"id": "unit"})
+    front = bridge.front_end
+    asked = front.expect("authorize")
+    assert asked["challenge"] == "plain1:" + b"nobody".hex()
+    front.control("authorize", cookie=asked["cookie"], response="secret")
+    front.expect("superuser-init-done")
+    assert helper.heard == ["nobody", "cookie-1", "secret", ""]
+
+
+@pytest.mark.root
+def test_others_are_not_asked_for_anybody_else(room: Room, authority: Authority, site: Site) -> None:
+    room.says("PAM_PROMPT_ECHO_OFF Password: ", "SUCCESS")
+    _, superuser = room.enter()
+    started = superuser.begin("Start", "unit")
+    superuser.prompt()
+    assert authority.ask("cookie-2", 4242).error_name is not None  # another user
+    assert authority.ask("cookie-3", site.user.uid).error_name is not None  # one at a time
+    sender, _, _, path = authority.agents[-1]
+    stranger = room.manager.service
+    begin = Message(
+        sender,
+        path,
+        "org.freedesktop.PolicyKit1.AuthenticationAgent",
+        "CancelAuthentication",
+        signature="s",
+        body=["cookie-1"],
+    )
+    assert stranger.call(begin).error_name == "org.freedesktop.DBus.Error.AccessDenied"
+    superuser.call("Answer", "right")
+    superuser.outcome(started)
+
+
+PROGRAM = """\
+#!/bin/sh
+if [ {arguments} -ne $# ]; then exit 1; fi
+if [ $# -eq 1 ]; then read -r cookie; else cookie=$2; fi
+echo "PAM_PROMPT_ECHO_OFF Password: "
+read -r answer
+echo "$1 $cookie $answer" >{out}
+[ "$answer" = right ] && echo SUCCESS || echo FAILURE
+"""
+
+
+@pytest.mark.parametrize("arguments", [1, 2])
+@pytest.mark.anyio
+async def test_where_the_helper_is_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: int) -> None:
+    from spanbridge.helpers import polkit_helper
+
+    from ..bus.without_process import workbench
+
+    program, out = tmp_path / "helper", tmp_path / "out"
+    program.write_text(PROGRAM.format(arguments=arguments, out=out))
+    program.chmod(0o755)
+    monkeypatch.setattr(polkit_helper, "SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(polkit_helper, "PROGRAMS", (str(tmp_path / "missing"), str(program)))
+    answers = iter(["right", "wrong"])
+
+    async def ask(asked: polkit_helper.Asked) -> str:
+        return next(answers)
+
+    async with workbench(tmp_path) as bench:
+        assert await polkit_helper.authenticate(bench.services, "joe", "biscuit", ask)
+        assert out.read_text() == "joe biscuit right\n"
+        assert not await polkit_helper.authenticate(bench.services, "joe", "biscuit", ask)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
