@@ -21,6 +21,7 @@ import anyio.to_thread
 from ..wire.children import Children, open_pidfd
 from ..wire.watchdog import Watchdog
 from .spawn import spawn, utf8
+from .startable import look_up
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at a process of which the kernel does not tell
 
@@ -92,7 +93,7 @@ class Process:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             for fd in fds:
                 os.close(fd)
-            raise SpawnError(_why(error, argv, directory)) from None
+            raise SpawnError(_why(error, argv, environ, directory)) from None
         for fd in (child_in, child_out, child_err):
             os.close(fd)
         for fd in (self.stdin, self.stdout, self.stderr):
@@ -240,11 +241,20 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _why(error: Exception, argv: Sequence[str], directory: str | None) -> str:
+def _own_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return os.curdir
+
+
+def _why(error: Exception, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> str:
     if isinstance(error, OSError):
         if directory is not None and error.filename == utf8(directory):
             return f"working directory {directory}: {error.strerror}"
         if error.errno == errno.E2BIG:
             return f"{argv[0]}: arguments and environment are longer than the system allows"
-        return f"{argv[0]}: {error.strerror}"
+        # The kernel says the same of a file that is not there and of one whose interpreter is not.
+        found = look_up(argv, environ, directory, _own_directory())
+        return f"{argv[0]}: {error.strerror}" + (f" ({found.detail})" if found.path and found.detail else "")
     return f"{argv[0]}: {error}"

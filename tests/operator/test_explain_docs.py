@@ -21,6 +21,7 @@ def printed(text: str, home: Home) -> str:
 
 def test_what_the_page_shows(home: Home) -> None:
     environ = {name: value for name, value in home.environ.items() if name != "XDG_DATA_HOME"}
+    environ |= {"USER": "admin", "SHELL": "/bin/bash"}  # as a login has them
     wrong, page, found = [], PAGE.read_text(), blocks(PAGE)
     for at, block in enumerate(found):
         if block.tag != "run":

@@ -10,8 +10,8 @@ from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import parse, split_environ, variables
 
 from ...helpers.offered import TWICE, ident_of, offer
+from ...helpers.startable import behind_env, look_up
 from ...limits import Limits
-from ..startable import behind_env, look_up
 from .finding import Finding, Source
 
 _ASKPASS: Final = "SUDO_ASKPASS"

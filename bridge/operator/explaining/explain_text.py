@@ -19,6 +19,7 @@ from ...payloads.base import PAYLOADS
 from ..printable import printable
 from ..terminal import Paint
 from .explanation import (
+    HOST,
     INTERNAL,
     NOBODY,
     PRIVILEGED,
@@ -77,7 +78,7 @@ class Text:
             added = {name: value for name, value in told.forwarded.items() if told.open.get(name) != value}
             yield f"  host        {host} becomes {_value(added)}"
         if "host" in told.matched:
-            yield "  host        another one: only rules whose match names host are asked, and nothing is served here"
+            yield "  host        another one: only rules whose match names host are asked, then ssh connects to it"
         else:
             yield f"  host        {_value(told.forwarded['host'])} is this host: it is matched without"
 
@@ -174,6 +175,9 @@ class Text:
         elif served.by == INTERNAL:
             rest = ", since no rule that matches can be started" if told.attempts else ""
             yield self._paint("green", f"Served by the bridge itself: payload {served.payload}") + rest
+        elif served.by == HOST:
+            rest = ", since no rule that matches can be started" if told.attempts else ""
+            yield self._paint("green", f"Served by a bridge on {_value(told.matched['host'])}, over ssh") + rest
         elif served.by == PRIVILEGED:
             yield self._paint("green", "Served by the privileged bridge that runs") + ", which has rules of its own"
         else:

@@ -19,10 +19,10 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 from ...helpers.launch import Key, helper_environ
 from ...helpers.offered import in_turn, offer
 from ...helpers.privileges import privileges, without_privileges
+from ...helpers.startable import look_up
 from ...limits import Limits
 from ...payloads import base
 from ...session.router import after_failure, nobody, normalise, own_payload, refusal
-from ..startable import look_up
 from .hints import hint
 
 ATTEMPTS: Final = 20  # rules made a command, at most, once one was found that serves
@@ -34,6 +34,7 @@ ROOT: Final = "root"
 RULE: Final = "rule"
 INTERNAL: Final = "internal"
 PRIVILEGED: Final = "privileged"
+HOST: Final = "host"
 NOBODY: Final = "nobody"
 
 
@@ -153,7 +154,7 @@ class Served(msgspec.Struct, frozen=True):
     """Who has the channel in the end."""
 
     by: str
-    """RULE, INTERNAL, PRIVILEGED or NOBODY."""
+    """RULE, INTERNAL, PRIVILEGED, HOST or NOBODY."""
     rule: str = ""
     payload: str = ""
     problem: str = ""
@@ -284,7 +285,7 @@ class Explainer:
             attempt = self._attempt(position, rule, recipe, expansion, message)
             attempts.append(attempt)
             failed = Problem(
-                INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {attempt.cannot_start}"
+                INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {_in_full(attempt)}"
             )
             last = after_failure(rule, failed)
             if served is None and not attempt.cannot_start:
@@ -299,7 +300,9 @@ class Explainer:
         return attempts, served or self._itself(message, failures), key
 
     def _itself(self, message: dict[str, Any], failures: list[str]) -> Served:
-        """No rule has it: the bridge itself, or nobody."""
+        """No rule has it: a connection to its host, the bridge itself, or nobody."""
+        if "host" in message and self._bridge.limits.hosts:
+            return Served(HOST)
         payload = own_payload(message)
         if base.find(payload) is None:
             return _closed(nobody(message, failures))
@@ -397,3 +400,8 @@ def _filled(rule: Rule, expansion: Expansion, message: dict[str, Any]) -> Iterat
         used = list(dict.fromkeys(variables(parse(template))))
         if used:
             yield Filled(where, template, text, [name for name in used if message.get(name) is None])
+
+
+def _in_full(attempt: Attempt) -> str:
+    """Why it cannot be started, as a bridge says it."""
+    return f"{attempt.cannot_start} ({attempt.detail})" if attempt.program and attempt.detail else attempt.cannot_start

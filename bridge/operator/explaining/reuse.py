@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from spanbridge.manifests.template import Expansion, Recipe, expand, parse
 
-from .explanation import INTERNAL, NOBODY, PRIVILEGED, RULE, Explained, Explanation
+from .explanation import HOST, INTERNAL, NOBODY, PRIVILEGED, RULE, Explained, Explanation
 
 
 class Reuse(msgspec.Struct, frozen=True):
@@ -50,11 +50,14 @@ def compare(first: int, second: int, one: Explained, other: Explained) -> Reuse:
 
 
 def _no_helper(first: int, second: int, told: Explanation, other: Explanation) -> str:
+    if told.served.by == other.served.by == HOST:
+        return "both go to their hosts over ssh, those for one host over one connection"
     if told.served.by == other.served.by == PRIVILEGED:
         return "both go to the one privileged helper that runs"
     words = {
         INTERNAL: "is served by the bridge itself",
         PRIVILEGED: "goes to the privileged helper",
+        HOST: "goes to a bridge on its host",
         NOBODY: "is served by nobody",
         RULE: "goes to a helper of its own",
     }
