@@ -37,9 +37,7 @@ class Answer(NamedTuple):
 
     @property
     def close(self) -> dict[str, Any]:
-        message = self.frames[-1].message
-        assert message["command"] == "close"
-        return message
+        return next(frame.message for frame in self.frames if not frame.channel and frame.message["command"] == "close")
 
     @property
     def problem(self) -> str | None:
