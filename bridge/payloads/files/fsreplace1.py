@@ -160,7 +160,7 @@ class Replacement:
     async def _pour(self) -> None:
         """The same by way of a pipe, for all that comes from here on."""
         try:
-            intake = Intake(self._services.context, self._file, self._on_news)
+            intake = Intake(self._services.context, self._services.front, self._file, self._on_news)
         except OSError:  # no descriptors: it goes on as it did
             self._largest = 0
             return

@@ -1,15 +1,22 @@
 """What the front end sends, on its way into a new file: the kernel moves it through a pipe, unread.
 
-The event loop fills the pipe (Channel.outlet), a thread empties it into the file.
+The event loop fills the pipe (Channel.outlet), a thread empties it into the file. While the pipe is full the front end
+is not read for a moment: what is read into memory instead is copied twice more. A file system that takes longer than
+that holds up nobody else: then it waits in memory, within the bounds of all channels.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
+from typing import Final
 
 from ...wire.context import Context
+from ...wire.front import Front
 from ...wire.source import Source
 from ...wire.writer import Writer
 from .new_file import NewFile
+
+_MOMENT_SECONDS: Final = 0.02
 
 
 class Intake:
@@ -18,10 +25,12 @@ class Intake:
     Raises OSError where there can be no pipe.
     """
 
-    __slots__ = ("_context", "_listening", "_on_news", "_source", "writer")
+    __slots__ = ("_context", "_front", "_listening", "_moment", "_on_news", "_source", "writer")
 
-    def __init__(self, context: Context, file: NewFile, on_news: Callable[[], None]) -> None:
+    def __init__(self, context: Context, front: Front, file: NewFile, on_news: Callable[[], None]) -> None:
         self._context = context
+        self._front = front
+        self._moment: asyncio.TimerHandle | None = None
         self._on_news = on_news
         self._listening = False
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -33,8 +42,10 @@ class Intake:
             context.flusher,
             context.budget,
             writing,
-            high_water=context.limits.channel_queue_bytes,
+            high_water=0,
             on_broken=_broken,
+            on_full=self._full,
+            on_room=self._room,
         )
 
     @property
@@ -55,7 +66,18 @@ class Intake:
     def close(self) -> None:
         """Let go of all but the end that the file has."""
         self._ignore()
+        self._room()
         self.writer.close()
+
+    def _full(self) -> None:
+        self._front.block(self)
+        self._moment = self._context.loop.call_later(_MOMENT_SECONDS, self._room)
+
+    def _room(self) -> None:
+        if self._moment is not None:
+            self._moment.cancel()
+            self._moment = None
+            self._front.unblock(self)
 
     def _ignore(self) -> None:
         if self._listening:
