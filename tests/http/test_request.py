@@ -1,5 +1,6 @@
 """What goes to the server (docs/http.md, "The request")."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,6 +182,23 @@ def test_an_answer_of_a_server_that_reads_no_more(client: Client) -> None:
         peer.answer(b"no", "413 Content Too Large")
     response = client.receive(channel)
     assert (response.status, response.body, response.problem) == (413, b"no", None)
+
+
+def test_a_server_that_reads_no_more_and_goes_on_answering(client: Client) -> None:
+    channel = client.ask(method="POST", send_acks="bytes")
+    client.front.send(channel, b"a" * 70_000)
+    with client.server.accept() as peer:
+        peer.head()
+        peer.sock.shutdown(socket.SHUT_RD)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nfirst")
+        client.front.expect("ack", channel, bytes=70_000)
+        assert client.front.data(channel, 5) == b"first"
+        for _ in range(3):
+            client.front.send(channel, b"b" * 60_000)
+            client.front.expect("ack", channel, bytes=60_000)
+        peer.send(b"second")
+        assert client.front.data(channel, 6) == b"second"
+        assert "problem" not in client.front.expect("close", channel)
 
 
 def test_data_after_done(client: Client) -> None:

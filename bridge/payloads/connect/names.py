@@ -1,5 +1,6 @@
 """From a host name to addresses. Only what is neither `localhost` nor an IP literal is looked up, in a thread."""
 
+import errno
 import os
 import socket
 from asyncio import Future
@@ -68,7 +69,11 @@ class Resolver:
                 return
 
         # The resolver cannot be interrupted: a thread that is stuck in it must not hold up the end of the process.
-        Thread(target=work, name="look-up", daemon=True).start()
+        try:
+            Thread(target=work, name="look-up", daemon=True).start()
+        except RuntimeError as error:
+            self._places.release()
+            raise OSError(errno.EAGAIN, str(error)) from None
         try:
             return await found
         except UnicodeError as error:

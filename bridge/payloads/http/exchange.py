@@ -143,9 +143,11 @@ class Exchange:
             for piece in pieces:
                 transport.queue(piece, len(piece))
             transport.write(b"\r\n")
+            if transport.broken:
+                self._channel.take_all()
 
     def _broken(self, error: OSError) -> None:
-        """The server takes no more of the body: it may have answered all the same."""
+        """The server takes no more of the body: it may answer all the same, for as long as it likes."""
         self._channel.take_all()
 
     # The answer

@@ -32,13 +32,13 @@ class Transport:
     """
 
     __slots__ = (
-        "_broken",
         "_outbox",
         "_poller",
         "_sock",
         "_source",
         "_tls",
         "_watching",
+        "broken",
         "fd",
         "on_broken",
         "on_empty",
@@ -52,7 +52,7 @@ class Transport:
         self._tls = None if isinstance(sock, socket.socket) else sock
         self._outbox: deque[tuple[Buffer, int]] = deque()  # each with how many bytes at its end are payload
         self._watching = False
-        self._broken = False
+        self.broken = False  # whether the socket takes no more
         self._source: Source | None = None
         self.waiting = False  # whether some of what was written waits for room
         self.fd = sock.fileno()
@@ -103,7 +103,7 @@ class Transport:
 
     def queue(self, data: Buffer, payload: int = 0) -> None:
         """The same with the next `flush`. Dropped once the socket takes no more."""
-        if not self._broken and len(data):
+        if not self.broken and len(data):
             self._outbox.append((_kept(data) if self.waiting else data, payload))
 
     def flush(self) -> None:
@@ -122,7 +122,7 @@ class Transport:
                 self._poller.watch_write(self.fd, self._write)
             return
         except OSError as error:
-            self._broken = True
+            self.broken = True
             outbox.clear()
             self._stop_waiting()
             self.on_broken(error)
@@ -167,7 +167,7 @@ class Transport:
         self.watch(None)
         self._stop_waiting()
         self._outbox.clear()
-        self._broken = True
+        self.broken = True
         self.forget()
         self.fd = -1
         if self._source is not None:

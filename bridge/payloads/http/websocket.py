@@ -188,6 +188,8 @@ class WebSocket:
             else:
                 transport.queue(head)
                 transport.write(masked, nbytes)
+            if transport.broken:
+                self._channel.take_all()
 
     def done(self) -> None:
         self._done = True
