@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import UNIT, Rule
@@ -136,7 +138,9 @@ class Superuser:
         self._tasks = tasks
         self._environ = environ
         self._rules = tuple(rules)
-        self._offered: dict[str, Rule] | None = None
+        self._offered: dict[str, Rule] = {}
+        self._looked_at: tuple[Rule, ...] | None = None  # the rules of which that is known
+        self._looking = anyio.Lock()
         self._root = root
         self._services = services
         self._questions = Questions(front, user)
@@ -163,24 +167,44 @@ class Superuser:
 
     @property
     def offered(self) -> Mapping[str, Rule]:
-        """The rules that can be started, by id, in order. Looked up when first asked for: `sudo` is run for it."""
-        if self._offered is None:
-            self._offered, left_out = offer(self._rules, self._environ, self._limits.sudo_seconds)
-            for rule, why in left_out:
-                if why == TWICE:
-                    self._log.warning("privileged-twice", label=ident_of(rule), left_out=rule.source)
-                else:
-                    self._log.debug("superuser", "not-offered", rule=rule.name, why=why)
+        """The rules that can be started, by id, in order, as far as `look` has found."""
         return self._offered
+
+    @property
+    def looked(self) -> bool:
+        """Whether `offered` is what there is now."""
+        return not self._rules or self._looked_at is self._rules
+
+    async def look(self) -> None:
+        """Find out what is offered, if that is not known. `sudo` is run for it: it may take `sudo_seconds`."""
+        async with self._looking:
+            while not self.looked:
+                rules = self._rules
+                self._offered, left_out = await to_thread.run_sync(
+                    offer, rules, self._environ, self._limits.sudo_seconds, abandon_on_cancel=True
+                )
+                self._looked_at = rules
+                for rule, why in left_out:
+                    if why == TWICE:
+                        self._log.warning("privileged-twice", label=ident_of(rule), left_out=rule.source)
+                    else:
+                        self._log.debug("superuser", "not-offered", rule=rule.name, why=why)
+
+    async def _look_again(self) -> None:
+        await self.look()
+        self.on_change()
 
     def use_rules(self, rules: Iterable[Rule]) -> None:
         """From now on these are offered; a helper whose rule is gone is stopped."""
+        known = self._looked_at is not None or not self._rules
         self._rules = tuple(rules)
-        self._offered = None
+        if not self._rules:
+            self._offered = {}
         for helper in (self._running[1] if self._running else None, self._start.helper if self._start else None):
             if helper is not None and not self._in_force(helper.rule):
                 helper.end(Problem(TERMINATED, "its rule was changed or removed"))
-        self.on_change()
+        if known:  # somebody has asked
+            self._tasks.start_soon(self._look_again)
 
     def _in_force(self, rule: Rule) -> bool:
         return any(rule.identity == each.identity for each in self._rules)
@@ -189,6 +213,8 @@ class Superuser:
 
     async def start(self, ident: str) -> None:
         """Start one, and return once it runs. Raises SuperuserError. It goes on where the caller waits no more."""
+        self._check_free()
+        await self.look()
         self._check_free()
         rule = self.offered.get(ident)
         if rule is None:
@@ -214,23 +240,26 @@ class Superuser:
         ident = wanted.get("id") if isinstance(wanted, dict) else None
         if not isinstance(ident, str):
             return
-        candidates: Mapping[str, Rule] = {}
         if self._state == RESTING and not self._root:
-            offered = self.offered
-            candidates = in_turn(offered) if ident == ANY else {ident: offered[ident]} if ident in offered else {}
-        if candidates:
-            self._begin(candidates, from_init=True)
+            self._begin({}, from_init=True, wanted=ident)
         else:
             self._front.put(control("superuser-init-done"))
 
-    def _begin(self, candidates: Mapping[str, Rule], *, from_init: bool) -> _Start:
+    def _begin(self, candidates: Mapping[str, Rule], *, from_init: bool, wanted: str = "") -> _Start:
+        """`wanted`: the id of the candidates, where they are to be looked for still."""
         start = self._start = _Start(candidates, from_init=from_init)
         self._move("start")
-        self._tasks.start_soon(self._come_up, start)
+        self._tasks.start_soon(self._come_up, start, wanted)
         return start
 
-    async def _come_up(self, start: _Start) -> None:
+    async def _come_up(self, start: _Start, wanted: str) -> None:
         """Try the candidates in turn."""
+        if wanted:
+            await self.look()
+            if start.over.is_set():
+                return
+            offered = self.offered
+            start.candidates = dict(in_turn(offered)) if wanted == ANY else _one(offered, wanted)
         while start.candidates:
             if self._leaving is not None:
                 await self._leaving.life.reached(GONE)
@@ -412,6 +441,10 @@ class Superuser:
             return True
         without_privileges(wanted)
         return False
+
+
+def _one(offered: Mapping[str, Rule], ident: str) -> dict[str, Rule]:
+    return {ident: offered[ident]} if ident in offered else {}
 
 
 def _nothing() -> None:

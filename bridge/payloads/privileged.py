@@ -32,6 +32,13 @@ class Privileged(Protocol):
     def offered(self) -> Mapping[str, Rule]:
         """By id."""
 
+    @property
+    def looked(self) -> bool:
+        """Whether `offered` is what there is now; `look` sees to it."""
+
+    async def look(self) -> None:
+        """Find out what is offered."""
+
     async def start(self, ident: str) -> None:
         """Start one, and return once it runs. Raises SuperuserError."""
 

@@ -1,5 +1,6 @@
 """Which privileged helpers are offered, and under which id: `Bridges` and `Methods`."""
 
+import json
 import os
 
 import pytest
@@ -141,3 +142,25 @@ def test_root_is_told_that_init_was_acted_on(site: Site) -> None:
     bridge = site.start(site.privileged(GOOD, "one"), as_user=False, superuser={"id": "any"})
 
     bridge.front_end.expect("superuser-init-done")
+
+
+def test_a_slow_sudo_holds_nobody_up(site: Site) -> None:
+    """What it can is asked of it apart from the session, which serves others meanwhile."""
+    gate = site.gate()
+    sudo = site.programs / "sudo"
+    sudo.write_text(f"#!/bin/sh\nhead -c 1 {gate.path} > /dev/null\necho '-A, --askpass'\n")
+    sudo.chmod(0o755)
+    bridge = site.start({"privileged": True, "spawn": [str(sudo), "-A", "true"]}, limits={"sudo_seconds": 100})
+    front = bridge.front_end
+    front.open("bus", "dbus-json3", bus="internal")
+    front.expect("ready", "bus")
+    get = ["/superuser", "org.freedesktop.DBus.Properties", "Get", ["cockpit.Superuser", "Bridges"]]
+    front.send("bus", json.dumps({"call": get, "id": "1"}).encode())
+    front.open("echo", "echo")
+    front.send("echo", b"meanwhile")
+    assert front.data("echo", 9) == b"meanwhile"
+    front.sync()
+    assert front.data_so_far("bus") == b""
+    gate.release()
+    answer = json.loads(front.take(lambda frame: frame.channel == "bus", "the answer").payload)
+    assert answer["reply"][0][0]["v"] == ["sudo"]

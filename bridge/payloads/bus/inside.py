@@ -1,7 +1,7 @@
 """The bridge's own objects behind a `dbus-json3` channel (docs/internal-bus.md)."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -63,6 +63,8 @@ class Inside:
 
     def _call(self, asked: Any, message: Message) -> None:
         path, interface, name, arguments = _read_call(asked)
+        if self._prepares([path], "call", lambda: self._call(asked, message), message):
+            return
         signature = message.get("type")
         if not isinstance(signature, str | None):
             raise unclear(f'"type" of a call: expected a signature, found {describe(signature)}')
@@ -89,6 +91,28 @@ class Inside:
                 self._front.refuse(message, error)
             except Exception as error:  # noqa: BLE001 - as in Messages.attempt
                 self._front.refuse(message, self._front.mistake("call", error))
+        self._calls.discard(scope)
+
+    def _prepares(self, paths: list[str], kind: str, again: Callable[[], None], message: Message) -> bool:
+        """Whether one of the objects has to find something out first; `again` is called then."""
+        servers = [node.own.server for node in map(self._bus.node, paths) if node.own is not None]
+        unready = [server for server in servers if not getattr(server, "prepared", True)]
+        if not unready:
+            return False
+        scope = CancelScope()
+        self._calls.add(scope)
+        self._services.tasks.start_soon(self._prepare, scope, unready[0], kind, again, message)
+        return True
+
+    async def _prepare(
+        self, scope: CancelScope, server: Any, kind: str, again: Callable[[], None], message: Message
+    ) -> None:
+        with scope:
+            await server.prepare()
+            try:
+                self._front.attempt(kind, message, again)
+            except Problem as problem:
+                self._front.close(problem)
         self._calls.discard(scope)
 
     def _reply(self, method: Method, outcome: Any, message: Message) -> None:
@@ -134,6 +158,9 @@ class Inside:
         watch = _read("watch", asked, Watch)
         if watch.path is not None:
             self._bus.node(watch.path)
+        reached = [path for path in self._bus.paths if watch.reaches(path)]
+        if self._prepares(reached, "watch", lambda: self._watch(asked, message), message):
+            return
         try:
             self._watches.add(watch)
         except Full:

@@ -26,6 +26,14 @@ class Superuser:
             "Prompt", message, prompt, "", echo, error
         )
 
+    @property
+    def prepared(self) -> bool:
+        return self._superuser.looked
+
+    async def prepare(self) -> None:
+        """Find out what is offered, before the first answer that may tell of it."""
+        await self._superuser.look()
+
     @readable("Bridges", "as")
     def bridges(self) -> list[str]:
         return list(self._superuser.offered)
