@@ -141,6 +141,18 @@ def test_one_that_is_not_accepted(client: Client, pair: Pair, version: ssl.TLSVe
     assert response.problem is None
 
 
+def test_each_is_told_of_its_own(bridge: Bridge, maker: Maker, pair: Pair) -> None:
+    """Handshakes at the same time, with the same options."""
+    other = maker.make("second", names="DNS:localhost")
+    with tcp_server() as one, tcp_server() as two:
+        clients = [Client(bridge.front_end, server) for server in (one, two)]
+        with serving(one, server_context(pair)), serving(two, server_context(other)):
+            channels = [client.send(tls={}) for client in clients]
+            for client, channel, of in zip(clients, channels, (pair, other), strict=True):
+                told = client.receive(channel).controls[0]["rejected-certificate"]
+                assert ssl.PEM_cert_to_DER_cert(told) == ssl.PEM_cert_to_DER_cert(of.pem)
+
+
 def test_others_that_are_not_accepted(client: Client, maker: Maker) -> None:
     other_name = maker.make("other-name", names="DNS:example.org", by=maker.authority)
     expired = maker.make("expired", names="DNS:localhost", by=maker.authority, expired=True)
