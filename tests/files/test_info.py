@@ -52,6 +52,10 @@ def test_attributes(shared: Files, tree: Path) -> None:
     assert shared.look(tree / "reg") == {"info": {}}
     assert shared.look(tree / "reg", "no-such", "size") == {"info": {"size": 5}}
     assert shared.look(tree / "reg", "r-ok", "x-ok")["info"]["r-ok"] is True
+    rights = shared.look(tree, "r-ok", "w-ok", "x-ok", "entries")["info"]["entries"]
+    assert set(rights["lnk"]) == set(rights["dir"]) == {"r-ok", "w-ok", "x-ok"}
+    assert rights["dir"]["x-ok"] is True
+    assert rights["reg"]["x-ok"] is False
     assert shared.look("/dev/null", "type") == {"info": {"type": "chr"}}
 
 

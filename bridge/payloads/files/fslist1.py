@@ -14,7 +14,7 @@ from .asked import Asked
 from .event_watch import EventWatch
 from .json_text import json_bytes
 from .kinds import kind_of
-from .paths import path_option, shown, written
+from .paths import listed, path_option, shown
 from .shared import end_later
 from .steps import Steps
 
@@ -71,12 +71,14 @@ def _entries(path: bytes) -> Generator[list[bytes], None, None]:
         directory = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_DIRECTORY)
     except NotADirectoryError:
         raise Problem(NOT_FOUND, f"{shown(path)}: {os.strerror(errno.ENOTDIR)}") from None
-    os.close(directory)
-    with os.scandir(path) as entries:
-        messages: list[bytes] = []
-        for entry in entries:
-            messages.append(json_bytes({"event": "present", "path": written(entry.name), "type": kind_of(entry)}))
-            if len(messages) == _BATCH:
-                yield messages
-                messages = []
-    yield messages
+    try:
+        with os.scandir(directory) as entries:
+            messages: list[bytes] = []
+            for entry in entries:
+                messages.append(json_bytes({"event": "present", "path": listed(entry.name), "type": kind_of(entry)}))
+                if len(messages) == _BATCH:
+                    yield messages
+                    messages = []
+        yield messages
+    finally:
+        os.close(directory)

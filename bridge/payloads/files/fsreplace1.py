@@ -83,7 +83,7 @@ class Replacement:
         """Ignored, as everything that a payload does not know."""
 
     def end(self) -> None:
-        # `done` has been said: what was asked for is done, unless the front end says that something is wrong.
+        # `done` has been said: what was asked for is done, unless something is said to be wrong.
         if not self._done or self._channel.problem is not None:
             self._scope.cancel()
 

@@ -20,7 +20,7 @@ def kind_at(path: bytes) -> str | None:
         return None
 
 
-def kind_of(entry: os.DirEntry[bytes]) -> str:
+def kind_of(entry: os.DirEntry[str]) -> str:
     """As the listing tells it."""
     try:
         if entry.is_symlink():

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Generator, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,11 +15,12 @@ from .attributes import KINDS, Attributes, Teller, read_link
 from .digest import Digest
 from .errors import code_of
 from .patch import ENTRIES, TARGETS, Patch
+from .paths import listed, system_path
 from .patterns import Matches
 
 _NOT_DIRECTORY: Final = "not-directory"
 _GONE: Final = None
-_RECODED: Final = sys.getfilesystemencoding() != "utf-8"
+_UTF8: Final = sys.getfilesystemencoding() == "utf-8"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +182,7 @@ class Look:
             return
         with os.scandir(directory) as entries:
             for entry in entries:
-                name = _recoded(entry.name)
+                name = listed(entry.name)
                 if not matches(name):
                     continue
                 count += 1
@@ -292,10 +293,6 @@ def _kind_of(entry: os.DirEntry[str], directory: int) -> str:
     return KINDS.get(stat.S_IFMT(found.st_mode), "")
 
 
-def _recoded(name: str) -> str:
-    """A name as the system's encoding has it, as ours has it."""
-    return os.fsencode(name).decode("utf-8", "surrogateescape") if _RECODED else name
-
-
-def _for_system(name: str) -> Any:
-    return name.encode("utf-8", "surrogateescape") if _RECODED else name
+def _for_system(name: str) -> str | bytes:
+    """A name, or a path, for a call of the system; bytes where the locale would make another name of it."""
+    return name if _UTF8 else system_path(name)

@@ -1,10 +1,14 @@
 """Paths: how an open writes them, how the system takes them, how people read them."""
 
 import os
+import sys
+from typing import Final
 
 from spanbridge.protocol.problems import NOT_FOUND, Problem
 
 from ..served.options import Options
+
+_RECODED: Final = sys.getfilesystemencoding() != "utf-8"
 
 
 def path_option(options: Options) -> bytes:
@@ -41,3 +45,8 @@ def written(path: bytes) -> str:
 def shown(path: bytes) -> str:
     """For people."""
     return path.decode("utf-8", "replace")
+
+
+def listed(name: str) -> str:
+    """The name of an entry of a directory, as Python has it in the locale's encoding, as the front end has it."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape") if _RECODED else name

@@ -127,7 +127,7 @@ class Channel:
         self._done = False
         self._input_over = False
         self.closed = False
-        self.problem: str | None = None  # of the front end's close, or of a kill
+        self.problem: str | None = None  # of the close, once it is closed; of a kill, too
         self.outlet: Writer | None = None  # where data goes as it is, if there is such a place
         self.ignores_done = False  # the front end may say `done` as often as it likes
 
@@ -237,6 +237,8 @@ class Channel:
     def close(self, problem: Problem | None = None, **members: Any) -> None:
         """The channel is over; the payload's `end` is called. Harmless if it is already."""
         if self.open:
+            if problem is not None:
+                self.problem = problem.code
             self._port.close(problem, **members)
 
     def guard(self, call: Callable[..., None], *args: Any) -> None:
