@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,8 @@ from bench.served.cases import served_cases
 from bench.served.stage import stage
 
 RESULTS = Path(__file__).parents[1] / "results"
+PAGE = Path(__file__).parents[2] / "docs/performance.md"
+HEADING = "## What the bridge serves itself\n"
 FULL_BYTES, QUICK_BYTES = 512 << 20, 64 << 20
 
 
@@ -62,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", help="only these, with commas: spanbridge,cockpit-bridge,python-bridge")
     parser.add_argument("--spanbridge", help="command line of spanbridge, e.g. under a profiler")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME=COMMAND", help="one more peer")
+    parser.add_argument("--docs", action="store_true", help="put the table into docs/performance.md, too")
     parser.add_argument("--rounds", type=int, help="rounds of each case")
     return parser.parse_args()
 
@@ -95,7 +99,19 @@ def _measure(arguments: argparse.Namespace, peers: Sequence[Peer]) -> int:
         (out / "served.md").write_text(text + "\n")
         (out / "served.json").write_text(json.dumps(raw(measured), indent=1) + "\n")
         print(f"written: {out}", file=sys.stderr)
+    if arguments.docs:
+        _put_into_docs(text)
     return 1 if measured.failed else 0
+
+
+def _put_into_docs(text: str) -> None:
+    """The rows of the table, and the line on the machine, instead of those that are there."""
+    before, heading, after = PAGE.read_text().partition(HEADING)
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    machine = next(line for line in text.splitlines() if line.startswith("- Machine: "))
+    after = re.sub(r"(?m)(^\|.*\n)+", lambda _: rows + "\n", after, count=1)
+    after = re.sub(r"(?m)^- Machine: .*$", lambda _: machine, after, count=1)
+    PAGE.write_text(before + heading + after)
 
 
 if __name__ == "__main__":

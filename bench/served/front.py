@@ -102,6 +102,15 @@ class Front:
             if message["command"] == "close":
                 raise self.failed(f"{channel} was closed: {message.get('problem')}: {message.get('message')}")
 
+    def expect_ready(self, channels: int) -> None:
+        """Wait until so many channels are ready, in any order."""
+        while channels:
+            of, payload = self.frame()
+            message: dict[str, Any] = json.loads(payload) if not of else {}
+            if message.get("command") == "close":
+                raise self.failed(f"closed: {message}")
+            channels -= message.get("command") == "ready"
+
     def read_for(self, seconds: float) -> int:
         """Read for a while; how many data frames came."""
         deadline, frames = time.monotonic() + seconds, 0

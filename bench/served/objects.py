@@ -1,10 +1,12 @@
 """A service with many objects below /objects, on the bus at an address: `python -m bench.served.objects ADDRESS`."""
 
-import asyncio
+import os
+import socket
 import sys
+from itertools import count
 
 from dbus_fast import Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
+from dbus_fast._private.unmarshaller import Unmarshaller
 
 from bench.served.bus import NAME, OBJECTS
 
@@ -44,13 +46,50 @@ def answer(message: Message) -> Message | None:
     return None
 
 
-async def main() -> None:
-    bus = await MessageBus(bus_address=sys.argv[1]).connect()
-    bus.add_message_handler(answer)
-    await bus.request_name(NAME)
-    print("ready", flush=True)
-    await asyncio.Event().wait()
+def connect(address: str) -> socket.socket:
+    """A connection to a bus, authenticated."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address.removeprefix("unix:path=").partition(",")[0])
+    uid = str(os.getuid()).encode().hex()
+    connection.sendall(f"\0AUTH EXTERNAL {uid}\r\n".encode())
+    if not connection.recv(1024).startswith(b"OK "):
+        raise ConnectionError("the bus does not take us")
+    connection.sendall(b"BEGIN\r\n")
+    return connection
+
+
+def main() -> None:
+    """Serve until the bus ends."""
+    connection = connect(sys.argv[1])
+    serials = count(1)
+
+    def send(message: Message) -> None:
+        connection.sendall(message._marshall(False))
+
+    for member, signature, body in (("Hello", "", []), ("RequestName", "su", [NAME, 0])):
+        call = Message(
+            destination="org.freedesktop.DBus",
+            path="/org/freedesktop/DBus",
+            interface="org.freedesktop.DBus",
+            member=member,
+            signature=signature,
+            body=body,
+            serial=next(serials),
+        )
+        send(call)
+    with connection:
+        reader = Unmarshaller(sock=connection)
+        while message := reader.unmarshall():
+            if (
+                message.message_type is MessageType.SIGNAL
+                and message.member == "NameAcquired"
+                and message.body == [NAME]
+            ):
+                print("ready", flush=True)
+            elif (reply := answer(message)) is not None:
+                reply.serial = next(serials)
+                send(reply)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -25,8 +25,7 @@ def measure_watches(peer: Peer, directory: Path, count: int) -> Result:
             for number in range(first, last):
                 path = str(directory / f"file-{number:06}")
                 front.open(f"w{number}", {"payload": "fswatch1", "path": path})
-            for number in range(first, last):
-                front.expect("ready", f"w{number}")
+            front.expect_ready(last - first)
 
         watch(0, 1)
         before = front.rss_mib()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-BIG, SMALL, NEW = "big", "small", "new"
+BIG, SMALL, NEW, FEW = "big", "small", "new", "few"
 SMALL_BYTES = 100
 ENTRIES = (10_000, 100_000)
 WATCHED = 1_000
@@ -23,6 +23,7 @@ def stage(big_bytes: int) -> Iterator[Path]:
             for _ in range(big_bytes // _BLOCK):
                 big.write(b"x" * _BLOCK)
         (root / SMALL).write_bytes(b"x" * SMALL_BYTES)
+        _fill(root / FEW, 3)
         for count in ENTRIES:
             _fill(root / str(count), count)
         yield root
