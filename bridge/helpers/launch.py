@@ -4,18 +4,19 @@ import os
 import pwd
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import Expansion
 
-from .process import Running
+if TYPE_CHECKING:  # the tools for people start nothing
+    from .process import Running
 
 Key: TypeAlias = tuple[
     bytes, Expansion
 ]  # the identity of the rule, and what it expanded to: what a helper is reused by
 
-Begin: TypeAlias = Callable[["Launch", Callable[[], None]], Running]
+Begin: TypeAlias = "Callable[[Launch, Callable[[], None]], Running]"
 """Starts a helper; the function is called when it has ended. Raises SpawnError."""
 
 DEPTH_VARIABLE: Final = "SPANBRIDGE_DEPTH"
