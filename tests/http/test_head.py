@@ -208,10 +208,16 @@ def test_what_is_read_is_what_h11_reads(lines: list[bytes]) -> None:
     assert theirs.get(b"transfer-encoding") == (b"chunked" if head.chunked else None)
     length = theirs.get(b"content-length")
     assert head.length == (None if length is None else int(length))
-    ours = [(name.lower(), value) for name, value in head.headers if name.lower() != b"content-length"]
-    assert [(name, value.lower()) for name, value in ours] == [
-        (name, value.lower()) for name, value in event.headers if name != b"content-length"
-    ]
+    # h11 leaves the white space before a line that goes on, which is a part of what becomes one space (RFC 9112, 5.2).
+    ours, told = (
+        [
+            (name.lower(), b" ".join(value.lower().split()))
+            for name, value in fields
+            if name.lower() != b"content-length"
+        ]
+        for fields in (head.headers, event.headers)
+    )
+    assert ours == told
 
 
 def test_a_request() -> None:

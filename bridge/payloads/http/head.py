@@ -24,7 +24,9 @@ _TOLD: Final = 60  # bytes of a bad line that a message shows
 _END: Final = re.compile(rb"\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 # A value may go on in lines that begin with white space (RFC 9112, 5.2).
-_FIELD: Final = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+):([^\n]*(?:\n[ \t][^\n]*)*)\n")
+_TOKEN: Final = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"
+_FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):([^\n]*(?:\n[ \t][^\n]*)*)\n")
+_FIELDS: Final = re.compile(rb"((?:" + _TOKEN + rb":[^\n]*\n(?:[ \t][^\n]*\n)*)*)\r?\n")
 _FOLD: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
 
 _CONNECTION: Final = b"connection"
@@ -120,19 +122,14 @@ class HeadReader:
         return Head(status, text_of(begin[3] or b""), fields, keeps, chunked, length)
 
     def _fields(self, raw: bytes, pos: int) -> list[tuple[bytes, bytes]]:
-        fields: list[tuple[bytes, bytes]] = []
-        while True:
-            field = _FIELD.match(raw, pos)
-            if field is None:
-                break
-            name, value = field.groups()
-            value = value.strip(b" \t\r")
-            fields.append((name, _FOLD.sub(b" ", value) if b"\n" in value else value))
-            pos = field.end()
-            if len(fields) > FIELDS:
-                raise Problem(TOO_LARGE, f"{self._server}: an answer with more than {FIELDS} headers")
-        if raw[pos:] not in (b"\r\n", b"\n"):
-            raise self._wrong(f"expected a header, found {_line(raw[pos:])!r}")
+        block = _FIELDS.match(raw, pos)
+        if block is None or block.end() < len(raw):
+            raise self._wrong(f"expected a header, found {_no_field(raw, pos)!r}")
+        fields = [(name, value.strip(b" \t\r")) for name, value in _FIELD.findall(raw, pos)]
+        if len(fields) > FIELDS:
+            raise Problem(TOO_LARGE, f"{self._server}: an answer with more than {FIELDS} headers")
+        if block[1].count(b"\n") > len(fields):
+            fields = [(name, _FOLD.sub(b" ", value)) for name, value in fields]
         return fields
 
     def _length(self, value: bytes, before: int | None) -> int:
@@ -153,6 +150,13 @@ class HeadReader:
 
     def _wrong(self, what: str) -> Problem:
         return Problem(PROTOCOL_ERROR, f"{self._server}: {what}")
+
+
+def _no_field(raw: bytes, pos: int) -> bytes:
+    """The first line that is no header, for a message."""
+    while (field := _FIELD.match(raw, pos)) is not None:
+        pos = field.end()
+    return _line(raw[pos:])
 
 
 def _line(data: bytes) -> bytes:
