@@ -237,11 +237,14 @@ class Tree:
         path, interface, member = message.path or "", message.interface or "", message.member or ""
         if (interface, member) in self.methods:
             _, signature, function = self.methods[interface, member]
-            results = function(*message.body)
+            try:
+                results = function(*message.body)
+            except TypeError as error:
+                return Message.new_error(message, "org.freedesktop.DBus.Error.InvalidArgs", str(error))
             if isinstance(results, Message):
                 results.reply_serial, results.destination = message.serial, message.sender
                 return results
-            return None if results is None else Message.new_method_return(message, signature, results)
+            return None if results is None else Message.new_method_return(message, signature.replace(" ", ""), results)
         if (interface, member) == (INTROSPECTABLE, "Introspect"):
             return Message.new_method_return(message, "s", [self.describe(path)])
         if (interface, member) == (MANAGER, "GetManagedObjects") and path == self.manager:
@@ -269,7 +272,7 @@ class Tree:
                 if owner == interface:
                     lines.append(f'<method name="{member}">')
                     lines += [f'<arg type="{each}" direction="in"/>' for each in takes.split()]
-                    lines += [f'<arg type="{gives}" direction="out"/>'] if gives else []
+                    lines += [f'<arg type="{each}" direction="out"/>' for each in gives.split()]
                     lines.append("</method>")
             for name, value in properties.items():
                 access = "write" if name in self.write_only else "read"
