@@ -11,6 +11,7 @@ from spanbridge.manifests.load import load as load_catalog
 from spanbridge.manifests.model import Catalog, Rule
 
 from .limits import Limits
+from .log import Log
 
 VERSION: Final = "0.1.0"
 PROTOCOL: Final = 1
@@ -31,6 +32,12 @@ def with_own_rules(catalog: Catalog) -> Catalog:
     command = (sys.executable, "-I", "-m", "spanbridge.extensions.relay")
     rule = Rule("spanbridge", 0, "built in", {"internal": "extensions"}, command)
     return structs.replace(catalog, rules=(*catalog.rules, rule))
+
+
+def tell_defects(log: Log, catalog: Catalog) -> None:
+    """A line for each; as an error where something may go on that was to be refused."""
+    for defect in catalog.defects:
+        (log.error if defect.restricts else log.warning)("manifest", defect=str(defect))
 
 
 def own_command() -> list[str]:

@@ -14,7 +14,7 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import VERSION, control
 from spanbridge.protocol.problems import INTERNAL_ERROR
 
-from .installed import depth_of, load, with_own_rules
+from .installed import depth_of, load, tell_defects, with_own_rules
 from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
@@ -64,8 +64,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     except OSError as error:
         log.info("session-ends", why=f"stdout: {error.strerror}")
         return 0
-    for defect in catalog.defects:
-        log.warning("manifest", defect=str(defect))
+    tell_defects(log, catalog)
     root = privileged or os.geteuid() == 0
     return _serve(catalog, read_catalog, limits, log, environ, depth, root, early, status=not privileged)
 

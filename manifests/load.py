@@ -30,6 +30,8 @@ _DEEPEST = 200
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 NAME_EXPECTED = "letters, digits, underscore and dash"
 _DEFAULT_PRIORITY = 1.0
+NOT_REFUSED = "; what it was to refuse is not refused now"
+"""Said of an entry that is left out and has a `problem`."""
 
 
 def load(
@@ -296,7 +298,9 @@ class _Loading:
                 bad += 1
                 if bad <= self._max_defects:
                     place = line_and_column(document.data, find(document.data, error.path[2:], offset))
-                    self._defects.append(Defect(document.file, *place, spell(error.path), error.message))
+                    restricts = isinstance(entry, dict) and "problem" in entry
+                    message = error.message + (NOT_REFUSED if restricts else "")
+                    self._defects.append(Defect(document.file, *place, spell(error.path), message, restricts))
         if bad > self._max_defects:
             message = f"{bad - self._max_defects} more entries are wrong, and left out like these"
             self._defects.append(_blame(winner.documents, ("bridges",), message))

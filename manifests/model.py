@@ -102,6 +102,8 @@ class Defect(msgspec.Struct, frozen=True):
     """Like `bridges[2].spawn`, empty if it is not about one."""
     message: str
     """What was found and what was expected."""
+    restricts: bool = False
+    """What is left out for it may have been there to refuse something, which goes on now to whatever comes after."""
 
     def __str__(self) -> str:
         place = self.file

@@ -243,6 +243,8 @@ def _privileged_text(found: Listing, paint: Paint) -> str:
 
 def _command(rule: RuleEntry) -> str:
     """As it is written, variables and all, quoted as for a shell."""
+    if not rule.spawn:
+        return "no command: refuses what it matches"
     return printable(" ".join([*map(_setting, rule.environ), shlex.join(rule.spawn)]))
 
 

@@ -23,6 +23,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINA
 from ..helpers.helper import Helper
 from ..helpers.life import GONE
 from ..helpers.superuser import Superuser
+from ..installed import tell_defects
 from ..limits import Limits
 from ..log import Log
 from ..payloads.base import Services
@@ -238,8 +239,7 @@ class Session:
 
     def _reload(self) -> None:
         catalog = self._load()
-        for defect in catalog.defects:
-            self._log.warning("manifest", defect=str(defect))
+        tell_defects(self._log, catalog)
         if catalog.incomplete:
             self._log.error("not-reloaded", why="a directory of packages cannot be read: the rules stay as they were")
             return

@@ -312,3 +312,10 @@ def test_a_defect_moves_no_terminal(tree: Tree, odd: str) -> None:
     defects = tree.load().defects
     assert len(defects) == 5
     assert all(str(defect).isprintable() for defect in defects)
+
+
+def test_an_entry_that_may_refuse_is_told_loudly_where_it_is_left_out(tree: Tree) -> None:
+    tree.package("a", {"bridges": [{"match": 5, "spawn": ["x"]}, {"match": 5, "problem": "access-denied"}]})
+    first, second = tree.load().defects
+    assert (first.restricts, second.restricts) == (False, True)
+    assert second.message.endswith("; what it was to refuse is not refused now")

@@ -436,6 +436,13 @@ def test_a_directory_name_that_is_none(home: Home) -> None:
 # Unreachable rules
 
 
+def test_a_mistake_in_an_entry_that_may_refuse(home: Home) -> None:
+    home.package("test", {"match": {"payload": "x"}, "problem": "access-denied", "timeout": "5"}, {"match": 5})
+    first, second, third = (each["message"] for each in check(home).findings)
+    assert first.endswith("; what it was to refuse is not refused now")
+    assert "refuse" not in second + third
+
+
 def test_across_packages_of_one_priority(home: Home) -> None:
     """Packages go by name there, which is hardly meant."""
     home.package("a", {"match": {}, "spawn": CAT})

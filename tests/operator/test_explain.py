@@ -272,6 +272,16 @@ def test_home_is_not_shortened_where_no_shell_would_take_it_for_that(home: Home)
     assert 'path-exists "/home/x/no"' in elsewhere
 
 
+def test_a_rule_that_refuses(home: Home) -> None:
+    home.package("test", entry({"payload": "x"}), {"match": {"payload": "*"}, "problem": "access-denied"}, entry({}))
+    text = "\n".join(lines_of(home, "payload=y", status=1))
+    assert "refuses what it matches: the channel closes with access-denied" in text
+    assert "not tried: test/bridges[1] refuses what it matches" in text
+    assert "Served by nobody: the channel closes with access-denied" in text
+    assert "closest" not in text
+    assert "the channel closes with access-denied" in "\n".join(lines_of(home, "payload=x"))
+
+
 def test_a_rule_that_is_missing_is_named_with_what_is_wrong(home: Home) -> None:
     home.package("broken", {"match": {"payload": "x"}, "spawn": "x"})
     home.package("unmet", entry({"payload": "x"}), conditions=[{"path-exists": "/nonexistent"}])

@@ -187,13 +187,15 @@ class Text:
 
     def _closest(self, told: Explanation) -> Iterator[str]:
         """Where no rule matches: what the best of them would have needed."""
-        near = [] if told.attempts else [look for look in told.rules if _near(look) and look.match]
+        if any(look.matches for look in told.rules):
+            return
+        near = [look for look in told.rules if _near(look) and look.match]
         if near:
             best = max(near, key=lambda look: (_agreeing(look), -look.position))
             missing = ", ".join(dict.fromkeys(miss.member for miss in best.misses))
             yield f"  The closest rule is {best.rule}: all of it matches but {missing}."
         payload = told.matched.get("payload")
-        if not told.attempts and isinstance(payload, str):
+        if isinstance(payload, str):
             known = {text for look in told.rules if isinstance(text := look.match.get("payload"), str)}
             for each in get_close_matches(payload, sorted(known | PAYLOADS.keys()), n=1, cutoff=CLOSE):
                 if each != payload:
@@ -263,6 +265,11 @@ def _width(told: Explanation) -> tuple[int, int]:
 
 def _fate(look: Look, attempt: Attempt | None, told: Explanation) -> tuple[str, str, str]:
     """Mark, style, and a word on what becomes of a rule that matches."""
+    refusing = next((each for each in told.rules if each.matches and each.refuses), None)
+    if refusing is look:
+        return "ends", "red", f"refuses what it matches: the channel closes with {look.refuses}"
+    if refusing is not None and refusing.position < look.position:
+        return "never", "dim", f"not tried: {refusing.rule} refuses what it matches"
     if attempt is None and told.attempts[-1].if_it_fails.next:  # one of very many
         return "next", "blue", ""
     if attempt is None:

@@ -81,6 +81,8 @@ class Look(msgspec.Struct, frozen=True):
     misses: list[Miss]
     behind: str
     """Why a rule that matches comes behind the one that comes first."""
+    refuses: str = ""
+    """The problem with which a rule without a command closes what it matches."""
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -247,7 +249,19 @@ class Explainer:
             missed = [_miss(each, message) for each in mismatches(rule, message)]
             priority = self._priorities[rule.package]
             behind = "" if missed or first is None else self._behind(rule, first)
-            looks.append(Look(position, rule.name, priority, rule.source, rule.match or {}, not missed, missed, behind))
+            looks.append(
+                Look(
+                    position,
+                    rule.name,
+                    priority,
+                    rule.source,
+                    rule.match or {},
+                    not missed,
+                    missed,
+                    behind,
+                    _refuses(rule),
+                )
+            )
             if first is None and not missed:
                 first = rule
         return looks
@@ -287,7 +301,8 @@ class Explainer:
             failed = Problem(
                 INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {_in_full(attempt)}"
             )
-            last = after_failure(rule, failed)
+            failures.append(failed.message)
+            last = after_failure(rule, Problem(failed.code, "; ".join(failures)))
             if served is None and not attempt.cannot_start:
                 served, key = Served(RULE, rule.name), (identity, expansion)
             elif served is None and last is not None:
@@ -296,7 +311,6 @@ class Explainer:
                 return attempts, served or _closed(last), key
             if served is not None and len(attempts) >= ATTEMPTS:
                 return attempts, served, key
-            failures.append(failed.message)
         return attempts, served or self._itself(message, failures), key
 
     def _itself(self, message: dict[str, Any], failures: list[str]) -> Served:
@@ -362,9 +376,15 @@ class Explainer:
             return Failure(last.code, "", "")
         following = self._router.find(message, position)
         if following >= 0:
-            return Failure("", self._rules[following].name, "")
+            forbidden = refusal(self._rules[following])
+            return Failure(forbidden.code if forbidden else "", "" if forbidden else self._rules[following].name, "")
         served = self._itself(message, ["it failed"])
         return Failure(served.problem, "", served.payload if served.by == INTERNAL else "")
+
+
+def _refuses(rule: Rule) -> str:
+    forbidden = refusal(rule)
+    return forbidden.code if forbidden else ""
 
 
 def _closed(problem: Problem, payload: str = "") -> Served:
