@@ -32,6 +32,8 @@ OF_A_BRIDGE = {
     "timeout": "number",
     "privileged": "bool",
     "label": "string",
+    "method": "",
+    "polkit": "bool",
 }
 OF_A_PACKAGE = {
     "name": "string",
@@ -117,7 +119,7 @@ def check_good(bridge: Bridge, *payloads: str) -> None:
 
 def warned(bridge: Bridge) -> list[str]:
     """The lines of the log about manifests."""
-    lines = bridge.log.matches(r"warning: manifest ")
+    lines = bridge.log.matches(r"(warning|error): manifest ")
     assert max(map(len, bridge.log.lines)) <= LINE_BYTES
     assert all(line.isprintable() for line in bridge.log.lines)
     return lines

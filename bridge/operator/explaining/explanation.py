@@ -16,6 +16,7 @@ from spanbridge.manifests.router import Plan, Router
 from spanbridge.manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
+from ...helpers.host_rule import without_secrets
 from ...helpers.launch import Key, helper_environ
 from ...helpers.offered import in_turn, offer
 from ...helpers.privileges import privileges, without_privileges
@@ -199,6 +200,8 @@ class Explainer:
         bridge = self._bridge
         try:
             matched, forwarded = normalise(message, bridge.host)
+            if "host" in matched:
+                forwarded = without_secrets(forwarded)
         except Problem as problem:
             return self._told(message, message, message, served=_closed(problem)), None
         privileged = None
