@@ -129,7 +129,7 @@ class Pool:
             self._forget_idle(helper)
 
     def start_privileged(
-        self, rule: Rule, key: Key, starter: Starter, attendant: Attendant, begin: Begin | None = None
+        self, rule: Rule, key: Key, starter: Starter, attendant: Attendant, begin: "Begin | None" = None
     ) -> Helper:
         """Start a privileged helper, which serves no open but those that ask for it. `begin` as in Launch. Raises
         Problem."""
