@@ -299,7 +299,7 @@ class Superuser:
         except Problem as problem:
             start.failed(problem.message)
 
-    def _begin_of(self, rule: Rule) -> Begin | None:
+    def _begin_of(self, rule: Rule) -> "Begin | None":
         """Who starts it, where that is not the bridge itself."""
         if rule.method != UNIT:
             return None
