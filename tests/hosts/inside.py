@@ -7,6 +7,7 @@ Prints a line when all is there, and ends with its stdin; all that it started go
 
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -25,11 +26,7 @@ def main() -> None:
     _open_up(directory, [Path(sys.base_prefix), Path(sys.prefix), Path(__file__).resolve().parents[2]])
     _mount("-t", "tmpfs", "tmpfs", "/run")
     Path("/run/sshd").mkdir(mode=0o755)
-    etc = directory / "etc"
-    for file in sorted(path for path in etc.rglob("*") if path.is_file()):
-        place = Path("/etc") / file.relative_to(etc)
-        if place.exists():
-            _mount("--bind", str(file), str(place))
+    _replace_etc(directory / "etc", directory / "etc-of-machine")
     listening = socket.create_server(("", int(sys.argv[2])), backlog=1)  # mute: takes one connection and never answers
     # Processes of the far side see themselves alone, and go with the one that is their first.
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
@@ -52,6 +49,20 @@ def _wait_for(address: tuple[str, int], sshd: "subprocess.Popen[bytes]") -> None
             os.sched_yield()
         else:
             return
+
+
+def _replace_etc(ours: Path, machine: Path) -> None:
+    """A new /etc: what is in `ours`, and for all else links to the machine's, which is at `machine` then.
+
+    Not file over file: such a mount goes when somebody out there replaces the file, as useradd does with passwd.
+    """
+    machine.mkdir()
+    _mount("--bind", "/etc", str(machine))
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/etc")
+    shutil.copytree(ours, "/etc", dirs_exist_ok=True)
+    for path in machine.iterdir():
+        if not (ours / path.name).exists():
+            Path("/etc", path.name).symlink_to(path)
 
 
 def _open_up(directory: Path, needed: list[Path]) -> None:

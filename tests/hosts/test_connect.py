@@ -79,7 +79,7 @@ def test_a_wrong_password(begin: Start) -> None:
     for channel, session in zip("ab", SESSIONS, strict=True):
         front.open(channel, "echo", host="alice@far", session=session, password="wrong one")
         closed = front.expect("close", channel)
-        assert closed["problem"] == "authentication-failed"
+        assert closed["problem"] == "authentication-failed", closed
         assert closed["auth-method-results"]["password"] == "denied"
     assert "wrong one" not in bridge.log.text
     echo(bridge, "alice@far", "c", password=PASSWORD)

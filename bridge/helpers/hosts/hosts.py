@@ -15,6 +15,7 @@ from ...wire.context import Context
 from ...wire.front import Front
 from ..endings import DISMISSED, SERVED, End
 from ..helper import Helper
+from ..host_rule import without_secrets, without_what_its_name_says
 from ..launch import Launch
 from ..life import ENDING, GONE, QUEUED, READY
 from ..opening import Opening
@@ -23,7 +24,7 @@ from .connection import Connection
 from .equipment import Equipment
 from .prompts import Prompts
 from .queue import Queue
-from .wanted import ConnectionKey, Wanted, read_wanted, without_secrets
+from .wanted import ConnectionKey, Wanted, read_wanted
 
 NAME: Final = "ssh"
 """How `--bridges` and logs call what is no rule of a manifest."""
@@ -65,7 +66,7 @@ class Hosts:
     def get(self, opening: Opening) -> Helper:
         """The connection for an open with a foreign host; it is begun if there is none. What is meant for the
         connection alone is taken out of the open. Raises Problem."""
-        wanted = read_wanted(opening.message, self._user)
+        wanted = read_wanted(without_what_its_name_says(opening.message, opening.came), self._user)
         forwarded = without_secrets(opening.message)
         if forwarded is not opening.message:
             opening.replace(forwarded, frame_of(forwarded))

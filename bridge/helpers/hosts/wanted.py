@@ -1,17 +1,13 @@
 """What an open for another host asks of its connection (docs/hosts.md, "Members of an open")."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from ...payloads.served.options import Options
 from .destination import Destination, parse
 from .host_key import HostKey, read_keys
-
-SECRETS: Final = ("password", "host-key")
-"""Members that are for the connection, and not for the bridge over there."""
-
 
 ConnectionKey: TypeAlias = tuple[str, str | None, str | None]
 """Host as written, user, and the channel of a private connection."""
@@ -56,10 +52,3 @@ def read_wanted(message: Mapping[str, Any], own_user: str) -> Wanted:
         tuple(read_keys(text)) if text is not None else (),
         None if superuser in (None, "", "none") else superuser,
     )
-
-
-def without_secrets(message: dict[str, Any]) -> dict[str, Any]:
-    """The open as the bridge over there gets it; the same object where nothing changes."""
-    if not any(name in message for name in SECRETS):
-        return message
-    return {name: value for name, value in message.items() if name not in SECRETS}
