@@ -227,8 +227,16 @@ def _bridges(limits: Limits) -> int:
         {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
         for rule in (*catalog.rules, *catalog.privileged)
     ]
+    if limits.hosts:
+        told.append(_connections(limits))
     print_json(told)
     return 0
+
+
+def _connections(limits: Limits) -> dict[str, object]:
+    """What comes last for opens with another host (docs/hosts.md), as if it were a rule."""
+    own = {"package": "ssh", "position": 0, "source": "built in"}
+    return {**own, "match": {"host": None}, "spawn": ["ssh"], "timeout": limits.host_idle_seconds}
 
 
 def _entry(rule: "Rule") -> dict[str, object]:

@@ -155,11 +155,6 @@ class Pool:
         self._records.setdefault(launch.key[0], RuleRecord(launch.rule.name)).started()
         return helper
 
-    @property
-    def by_age(self) -> list[Helper]:
-        """All that are not reaped yet, the oldest first."""
-        return sorted(self.alive, key=lambda helper: helper.made_at)
-
     def told(self) -> dict[str, dict[str, Any]]:
         """By the name of a rule: what became of its helpers."""
         now = self._loop.time()

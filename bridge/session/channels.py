@@ -74,8 +74,9 @@ class Channels:
 
     @property
     def helpers(self) -> list[Helper]:
-        """All that are not reaped yet, those on other hosts among them."""
-        return [*self.pool.alive, *(self.hosts.alive if self.hosts is not None else ())]
+        """All that are not reaped yet, those on other hosts among them, the oldest first."""
+        alive = [*self.pool.alive, *(self.hosts.alive if self.hosts is not None else ())]
+        return sorted(alive, key=lambda helper: helper.made_at)
 
     def connections(self) -> "Hosts":
         """The connections to other hosts."""

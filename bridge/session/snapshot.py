@@ -37,7 +37,7 @@ def snapshot(context: Context, front: Front, channels: Channels, began: float, f
             "read": not front.link.paused,
             "takes": not front.link.blocked,
         },
-        "helpers": [_helper(helper, now, limits.helper_queue_bytes) for helper in pool.by_age],
+        "helpers": [_helper(helper, now, limits.helper_queue_bytes) for helper in channels.helpers],
         "rules": pool.told(),
         "limits-hit": dict(context.log.limits_hit),
     }

@@ -121,8 +121,8 @@ def test_bridges_is_json(home: Home) -> None:
     done = run(home, "--bridges")
     assert done.returncode == 0
     found = json.loads(done.stdout)
-    # Our own rule stands behind all others.
-    assert [entry["package"] for entry in found if not entry.get("privileged")] == ["high", "low", "spanbridge"]
+    # Our own rule stands behind all others, and behind that what leads to other hosts.
+    assert [entry["package"] for entry in found if not entry.get("privileged")] == ["high", "low", "spanbridge", "ssh"]
     members = {name: value for name, value in found[0].items() if name in full}
     assert members == full
     assert found[1]["match"] == {}
@@ -132,8 +132,10 @@ def test_bridges_is_json(home: Home) -> None:
 
 def test_no_packages_at_all(home: Home) -> None:
     assert run(home, "--packages").stdout == b""
-    (own,) = json.loads(run(home, "--bridges").stdout)
+    own, hosts = json.loads(run(home, "--bridges").stdout)
     assert (own["source"], own["match"]) == ("built in", {"internal": "extensions"})
+    assert (hosts["source"], hosts["match"], hosts["spawn"]) == ("built in", {"host": None}, ["ssh"])
+    (own,) = json.loads(run(home, "--set", "hosts=0", "--bridges").stdout)
 
 
 def test_a_reader_that_goes_away(home: Home) -> None:

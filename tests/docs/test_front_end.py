@@ -35,7 +35,7 @@ def test_its_manifest_has_every_channel_go_to_one_helper(home: Home) -> None:
     told = run(
         shown()._replace(text="spanbridge --bridges"), home.root, {**home.environ, "XDG_DATA_HOME": f"{home.root}/try"}
     )
-    rule, _own = json.loads(told.out)
+    rule, *_own = json.loads(told.out)
     assert told.log == ""
     assert rule["match"] == {"payload": None}
     assert rule["spawn"] == [COCKPIT_BRIDGE]

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -192,6 +192,11 @@ class Farm:
         self.give(key)
         command = [*self.command, "env", f"SSH_AUTH_SOCK={agent}", "ssh-add", "-q", str(key)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    def run(self, *arguments: object, environ: Mapping[str, str]) -> str:
+        """What a program says that runs as our user."""
+        command = [*self.command, *map(str, arguments)]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environ).stdout
 
     def ask(self, path: str) -> bytes:
         """What our user gets that asks at a socket and is nobody's child."""

@@ -1,13 +1,14 @@
 """How connections begin, are shared, and end; what waits for them; what is left behind."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
 from spanbridge.testing import processes
-from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.plugin import Start
 
 from .farm import MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
@@ -218,3 +219,11 @@ def test_a_session_with_an_agent_keeps_it(other: Farm, begin: Start) -> None:
     bridge = begin()
     echo(bridge, "alice@far")
     assert not bridge.log.matches("ssh-agent-started")
+
+
+def test_status_lists_connections(other: Farm, begin: Start) -> None:
+    other.use_key()
+    bridge = begin()
+    echo(bridge, "alice@far")
+    told = other.run(SPANBRIDGE, "status", environ=bridge.environ)
+    assert re.search(r"ssh alice@far +[0-9]+ +ready", told)

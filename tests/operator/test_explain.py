@@ -372,7 +372,9 @@ def test_privileges_are_as_the_bridge_has_them(site: Site, running: bool) -> Non
     values: list[Any] = [None, False, True, "require", "try", "x", 0, 1, "", [], {}]
     opens = [{"channel": f"c{at}", "payload": "x", "superuser": value} for at, value in enumerate(values)]
     opens += [{"channel": f"e{at}", "payload": "echo", "superuser": value} for at, value in enumerate(values)]
-    opens += [{"channel": f"h{at}", "payload": "x", "host": "h", "superuser": value} for at, value in enumerate(values)]
+    opens += [
+        {"channel": f"h{at}", "payload": "x", "host": "-h", "superuser": value} for at, value in enumerate(values)
+    ]
     prefix = (*site.user.prefix, str(site.installation.spanbridge))
     done = explain(
         site.home,

@@ -19,7 +19,7 @@ from ...payloads.base import PAYLOADS
 from ..printable import printable
 from ..terminal import Paint
 from .explanation import (
-    HOST,
+    CONNECTION,
     INTERNAL,
     NOBODY,
     PRIVILEGED,
@@ -175,9 +175,13 @@ class Text:
         elif served.by == INTERNAL:
             rest = ", since no rule that matches can be started" if told.attempts else ""
             yield self._paint("green", f"Served by the bridge itself: payload {served.payload}") + rest
-        elif served.by == HOST:
+        elif served.far is not None:
             rest = ", since no rule that matches can be started" if told.attempts else ""
-            yield self._paint("green", f"Served by a bridge on {_value(told.matched['host'])}, over ssh") + rest
+            host = _value(told.matched["host"])
+            yield self._paint("green", f"Served by a bridge on {host}, over ssh") + rest + _whose(served.far.shared)
+            yield f"  starts      {' '.join(map(quoted, served.far.argv))}"
+            for index, line in enumerate(served.far.asks):
+                yield f"{'  asks        ' if not index else _INDENT}{line}"
         elif served.by == PRIVILEGED:
             yield self._paint("green", "Served by the privileged bridge that runs") + ", which has rules of its own"
         else:
@@ -350,9 +354,15 @@ def _agreeing(look: Look) -> int:
 def _next(failure: Failure) -> str:
     if failure.problem:
         return f"the channel closes with {failure.problem}"
+    if failure.next == CONNECTION:
+        return "on to a connection over ssh, of the bridge's own"
     if failure.next:
         return f"on to {failure.next}; if that fails too:"
     return f"the bridge itself serves payload {failure.internal}"
+
+
+def _whose(shared: bool) -> str:
+    return ", shared by all opens with this host and user" if shared else ", of its own (session: private)"
 
 
 def _stays(timeout: float | None) -> str:

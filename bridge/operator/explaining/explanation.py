@@ -25,8 +25,12 @@ from ...limits import Limits
 from ...payloads import base
 from ...session.router import after_failure, nobody, normalise, own_payload, refusal
 from .hints import hint
+from .other_host import Far, far
 
 ATTEMPTS: Final = 20  # rules made a command, at most, once one was found that serves
+
+CONNECTION: Final = "ssh"
+"""Stands in the place of a rule for the bridge's own connections to other hosts."""
 
 NONE: Final = "none"
 RUNNING: Final = "running"
@@ -111,7 +115,7 @@ class Failure(msgspec.Struct, frozen=True):
     problem: str
     """The channel closes with it."""
     next: str
-    """The next rule that matches."""
+    """The next rule that matches; CONNECTION: there is none, and the open is for another host."""
     internal: str
     """The payload that the bridge serves itself."""
 
@@ -163,6 +167,8 @@ class Served(msgspec.Struct, frozen=True):
     problem: str = ""
     """With which the channel closes."""
     message: str = ""
+    far: Far | None = None
+    """Of HOST: the connection to another host."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -319,7 +325,7 @@ class Explainer:
     def _itself(self, message: dict[str, Any], failures: list[str]) -> Served:
         """No rule has it: a connection to its host, the bridge itself, or nobody."""
         if "host" in message and self._bridge.limits.hosts:
-            return Served(HOST)
+            return self._connected(message)
         payload = own_payload(message)
         if base.find(payload) is None:
             return _closed(nobody(message, failures))
@@ -328,6 +334,12 @@ class Explainer:
         except Problem as problem:
             return _closed(problem, payload)
         return Served(INTERNAL, payload=payload)
+
+    def _connected(self, message: dict[str, Any]) -> Served:
+        try:
+            return Served(HOST, far=far(message, self._bridge.limits, self._bridge.environ))
+        except Problem as problem:
+            return _closed(problem)
 
     def _attempt(
         self, position: int, rule: Rule, recipe: Recipe, expansion: Expansion, message: dict[str, Any]
@@ -382,6 +394,8 @@ class Explainer:
             forbidden = refusal(self._rules[following])
             return Failure(forbidden.code if forbidden else "", "" if forbidden else self._rules[following].name, "")
         served = self._itself(message, ["it failed"])
+        if served.by == HOST:
+            return Failure("", CONNECTION, "")
         return Failure(served.problem, "", served.payload if served.by == INTERNAL else "")
 
 
