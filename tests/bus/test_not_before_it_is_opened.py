@@ -18,8 +18,8 @@ print("inotify_simple" in sys.modules)
 def test_nothing_is_imported_before_a_channel_is_opened() -> None:
     run = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     before, after, inotify = run.stdout.splitlines()
-    assert before == "['spanbridge.payloads.base']"
-    assert "'spanbridge.payloads.bus.bus'" in after
-    for module in ("machines", "packages", "user"):
+    assert before == "['spanbridge.payloads.base', 'spanbridge.payloads.privileged']"
+    assert "'spanbridge.payloads.bus.channel'" in after
+    for module in ("bus", "inside", "machines", "outside", "packages", "user"):
         assert f"'spanbridge.payloads.bus.{module}'" not in after
     assert inotify == "False"
