@@ -124,7 +124,8 @@ class Exchange:
         self._heads = HeadReader(request.where.target)
         self._sent = True
         transport = connection.transport
-        transport.on_taken = self._channel.taken
+        if not self._repeated:  # then all of it was told to be taken
+            transport.on_taken = self._channel.taken
         transport.on_broken = self._broken
         transport.watch(self._readable)
         self._repeatable = whole and connection.served and request.method in REPEATABLE and not self._repeated
@@ -242,7 +243,9 @@ class Exchange:
         connection, head = self._connection, self._head
         self._connection = None
         if connection is not None:
-            keep = self._done and not rest and head is not None and head.keeps and not connection.transport.waiting
+            ended = self._framing is not None and self._framing.ends_with_connection
+            clean = self._done and not rest and not ended and not connection.transport.waiting
+            keep = clean and head is not None and head.keeps
             self._connections.release(connection, keep=keep)
         self._channel.done()
         self._channel.close()
