@@ -50,8 +50,7 @@ class EventWatch:
             for begin in range(0, len(taken), _BATCH):
                 messages = await self._asked.jobs.run(self._messages, taken[begin : begin + _BATCH])
                 await self._asked.turn()
-                for message in messages:
-                    self._asked.channel.send_unit(message)
+                self._asked.channel.send_units(messages)
 
     async def _wait(self) -> None:
         if not self._pending and not self._lost:

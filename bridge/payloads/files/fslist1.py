@@ -11,14 +11,13 @@ from ..base import Port, Services
 from ..served.channel import Channel
 from ..served.options import Options
 from .asked import Asked
-from .event_watch import EventWatch
 from .json_text import json_bytes
 from .kinds import kind_of
 from .paths import listed, path_option, shown
 from .shared import end_later
 from .steps import Steps
 
-_BATCH: Final = 256  # entries for one thread, and in one turn
+_BATCH: Final = 512  # entries for one thread, and in one turn
 
 
 def fslist(port: Port, message: dict[str, Any], services: Services) -> Channel:
@@ -39,6 +38,8 @@ def fslist(port: Port, message: dict[str, Any], services: Services) -> Channel:
 
 
 async def _list_and_watch(asked: Asked) -> None:
+    from .event_watch import EventWatch  # which brings what many lists never need
+
     watch = EventWatch(asked)
     try:
         await watch.begin()
@@ -58,8 +59,7 @@ async def _list(asked: Asked) -> None:
                 ready = True
             if messages:
                 await asked.turn()
-            for message in messages:
-                asked.channel.send_unit(message)
+                asked.channel.send_units(messages)
     except BaseException:
         end_later(asked.services, steps.shared)
         raise

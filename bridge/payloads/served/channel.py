@@ -207,6 +207,15 @@ class Channel:
         """One message, whatever its length; text by itself."""
         self._message(data if self.raw else whole_text(data))
 
+    def send_units(self, messages: Sequence[bytes]) -> None:
+        """Several messages, whatever their lengths; each is valid UTF-8 by itself."""
+        if self._window is None:
+            ident = self._port.ident
+            self.forward(b"".join([header(ident, len(each)) + each for each in messages]))
+        else:
+            for each in messages:
+                self._message(each)
+
     def _message(self, data: Buffer) -> None:
         if self.open:
             self._port.send(data)
