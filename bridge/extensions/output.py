@@ -45,13 +45,14 @@ class Output:
     def _line(self, line: bytes) -> None:
         now = self._loop.time()
         if now - self._second >= 1:
-            self._tell_left_out()
             self._second, self._lines = now, 0
         self._lines += 1
         text = line[:_LINE_BYTES].decode(errors="replace")
         if text.strip():
             self.last = text
         if self._lines > _LINES:
+            if not self._left_out:
+                self._loop.call_later(1, self._tell_left_out)
             self._left_out += 1
         else:
             self._log.printed(self._name, text)

@@ -1,0 +1,244 @@
+"""Extensions that take too much, lie, or die at the worst moment: each alone is harmed."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from spanbridge.extensions.services.audit import verify
+
+from .receiver import receiving
+from .site import Page, Site, hello, wait_until
+
+SOURCE = """
+import os, socket, struct, sys, threading, time
+
+main = socket.socket(fileno=os.dup(3))
+calls = socket.socket(fileno=os.dup(4))
+
+def framed(data):
+    return struct.pack("<I", len(data)) + data
+
+def init(router, services):
+    @router.post("/memory")
+    def memory(req):
+        kept = []
+        while True:
+            kept.append(bytearray(1 << 20))
+
+    @router.post("/descriptors")
+    def descriptors(req):
+        kept = []
+        while True:
+            kept.append(os.dup(2))
+
+    @router.post("/disk")
+    def disk(req):
+        with open(services.files + "/x", "wb") as file:
+            while True:
+                file.write(b"x" * (1 << 20))
+
+    @router.post("/loop")
+    def loop(req):
+        while True:
+            pass
+
+    @router.post("/prints")
+    def prints(req):
+        for number in range(5000):
+            print("x" * 3000, number)
+
+    @router.post("/garbage")
+    def garbage(req):
+        main.sendall(framed(b"\\xc1"))
+        time.sleep(3600)
+
+    @router.post("/lies")
+    def lies(req):
+        import msgspec
+        for message in req.body:
+            main.sendall(framed(msgspec.msgpack.encode(message)))
+        time.sleep(3600)
+
+    @router.post("/long")
+    def long(req):
+        main.sendall(struct.pack("<I", 1 << 31))
+        time.sleep(3600)
+
+    @router.post("/calls")
+    def bad_call(req):
+        calls.sendall(framed(b"\\x01"))
+        time.sleep(3600)
+
+    @router.post("/unread")
+    def unread(req):
+        import msgspec
+        threading.Thread(target=lambda: [calls.sendall(framed(msgspec.msgpack.encode(
+            [n, 0, 0, "db.get", ["SELECT zeroblob(1000000)", []]]))) for n in range(1000)]).start()
+        time.sleep(3600)
+
+    @router.post("/closes")
+    def closes(req):
+        os.close(3)
+        os.close(4)
+        main.shutdown(2)
+        time.sleep(3600)
+
+    @router.post("/query")
+    def query(req):
+        endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c"
+        services.db.prepare(endless).get()
+
+    @router.get("/large")
+    def large(req):
+        return services.db.prepare("SELECT hex(zeroblob(8000000)) a, hex(zeroblob(8000000)) b, 1 c").all()
+
+    @router.get("/well")
+    def well(req):
+        return {"well": True}
+"""
+LIMITS: dict[str, Any] = {
+    "extension_memory_bytes": 256 << 20,
+    "extension_files_bytes": 1 << 22,
+    "extension_query_seconds": 0.3,
+    "extension_request_seconds": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def page(shared: Site) -> Iterator[Page]:
+    shared.extension("bad", SOURCE)
+    shared.extension("good", hello())
+    page = shared.session(**LIMITS)
+    yield page
+    assert page.get("/api/ext/good/").status == 200
+    (told,) = [each for each in page.get("/api/extensions").json["extensions"] if each["name"] == "good"]
+    assert told["restarts"] == 0
+
+
+def lie(*messages: Any) -> list[Any]:
+    return [list(message) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("memory", None, 500, "MemoryError"),
+        ("disk", None, 500, "File too large"),
+        ("descriptors", None, 500, "Too many open files"),
+        ("loop", None, 504, "did not answer in time"),
+        ("query", None, 500, "extension_query_seconds"),
+        ("garbage", None, 502, "inner-protocol"),
+        ("long", None, 502, "extension_message_bytes"),
+        ("lies", lie(("response", 99_999, 200, [], "x", True)), 502, "inner-protocol"),
+        ("lies", lie(("response", "x", 200, [], "", True)), 502, "inner-protocol"),
+        ("lies", lie(("ready", "bad", "1")), 502, "ready a second time"),
+        ("lies", lie(("nonsense", 1)), 502, "inner-protocol"),
+        ("lies", lie(("ended", 77_777)), 502, "inner-protocol"),
+        ("lies", lie(("failed", "I give up")), 502, "I give up"),
+        ("calls", None, 502, "inner protocol"),
+        ("closes", None, 502, "ended with status 0"),
+    ],
+)
+def test_it_is_harmed_alone(page: Page, shared: Site, path: str, body: Any, status: int, said: str) -> None:
+    before = len(shared.log)
+    answer = page("POST", f"/api/ext/bad/{path}", body if body is not None else {})
+    assert answer.status == status
+    wait_until(lambda: said in shared.log[before:], f"{said!r} in the log", lambda: shared.log[before:])
+    assert page.get("/api/ext/good/").status == 200
+    wait_until(lambda: page.get("/api/ext/bad/well").status == 200, "it to be well again", lambda: shared.log[before:])
+
+
+def test_who_prints_too_much_is_cut(page: Page, shared: Site) -> None:
+    assert page("POST", "/api/ext/bad/prints").status == 204
+    shared.wait_log("lines-left-out")
+    assert max(map(len, shared.log.splitlines())) < 2_200
+
+
+def test_a_result_that_is_too_large_is_an_error(page: Page, shared: Site) -> None:
+    assert page.get("/api/ext/bad/large").status == 500
+    assert "extension_message_bytes" in shared.log
+
+
+def test_waiting_requests_are_bounded(site: Site) -> None:
+    site.extension(
+        "slow",
+        """
+        import asyncio
+
+        def init(router, services):
+            @router.get("/")
+            async def wait(req):
+                await asyncio.sleep(3600)
+        """,
+    )
+    page = site.session(extension_waiting=3)
+    waiting = [page.ask("GET", "/api/ext/slow/") for _ in range(3)]
+    answer = page.get("/api/ext/slow/")
+    assert answer.error == (503, "busy")
+    assert "Retry-After" in answer.headers
+    assert "name=extension_waiting" in site.log
+    for channel in waiting:
+        page.front_end.close(channel)
+
+
+WRITES = """
+def init(router, services):
+    db = services.db
+    db.exec("CREATE TABLE IF NOT EXISTS ext_writes_t (n INTEGER PRIMARY KEY)")
+
+    @router.post("/:n")
+    def write(req):
+        n = int(req.params["n"])
+        db.prepare("INSERT INTO ext_writes_t VALUES (?)").run(n)
+        services.audit_log("write", "n", n)
+        services.webhooks.fire("n", {"n": n})
+        return {"n": n}
+"""
+
+
+def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
+    """Host and extension are killed in the middle of writes."""
+    site.extension("writes", WRITES)
+    bridge = site.bridge(extension_delivery_allow="127.0.0.0/8", extension_delivery_retries="0,0,0,1,1")
+    page = Page(bridge.front_end)
+    chance = random.Random(5)
+    done: list[int] = []
+    with receiving() as receiver:
+        assert page("POST", "/api/extensions/webhooks", {"url": receiver.url}).status == 201
+        number = 0
+        for _ in range(4):
+            told = page.get("/api/extensions").json
+            channels = []
+            for _ in range(20):
+                channels.append((number, page.ask("POST", f"/api/ext/writes/{number}")))
+                number += 1
+            for n, channel in channels[: chance.randrange(20)]:
+                if page.receive(channel).status == 200:
+                    done.append(n)
+                channels = [each for each in channels if each[0] != n]
+            victim = told["host"]["pid"] if chance.random() < 0.6 else told["extensions"][0]["pid"]
+            if victim is not None:
+                os.kill(victim, signal.SIGKILL)
+            for n, channel in channels:
+                answer = page.receive(channel)
+                if "response" in answer.commands and answer.status == 200:
+                    done.append(n)
+        page.get("/api/extensions")
+        with sqlite3.connect(site.state / "writes/data.db") as raw:
+            stored = {n for (n,) in raw.execute("SELECT n FROM ext_writes_t")}
+        assert set(done) <= stored
+        assert verify(str(site.state / "audit.db"))["ok"]
+        with sqlite3.connect(site.state / "audit.db") as raw:
+            noted = [int(n) for (n,) in raw.execute("SELECT json_extract(entry, '$.id') FROM entries")]
+        assert set(done) <= set(noted)
+        delivered: dict[int, str] = {}
+        while set(done) - delivered.keys():
+            got = receiver.take()
+            n = json.loads(got.body)["data"]["n"]
+            assert delivered.setdefault(n, got.headers["webhook-id"]) == got.headers["webhook-id"]

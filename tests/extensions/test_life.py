@@ -1,0 +1,253 @@
+"""Found, started, changed, failed, disabled, removed."""
+
+import json
+import os
+import shutil
+import signal
+from typing import Any
+
+import pytest
+
+from spanbridge.testing import processes
+
+from .site import Page, Site, hello, wait_until
+
+LIST = "/api/extensions"
+
+
+def listed(page: Page, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in page.get(LIST).json["extensions"] if each["name"] == name)
+    return found
+
+
+def test_states_and_their_changes(site: Site) -> None:
+    site.extension("one", hello("return {'version': version}"))
+    page = site.session()
+    assert listed(page, "one")["state"] == "idle"
+    assert page.get("/api/ext/one/").json == {"version": "1"}
+    told = listed(page, "one")
+    assert (told["state"], told["version"], told["restarts"], told["error"]) == ("running", "1", 0, None)
+    assert processes.state(told["pid"]) in "RS"
+    assert page("POST", f"{LIST}/one/disable").status == 200
+    assert page.get("/api/ext/one/").error == (503, "disabled")
+    assert page("POST", f"{LIST}/one/enable").status == 200
+    assert page.get("/api/ext/one/").status == 200
+    pid = listed(page, "one")["pid"]
+    assert page("POST", f"{LIST}/one/restart").status == 200
+    assert listed(page, "one")["pid"] not in (None, pid)
+    assert page("POST", f"{LIST}/absent/restart").error == (404, "no-such-extension")
+    assert page("GET", f"{LIST}/one/restart").error == (405, "method-not-allowed")
+    actions = [each["action"] for each in page.get(f"{LIST}/audit?extension=one").json["entries"]]
+    assert actions == ["disable", "enable"]
+
+
+def test_a_decision_outlives_the_host(site: Site) -> None:
+    site.extension("one", hello())
+    bridge = site.bridge()
+    assert Page(bridge.front_end)("POST", f"{LIST}/one/disable").status == 200
+    bridge.end()
+    bridge.check_nothing_left()
+    assert site.session().get("/api/ext/one/").error == (503, "disabled")
+
+
+def test_a_change_takes_over_without_a_gap(site: Site) -> None:
+    source = """
+    import asyncio
+
+    def init(router, services):
+        @router.get("/version")
+        def told(req):
+            return {"version": version}
+
+        @router.get("/slow")
+        async def slow(req):
+            services.broadcast("begun")
+            await asyncio.sleep(1)
+            return {"version": version}
+    """
+    site.extension("one", source)
+    page = site.session()
+    events = page.listen("one")
+    slow = page.ask("GET", "/api/ext/one/slow")
+    assert page.event(events)["topic"] == "begun"
+    site.extension("one", source, version="2")
+    wait_until(lambda: page.get("/api/ext/one/version").json == {"version": "2"}, "the new version", lambda: site.log)
+    assert page.receive(slow).json == {"version": "1"}
+    # One that fails leaves the old one where it is.
+    site.extension("one", "raise RuntimeError('not today')", version="3")
+    wait_until(lambda: listed(page, "one")["error"], "the failure", lambda: site.log)
+    assert "not today" in listed(page, "one")["error"]
+    assert page.get("/api/ext/one/version").json == {"version": "2"}
+    site.extension("one", source, version="4")
+    wait_until(lambda: page.get("/api/ext/one/version").json == {"version": "4"}, "the next version")
+    entries = page.get(f"{LIST}/audit?extension=one").json["entries"]
+    assert {"from": "1", "to": "2"} in [each["details"] for each in entries if each["action"] == "version"]
+
+
+def test_added_and_removed(site: Site) -> None:
+    site.extension("first", hello())
+    page = site.session()
+    assert page.get("/api/ext/second/").error == (404, "no-such-extension")
+    site.extension("second", "def init(router, services): services.db.exec('CREATE TABLE ext_second_t (x)')")
+    wait_until(lambda: page.get("/api/ext/second/").error == (404, "not-found"), "the second one", lambda: site.log)
+    shutil.rmtree(site.home.data_home / "spanbridge/extensions/second")
+    wait_until(lambda: page.get("/api/ext/second/").error == (404, "no-such-extension"), "it to be gone")
+    assert (site.state / "second/data.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "named"),
+    [
+        ("{", "package.json"),
+        ("[]", "object"),
+        ({"version": "1"}, "name"),
+        ({"name": "Big", "version": "1"}, "name"),
+        ({"name": "broken"}, "version"),
+        ({"name": "broken", "version": 1}, "version"),
+        ({"name": "broken", "version": "1", "main": "../elsewhere.py"}, "main"),
+        ({"name": "broken", "version": "1", "main": "absent.py"}, "main"),
+        ({"name": "broken", "version": "1", "main": "src/main.sh"}, "main"),
+        ({"name": "broken", "version": "1", "spanbridge": {"start": "never"}}, "spanbridge.start"),
+        ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"all": True}}}, "spanbridge.permissions"),
+        ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"read": ["x"]}}}, "spanbridge.permissions"),
+        ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"network": [0]}}}, "spanbridge.permissions"),
+        ({"name": "broken", "version": "1", "spanbridge": {"x": 1}}, "spanbridge.x"),
+    ],
+)
+def test_a_broken_package_is_named(tmp_path_factory: pytest.TempPathFactory, package: Any, named: str) -> None:
+    from spanbridge.extensions.found import look_at
+
+    directory = tmp_path_factory.mktemp("x") / "broken"
+    (directory / "src").mkdir(parents=True)
+    (directory / "src/main.py").touch()
+    (directory / "src/main.sh").touch()
+    (directory.parent / "elsewhere.py").touch()
+    (directory / "package.json").write_text(package if isinstance(package, str) else json.dumps(package))
+    found = look_at(str(directory))
+    assert found.name == "broken"
+    assert f"{directory}/package.json" in found.broken
+    assert named in found.broken
+
+
+def test_a_broken_one_answers_503(site: Site) -> None:
+    site.extension("broken", hello(), main="src/main.py")
+    path = site.home.data_home / "spanbridge/extensions/broken/package.json"
+    path.write_text('{"name": "broken", "version": 1}')
+    page = site.session()
+    answer = page.get("/api/ext/broken/")
+    assert answer.error == (503, "extension-failed")
+    assert "version" in answer.json["message"]
+    assert listed(page, "broken")["state"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def init(router, services): raise RuntimeError('no luck')", "no luck"),
+        ("syntax error", "SyntaxError"),
+        ("import absent_module", "absent_module"),
+        ("name = 'other'\ndef init(router, services): pass", "expected 'one' as in package.json"),
+        ("", "init: expected a function"),
+        ("import os; os._exit(7)", "status 7"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
+        ("import time\ndef init(router, services): time.sleep(3600)", "extension_start_seconds"),
+    ],
+)
+def test_why_it_cannot_start(site: Site, source: str, told: str) -> None:
+    site.extension("one", source)
+    page = site.session(extension_start_seconds=1)
+    answer = page.get("/api/ext/one/")
+    assert answer.error == (503, "extension-failed")
+    assert told in answer.json["message"]
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert told in listed(page, "one")["error"]
+    assert listed(page, "one")["state"] == "failed"
+
+
+def test_after_three_failures_it_rests(site: Site) -> None:
+    site.extension("one", "raise RuntimeError('again')")
+    page = site.session()
+    for _ in range(5):
+        assert page.get("/api/ext/one/").error == (503, "extension-failed")
+    assert site.log.count("extension-failed") == 3
+
+
+def test_one_that_crashed_is_started_by_the_next_request(site: Site) -> None:
+    site.extension("one", hello('import os; return os._exit(0) if req.path == "/die" else {"pid": os.getpid()}'))
+    page = site.session()
+    first = page.get("/api/ext/one/").json["pid"]
+    waiting = [page.ask("GET", f"/api/ext/one/{path}") for path in ("die", "x")]
+    assert [page.receive(channel).error for channel in waiting] == [(502, "extension-died")] * 2
+    second = page.get("/api/ext/one/").json["pid"]
+    assert second != first
+    os.kill(second, signal.SIGKILL)
+    wait_until(lambda: page.get("/api/ext/one/").status == 200, "a new one")
+    assert listed(page, "one")["restarts"] == 2
+
+
+def test_always_is_from_the_start(site: Site) -> None:
+    site.extension("one", hello(), spanbridge={"start": "always"})
+    page = site.session()
+    wait_until(lambda: listed(page, "one")["state"] == "running", "it to run")
+
+
+def test_the_first_of_a_name_wins_and_consent_is_asked_again_for_more(site: Site) -> None:
+    asks = {"permissions": {"network": [80]}}
+    directory = site.extension("one", hello("return {'version': version}"), spanbridge=asks)
+    system = site.home.data_dir / "spanbridge/extensions"
+    system.mkdir(parents=True)
+    shutil.copytree(directory, system / "one")
+    page = site.session()
+    assert listed(page, "one")["path"] == str(directory)
+    assert listed(page, "one")["asks"] == {"network": [80]}
+    assert page("POST", f"{LIST}/one/enable", {"permissions": {"network": [80]}}).status == 200
+    assert page.get("/api/ext/one/").json == {"version": "1"}
+    # Less needs no new consent, more does.
+    site.extension("one", hello("return {'version': version}"), version="2")
+    wait_until(lambda: page.get("/api/ext/one/").json == {"version": "2"}, "version 2")
+    site.extension("one", hello(), version="3", spanbridge={"permissions": {"run": True}})
+    wait_until(lambda: listed(page, "one")["state"] == "needs-consent", "consent to be asked for")
+    assert page.get("/api/ext/one/").error == (503, "needs-consent")
+
+
+def test_all_ends_with_the_last_session(site: Site) -> None:
+    site.extension("one", hello())
+    bridge, second = site.bridge(), site.bridge()
+    page = Page(bridge.front_end)
+    host = page.get(LIST).json["host"]["pid"]
+    assert Page(second.front_end).get(LIST).json["host"]["pid"] == host
+    pid = page.get("/api/ext/one/") and listed(page, "one")["pid"]
+    second.end()
+    assert page.get(LIST).json["host"]["pid"] == host
+    bridge.end()
+    assert processes.wait_ended([host, pid]) == []
+
+
+def test_whoever_is_killed_there_is_a_next_one(site: Site) -> None:
+    site.extension("one", "def init(router, services): pass")
+    bridge = site.bridge()
+    page = Page(bridge.front_end)
+    events = page.listen("one")
+    host = page.get(LIST).json["host"]["pid"]
+    os.kill(host, signal.SIGKILL)
+    page.front_end.expect("close", events, problem="terminated")
+    assert page.get(LIST).json["host"]["pid"] != host
+    # The fork server
+    page.get("/api/ext/one/")
+    pid = listed(page, "one")["pid"]
+    os.kill(processes.parents()[pid], signal.SIGKILL)
+    assert processes.wait_ended([pid]) == []
+    wait_until(lambda: page.get("/api/ext/one/").error == (404, "not-found"), "a new process", lambda: site.log)
+    # The relay
+    events = page.listen("one")
+    relay = next(pid for pid in bridge.children if "relay" in processes.describe(pid))
+    os.kill(relay, signal.SIGKILL)
+    page.front_end.expect("close", events, problem="terminated")
+    assert page.get(LIST).status == 200
+
+
+def test_a_runtime_directory_is_not_needed(site: Site) -> None:
+    site.extension("one", hello())
+    page = site.session(environ={"XDG_RUNTIME_DIR": ""})
+    assert page.get("/api/ext/one/").status == 200
+    assert (site.state / "run/extensions.sock").stat().st_mode & 0o777 == 0o600
