@@ -60,6 +60,7 @@ TOOLS: Final = {
     "replay": "play a recording of tap",
     "status": "what the running bridges of this user do",
     "schema": "the JSON Schema of manifest.json",
+    "extension": "make, try and look after extensions: small server parts behind pages",
 }
 """Each a module of bridge/operator with a `main` that takes the arguments after the name and returns the status."""
 

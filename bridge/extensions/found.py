@@ -86,9 +86,12 @@ class _Broken(Exception):
     pass
 
 
-def find(directories: Iterable[str]) -> dict[str, Found]:
-    """All extensions by name, the first of a name."""
+def find(directories: Iterable[str], alone: Iterable[str] = ()) -> dict[str, Found]:
+    """All extensions by name, the first of a name: those `alone`, then those in the directories."""
     found: dict[str, Found] = {}
+    for path in alone:
+        extension = look_at(path)
+        found.setdefault(extension.name, extension)
     for directory in directories:
         try:
             names = sorted(os.listdir(directory))

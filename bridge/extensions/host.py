@@ -36,23 +36,36 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`--ready-fd N`: where to say that it listens. `--serve`: it does not end by itself."""
+    """`--ready-fd N`: where to say that it listens. The exit status."""
     ready = int(arguments[arguments.index("--ready-fd") + 1]) if "--ready-fd" in arguments else -1
+    return serve(ready=ready)
+
+
+def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), echo: bool = False) -> int:
+    """Be the host; the exit status. `stay`: it does not end by itself. `alone`: directories that are extensions.
+
+    `echo`: what it has to say goes to stderr, too. It waits for the host that runs, if there is one, to end.
+    """
     try:
         limits = read_limits([], os.environ)
-        places = places_of(os.environ)
+        places = places_of(os.environ)._replace(alone=tuple(alone))
         directory = open_private(places.run)
         os.close(open_private(places.state))
     except (SettingError, PlaceError) as error:
         _say(ready, str(error))
         return 1
-    log = HostLog(os.path.join(places.state, "host.log"))
+    log = HostLog(os.path.join(places.state, "host.log"), echo=echo)
     lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # one that is about to end holds it for a moment
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if ready < 0:
+            log.info("host-waits", why="another host serves, and goes on until its last session has ended")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one that is about to end holds it for a moment
     # Threads of desks and the event loop take turns often: a call must not wait for the default 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        return anyio.run(_serve, places, directory, limits, log, ready, "--serve" in arguments)
+        return anyio.run(_serve, places, directory, limits, log, ready, stay)
     except (OSError, sqlite3.Error) as error:
         _say(ready, str(error))
         log.error("host-failed", what=str(error))

@@ -11,8 +11,10 @@ _MOST_BYTES: Final = 4 << 20
 class HostLog:
     """A file beside the databases; safe for threads. A full disk, or a missing directory, loses lines and no more."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, echo: bool = False) -> None:
+        """`echo`: on stderr, too."""
         self.path = path
+        self._echo = echo
         self._lock = threading.Lock()
         self._fd = -1
         self._size = 0
@@ -43,6 +45,8 @@ class HostLog:
         data = f"{stamp} {text}\n".encode(errors="backslashreplace")
         with self._lock:
             try:
+                if self._echo:
+                    os.write(2, data)
                 if self._fd < 0 or self._size + len(data) > _MOST_BYTES:
                     self._open()
                 self._size += os.write(self._fd, data)

@@ -9,6 +9,7 @@ from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
 from .extension import Extension, Unavailable
 from .found import Found, directories_in, find, ignored
 from .parts import Parts
+from .places import Places
 from .settings import Setting
 
 QUIET_SECONDS = 0.3
@@ -27,7 +28,7 @@ class Life:
     async def look(self) -> None:
         """See what lies on disk, and act on it."""
         async with self._looking:
-            found = await asyncio.to_thread(find, self._parts.places.data)
+            found = await asyncio.to_thread(find, self._parts.places.data, self._parts.places.alone)
             for name in self.extensions.keys() - found.keys():
                 gone = self.extensions.pop(name)
                 self._parts.log.info("extension-removed", extension=name)
@@ -75,7 +76,7 @@ class Life:
             return
         with watcher:
             while True:
-                left_out = watcher.cover(await asyncio.to_thread(_places, self._parts.places.data))
+                left_out = watcher.cover(await asyncio.to_thread(_places, self._parts.places))
                 if left_out:
                     self._parts.log.limit("watched_directories", self._parts.limits.watched_directories)
                 await self.look()  # something may have changed before it was watched
@@ -96,12 +97,10 @@ async def _quiet(watcher: Watcher) -> None:
                 return
 
 
-def _places(data: tuple[str, ...]) -> dict[str, Wanted]:
-    wanted: dict[str, Wanted] = {}
-    for directory in data:
-        wanted[directory] = _matters
-        for found in find([directory]).values():
-            wanted.update(dict.fromkeys(directories_in(found.path), _matters))
+def _places(places: Places) -> dict[str, Wanted]:
+    wanted: dict[str, Wanted] = dict.fromkeys(places.data, _matters)
+    for path in (*places.alone, *[found.path for directory in places.data for found in find([directory]).values()]):
+        wanted.update(dict.fromkeys(directories_in(path), _matters))
     return wanted
 
 

@@ -23,6 +23,8 @@ class Places(NamedTuple):
     """Databases and files: a directory for each extension, and `host.log`, `audit.db` and the like beside them."""
     data: tuple[str, ...]
     """Where extensions are looked for; the first that has a name wins."""
+    alone: tuple[str, ...] = ()
+    """Directories that are extensions themselves, and win over all others."""
 
 
 def places_of(environ: Mapping[str, str]) -> Places:

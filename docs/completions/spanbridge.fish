@@ -123,6 +123,7 @@ complete -c spanbridge -n __spanbridge_first -a tap -d 'stand between two progra
 complete -c spanbridge -n __spanbridge_first -a replay -d 'play a recording of tap'
 complete -c spanbridge -n __spanbridge_first -a status -d 'what the running bridges of this user do'
 complete -c spanbridge -n __spanbridge_first -a schema -d 'the JSON Schema of manifest.json'
+complete -c spanbridge -n __spanbridge_first -a extension -d 'make, try and look after extensions: small server parts behind pages'
 # end of tools
 
 complete -c spanbridge -n __spanbridge_is -l packages -d 'The packages in use'
@@ -181,3 +182,5 @@ complete -c spanbridge -n '__spanbridge_is status' -l watch -d 'Again and again'
 complete -c spanbridge -n '__spanbridge_is status' -l interval -x -d 'How long to wait in between, in seconds'
 
 complete -c spanbridge -n '__spanbridge_is schema' -l url -d 'The file: URL of the installed schema'
+
+complete -c spanbridge -n '__spanbridge_is extension' -a 'new check list enable disable log db backup remove audit run serve'

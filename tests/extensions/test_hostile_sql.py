@@ -55,6 +55,8 @@ SELECT name, sql FROM sqlite_master
 SELECT * FROM sqlite_schema
 SELECT * FROM sqlite_sequence
 SELECT date('now', '-1 day'), strftime('%s', 'now'), hex(randomblob(4)), printf('%05d', 3), typeof(x'00')
+INSERT INTO {P}d VALUES (x'ff00', x'c3')
+SELECT x'ff', 'y' UNION SELECT x'fe', 'z'
 SELECT abs(-1), coalesce(NULL, 1), instr('ab', 'b'), replace('a', 'a', 'b'), 'a' LIKE 'A', 'a' GLOB '*'
 UPDATE {P}a SET j = (SELECT max(j) FROM {P}a) + 1 WHERE n LIKE 'x%'
 UPDATE {P}a SET j = s.m FROM (SELECT max(j) AS m FROM {P}b, {P}a) AS s

@@ -252,7 +252,7 @@ class Database:
         explained = sql if kind == "EXPLAIN" else f"EXPLAIN {sql}"
         count = 0
         try:
-            program = self._db.execute(explained).fetchall()
+            program = self._program(explained, 0)
         except sqlite3.ProgrammingError as error:
             found = _SUPPLIED.search(str(error))
             if found is None:
@@ -260,12 +260,12 @@ class Database:
             count = int(found[1])
             authorizer.begin()
             try:
-                program = self._db.execute(explained, (None,) * count).fetchall()
+                program = self._program(explained, count)
             except sqlite3.Error as second:
                 raise self._said(second) from None
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise self._said(error) from None
-        reader = kind == "EXPLAIN" or any(step[1] == "ResultRow" for step in program)
+        reader = kind == "EXPLAIN" or any(step[1] == b"ResultRow" for step in program)
         if kind == "PRAGMA":  # whose program may find nothing to say
             reader = _SETS.search(sql) is None
         reader = reader and not authorizer.changes_schema
@@ -273,6 +273,14 @@ class Database:
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
         return known
+
+    def _program(self, explained: str, count: int) -> list[tuple[Any, ...]]:
+        """The steps; their texts are bytes, since a literal in them may be anything."""
+        self._db.text_factory = bytes
+        try:
+            return self._db.execute(explained, (None,) * count).fetchall()
+        finally:
+            self._db.text_factory = str
 
     def _run(self, sql: str, parameters: Any, known: Known) -> sqlite3.Cursor:
         given: Any = parameters

@@ -1,0 +1,126 @@
+"""`spanbridge extension check`, `db`, `backup`, `remove`, `log`: what lies on disk."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ...extensions.found import look_at
+from ...extensions.places import Places
+
+_NODE_SECONDS: Final = 10.0
+
+
+class Refused(Exception):
+    """It cannot be done; the text says why."""
+
+
+def findings(directory: str) -> list[str]:
+    """What is wrong with an extension, as far as can be told without running it."""
+    if not os.path.isdir(directory):
+        return [f"{directory}: no such directory"]
+    found = look_at(os.path.abspath(directory))
+    if found.broken:
+        return [found.broken]
+    told = []
+    name = os.path.basename(found.path.rstrip("/"))
+    if name != found.name:
+        told.append(f"{found.path}/package.json: name: {found.name!r}, in a directory that is called {name!r}")
+    return told + (_python(found.main) if found.language == "python" else _javascript(found.main))
+
+
+def _python(main: str) -> list[str]:
+    with open(main, "rb") as file:
+        source = file.read()
+    try:
+        compile(source, main, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        return [f"{main}{line}: {error.msg if isinstance(error, SyntaxError) else error}"]
+    return []
+
+
+def _javascript(main: str) -> list[str]:
+    node = shutil.which("node")
+    if node is None:
+        return [f"{main}: there is no node in PATH, which runs JavaScript"]
+    done = subprocess.run(
+        [node, "--check", main], capture_output=True, text=True, check=False, timeout=_NODE_SECONDS, cwd="/"
+    )
+    return [f"{main}: {done.stderr.strip()}"] if done.returncode else []
+
+
+def database_of(places: Places, name: str) -> str:
+    """Raises Refused."""
+    path = os.path.join(places.state, name, "data.db")
+    if not os.path.exists(path):
+        raise Refused(f"{name}: it has no database, expected {path}")
+    return path
+
+
+def rows(path: str, sql: str) -> Iterator[dict[str, Any]]:
+    """Of SQL that only reads. Raises sqlite3.Error."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        cursor = db.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        for row in cursor:
+            yield dict(zip(names, [_shown(value) for value in row], strict=True))
+    finally:
+        db.close()
+
+
+def _shown(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def backup(path: str, to: str) -> None:
+    """A whole copy, also of a database in use. Raises Refused, sqlite3.Error, OSError."""
+    try:
+        os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise Refused(f"{to}: there is something already") from None
+    source, copy = sqlite3.connect(f"file:{path}?mode=ro", uri=True), sqlite3.connect(to)
+    try:
+        source.backup(copy)
+    finally:
+        source.close()
+        copy.close()
+
+
+def remove(places: Places, name: str, *, data: bool) -> list[str]:
+    """Remove the user's own copy of an extension, and its data; what was removed. Raises Refused, OSError."""
+    removed = []
+    path = os.path.join(places.data[0], name)
+    if os.path.islink(path):
+        os.unlink(path)
+        removed.append(path)
+    elif os.path.isdir(path):
+        shutil.rmtree(path)
+        removed.append(path)
+    state = os.path.join(places.state, name)
+    if data and os.path.isdir(state):
+        shutil.rmtree(state)
+        removed.append(state)
+    if not removed:
+        raise Refused(f"{name}: nothing of it in {places.data[0]}" + (f", nor in {places.state}" if data else ""))
+    return removed
+
+
+def log_lines(places: Places, name: str | None) -> Iterator[str]:
+    """Of host.log and the one before; those about one extension, or all."""
+    for file in ("host.log.1", "host.log"):
+        path = os.path.join(places.state, file)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as opened:
+                for line in opened:
+                    about = line.partition(" ")[2]
+                    if name is None or about.startswith(f"{name}: ") or f"extension={name} " in f"{about.rstrip()} ":
+                        yield line.rstrip("\n")
+
+
+def told(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
