@@ -220,13 +220,13 @@ def _hand_down(settings: list[str]) -> None:
 
 
 def _bridges(limits: Limits) -> int:
-    from .installed import load, with_own_rules
+    from .installed import BUILT_IN, load, with_own_rules
     from .operator.output import print_json
 
     catalog = with_own_rules(load(os.environ, limits.manifest_bytes))
+    rules = sorted((*catalog.rules, *catalog.privileged), key=lambda rule: rule.source == BUILT_IN)  # ours are last
     told = [
-        {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)}
-        for rule in (*catalog.rules, *catalog.privileged)
+        {"package": rule.package, "position": rule.position, "source": rule.source, **_entry(rule)} for rule in rules
     ]
     if limits.hosts:
         told.append(_connections(limits))
@@ -236,7 +236,9 @@ def _bridges(limits: Limits) -> int:
 
 def _connections(limits: Limits) -> dict[str, object]:
     """What comes last for opens with another host (docs/hosts.md), as if it were a rule."""
-    own = {"package": "ssh", "position": 0, "source": "built in"}
+    from .installed import BUILT_IN
+
+    own = {"package": "ssh", "position": 0, "source": BUILT_IN}
     return {**own, "match": {"host": None}, "spawn": ["ssh"], "timeout": limits.host_idle_seconds}
 
 

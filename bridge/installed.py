@@ -17,6 +17,9 @@ VERSION: Final = "0.1.0"
 PROTOCOL: Final = 1
 GENERATION: Final = "366"  # the protocol generation that `requires` of a manifest is compared with
 
+BUILT_IN: Final = "built in"
+"""The source of a rule that is in no manifest."""
+
 _ASKPASS: Final = "spanbridge-askpass"
 sent_askpass = ""
 """Where it is if nothing is installed: this program was sent here, and is in memory alone (hosts/far_loader.py)."""
@@ -30,7 +33,7 @@ def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_byt
 def with_own_rules(catalog: Catalog) -> Catalog:
     """The catalog with our own rule behind all others: extensions are served by a helper (docs/extensions.md)."""
     command = (sys.executable, "-I", "-m", "spanbridge.extensions.relay")
-    rule = Rule("spanbridge", 0, "built in", {"internal": "extensions"}, command)
+    rule = Rule("spanbridge", 0, BUILT_IN, {"internal": "extensions"}, command)
     return structs.replace(catalog, rules=(*catalog.rules, rule))
 
 
