@@ -29,7 +29,7 @@ from .matches import Watch
 from .message import Message, call
 from .meta import STANDARD, Meta
 from .rules import signals_of
-from .slices import encoder, entries
+from .slices import entries, without_descriptors
 from .stream import TURN_SECONDS
 
 OBJECTS: Final = 100_000
@@ -42,7 +42,7 @@ NOTIFY_BYTES: Final = 1 << 20
 _PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 _MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
 
-_text: Final = encoder(lambda handle: None)  # a descriptor in a property has no place here
+_text: Final = without_descriptors  # one in a property has no place here
 _decode: Final = msgspec.json.decode
 
 Told = dict[str, dict[str, bytes | None]]

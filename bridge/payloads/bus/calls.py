@@ -28,7 +28,19 @@ _CALL: Final = tuple[str, str, str, list[Any] | None]
 class _Call:
     """One call on its way. `over`: nobody waits for an answer any more."""
 
-    __slots__ = ("arguments", "interface", "member", "message", "name", "over", "path", "serial", "signature", "timer")
+    __slots__ = (
+        "arguments",
+        "flags",
+        "interface",
+        "member",
+        "message",
+        "name",
+        "over",
+        "path",
+        "serial",
+        "signature",
+        "timer",
+    )
 
     def __init__(self, path: str, interface: str, member: str, arguments: list[Any], message: Message) -> None:
         self.path = path
@@ -38,6 +50,7 @@ class _Call:
         self.message = message
         self.name: str | None = None
         self.signature: str | None = None
+        self.flags = 0
         self.serial = 0
         self.timer: TimerHandle | None = None
         self.over = False
@@ -126,7 +139,7 @@ class Calls:
 
     def _send(self, call: _Call) -> None:
         signature = call.signature or ""
-        flags = message_flags(call.message) | (0 if call.wants_answer else wire.NO_REPLY)
+        flags = call.flags | (0 if call.wants_answer else wire.NO_REPLY)
         values = values_from_json(signature, call.arguments)
         try:
             sent = wire.call(
@@ -216,7 +229,7 @@ def _read(asked: Any, message: Message) -> _Call:
     call = _Call(path, interface, member, arguments or [], message)
     signature = signature_of("call", message)
     call.signature = signature if signature is not None or arguments else ""
-    message_flags(message)
+    call.flags = message_flags(message)
     return call
 
 

@@ -15,7 +15,7 @@ from .message import Message as BusMessage
 from .meta import Meta
 from .names import is_bus_name
 from .peer import Peer, Peers
-from .slices import Encode, encoder
+from .slices import Encode, encoder, without_descriptors
 from .unmarshal import Handle
 
 
@@ -62,7 +62,7 @@ class Place:
 
     def encoder(self, message: BusMessage) -> Encode:
         """Makes JSON text of the message's values; its descriptors are offered to the channel."""
-        return encoder(lambda handle: self._offer(message, handle))
+        return encoder(lambda handle: self._offer(message, handle)) if message.fds else without_descriptors
 
     def _offer(self, message: BusMessage, handle: Handle) -> Any:
         if handle.index >= len(message.fds):

@@ -206,3 +206,7 @@ def _skip_struct(members: list[Skip]) -> Skip:
 def encoder(hook: Callable[[Any], Any]) -> Encode:
     """JSON text of values, of which `hook` gives what stands for a Handle."""
     return msgspec.json.Encoder(enc_hook=hook).encode
+
+
+without_descriptors: Final = encoder(lambda handle: None)
+"""Makes JSON text of values none of which is a descriptor that was given."""

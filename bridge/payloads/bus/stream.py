@@ -21,6 +21,9 @@ DESCRIPTORS_WAITING: Final = 1_024
 TURN_SECONDS: Final = 0.02
 """How long messages are heeded before others have their turn."""
 
+TOGETHER: Final = 8
+"""Messages that are written at once."""
+
 _READ_BYTES: Final = 256 << 10
 _ANCILLARY: Final = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
 _LEAST: Final = 16
@@ -153,9 +156,11 @@ class Stream:
             self.flush()
             self._put(memoryview(data), tuple(map(os.dup, descriptors)))
             return
-        if not self._new:  # all of a turn go out together
+        if not self._new:  # those of a turn go out together
             self._flusher.add(self)
         self._new.append(data)
+        if len(self._new) >= TOGETHER:  # but not so many that the bus would have nothing to do meanwhile
+            self.flush()
 
     def flush(self) -> None:
         """Write what is new."""

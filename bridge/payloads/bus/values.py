@@ -43,7 +43,7 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _DIGITS: Final = re.compile("-?[0-9]{1,20}")
 _LARGEST_FLOAT: Final = sys.float_info.max  # neither infinity nor NaN has a place in JSON
 _BASIC: Final = frozenset("bdsogh").union(_INTEGERS)
-_PATH_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_PATH: Final = re.compile("/|(?:/[A-Za-z0-9_]+)+")
 
 
 class Type(NamedTuple):
@@ -154,6 +154,8 @@ def from_json(kind: Type, value: Any, path: Path = ()) -> Any:
 
 def many_from_json(kinds: tuple[Type, ...], values: Any, path: Path = ()) -> list[Any]:
     """The same for a list of values, one for each type."""
+    if not kinds and values == []:
+        return []
     if not isinstance(values, list):
         raise wrong(path, values, f"a list of {len(kinds)}")
     if len(values) != len(kinds):
@@ -313,9 +315,7 @@ def as_utf8(text: str) -> str:
 
 def is_path(text: str) -> bool:
     """Whether it has the form of an object path: "/", or names of letters, digits and underscores with a "/" each."""
-    if not text.startswith("/"):
-        return False
-    return text == "/" or all(name and _PATH_CHARACTERS.issuperset(name) for name in text[1:].split("/"))
+    return _PATH.fullmatch(text) is not None
 
 
 def is_below(path: str, namespace: str) -> bool:
