@@ -18,6 +18,7 @@ from .installed import depth_of, load, tell_defects, with_own_rules
 from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
+from .wire.descriptor_limit import raise_limit
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -31,6 +32,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     early: list[int] = []  # a wish to reload that comes before the session can act on it
     _heed_signals(early)
+    raise_limit()
     if os.getpid() == 1:
         from .first_process import step_behind
 

@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from ..wire.children import Children, open_pidfd
+from ..wire.descriptor_limit import give_back
 from ..wire.watchdog import Watchdog
 from .spawn import spawn, utf8
 from .startable import look_up
@@ -88,6 +89,7 @@ class Process:
             child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
             self._popen = spawn(argv, environ, directory, child_in, child_out, child_err)
             self.pid = self._popen.pid
+            give_back(self.pid)
             self._watch()
             watchdog.add(self.pid)
         except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -90,3 +90,17 @@ def test_no_process_is_left(site: Site) -> None:
     opens(bridge, "c", "3")
     assert bridge.end() == 0
     assert "Traceback" not in bridge.log.text
+
+
+def test_helpers_have_the_limit_that_the_bridge_was_started_with(start: Start) -> None:
+    """The bridge itself has as many descriptors as it may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(300, before[1]), before[1]))
+    try:
+        bridge = start(RULE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    bridge.front_end.open("a")
+    helper = bridge.front_end.expect("ready", "a")["pid"]
+    assert resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+    assert resource.prlimit(helper, resource.RLIMIT_NOFILE) == (300, before[1])

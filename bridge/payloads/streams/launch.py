@@ -10,6 +10,7 @@ import msgspec
 
 from spanbridge.protocol.problems import ACCESS_DENIED, INTERNAL_ERROR, NOT_FOUND, Problem
 
+from ...wire.descriptor_limit import give_back
 from .environment import candidates
 
 _SHELL: Final = b"/bin/sh"
@@ -92,15 +93,17 @@ def starting(command: Command, start: Callable[[list[bytes]], int]) -> int:
     """The pid that `start(argv)` gives; what is no program is given to the shell, as execvp does. Raises Problem."""
     try:
         try:
-            return start(command.argv)
+            pid = start(command.argv)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            return start([_SHELL, found(command), *command.argv[1:]])
+            pid = start([_SHELL, found(command), *command.argv[1:]])
     except OSError as error:
         raise not_started(command, error) from None
     except subprocess.SubprocessError as error:
         raise Problem(INTERNAL_ERROR, f"{command.name}: {error}") from None
+    give_back(pid)
+    return pid
 
 
 def found(command: Command) -> bytes:
