@@ -116,6 +116,9 @@ def _serve(
     early: list[int],
     status: bool,
 ) -> int:
+    from .without_ssl import import_event_loop
+
+    import_event_loop()
     import asyncio
 
     import anyio
