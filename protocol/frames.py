@@ -37,6 +37,7 @@ LONGEST_ID: Final = 8_192
 LONGEST_CONTROL: Final = 4 << 20
 
 _SIZES_KEPT = 4096  # length lines remembered; more distinct ones than that are forgotten and read again
+_HEAD = 64  # bytes in which most headers end
 _SMALL = 4_096  # pieces below this are copied: a view would keep a whole chunk alive for a few bytes
 _PROBE = 4  # frames of a run looked at ahead; four times as many each time they all agree
 _RUN_SIZE = 4_096  # frames longer than this are read one by one: the bytes cost more than the frames
@@ -102,13 +103,15 @@ def bodies(span: Span) -> Iterator[Span]:
     if len(span) < _SMALL:
         yield from payloads(span)
         return
-    data = span if isinstance(span, bytes) else bytes(span)
-    view, pos, end = memoryview(data), 0, len(data)
+    view, pos, end = memoryview(span), 0, len(span)
     while pos < end:
-        line = data.index(b"\n", pos)
-        stop = line + 1 + int(data[pos:line])
-        begin = data.index(b"\n", line + 1) + 1
-        yield view[begin:stop] if stop - begin >= _SMALL else data[begin:stop]
+        head = bytes(view[pos : pos + _HEAD])
+        line = head.index(b"\n")
+        if b"\n" not in head[line + 1 :]:  # a long id
+            head = bytes(view[pos : pos + LENGTH_DIGITS + 1 + LONGEST_ID + 1])
+        begin = pos + head.index(b"\n", line + 1) + 1
+        stop = pos + line + 1 + int(head[:line])
+        yield view[begin:stop] if stop - begin >= _SMALL else bytes(view[begin:stop])
         pos = stop
 
 
@@ -172,6 +175,11 @@ class Splitter(Generic[Route]):
     def unended(self) -> bool:
         """Whether a frame, or its header, was begun and is not whole."""
         return self.missing > 0 or self._head != b""
+
+    @property
+    def begun(self) -> int:
+        """Length of the data frame that is not whole, as far as it is held and missing; 0 where there is none."""
+        return self.missing and self.missing + sum(map(len, self._pieces))
 
     @property
     def unfinished(self) -> Route | None:

@@ -1,8 +1,6 @@
 """Which privileged bridges there are, and which of them can be started (docs/superuser.md). Starts nothing but
 `sudo --help`, and changes nothing."""
 
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -44,6 +42,9 @@ def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
 def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> str | None:
     """Why a privileged rule cannot be started; None: it can, as far as can be told."""
     own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
+    import shutil
+    import subprocess
+
     program = shutil.which(rule.spawn[0], path=own[-1] if own else environ.get("PATH"))
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"

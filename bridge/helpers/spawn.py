@@ -8,7 +8,6 @@ with.
 
 import errno
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,8 @@ def spawn(
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
+        import shutil
+
         script = shutil.which(argv[0], path=environ.get("PATH"))
         if script is None:
             raise

@@ -266,17 +266,23 @@ class Session:
                     return
             if self._channels.unanswered:
                 self._channels.answer_closes()
-            if self._splitter.missing >= REST_BYTES:
-                self._move_rest()
+            if self._splitter.missing:
+                self._unfinished()
         except FrameError as error:
             self._fail(PROTOCOL_ERROR, str(error))
         except Problem as problem:
             self._fail(PROTOCOL_ERROR, str(FrameError(self._splitter.offset, problem.message)))
 
-    def _move_rest(self) -> None:
-        """What was read ends within a large frame: pass that on, and have the kernel move the rest."""
+    def _unfinished(self) -> None:
+        """What was read ends within a frame. Of a large one pass that on, and have the kernel move the rest."""
         sink, missing, reader = self._splitter.unfinished, self._splitter.missing, self._front.link.reader
-        if sink is None or not sink.takes or not reader.source.holds(missing):
+        if sink is None or not sink.takes:
+            return
+        if missing < REST_BYTES:
+            if self._splitter.begun >= 2 * REST_BYTES:
+                reader.aim(missing)
+            return
+        if not reader.source.holds(missing):
             return
         lost = sink.move_in(self._splitter.hand_over(), reader.source, missing)
         reader.moved()

@@ -6,7 +6,6 @@ connects is told once, as one JSON object, and hung up on; nothing is read. What
 
 import asyncio
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -49,7 +48,7 @@ class StatusSocket:
 
     def _open(self, path: str) -> None:
         # Two containers that share the directory have processes of the same number: the number alone is no name.
-        name = f"{os.getpid()}-{secrets.token_hex(4)}.sock"
+        name = f"{os.getpid()}-{os.urandom(4).hex()}.sock"
         try:
             listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:  # a sandbox without such sockets

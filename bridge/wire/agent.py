@@ -7,7 +7,6 @@ set-group-id on some systems, where a parent-death signal does not reach it; the
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 from typing import Final
@@ -40,6 +39,8 @@ class Agent:
         if self._started:
             return
         self._started = True
+        import shutil
+
         if shutil.which("ssh-agent", path=self._environ.get("PATH")) is None:
             return
         try:
@@ -79,4 +80,6 @@ class Agent:
             self._pidfd = -1
             self._watchdog.remove(self._pid)
         if self._directory:
+            import shutil
+
             shutil.rmtree(self._directory, ignore_errors=True)

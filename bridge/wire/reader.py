@@ -24,6 +24,7 @@ class Reader:
     """
 
     __slots__ = (
+        "_aim",
         "_budget",
         "_enlarged",
         "_file",
@@ -71,6 +72,7 @@ class Reader:
         self._watching = False  # whether the event loop watches the descriptor
         self._may_enlarge = True
         self._enlarged = False
+        self._aim = 0  # bytes to be read next, where that is known to serve best
         self._moved = False  # whether the end of the last chunk was moved on: then the next frame begins here
         self._file = False  # whether epoll will not have it: then each turn asks for the next one itself
 
@@ -124,7 +126,8 @@ class Reader:
     def _read(self) -> bool:
         """Read once and have it dealt with; False where there is nothing (more)."""
         source = self.source
-        size = _HEAD_BYTES if self._moved else self._size
+        size = self._aim or (_HEAD_BYTES if self._moved else self._size)
+        self._aim = 0
         try:
             chunk = os.read(source.fd, size)
         except BlockingIOError:
@@ -173,6 +176,11 @@ class Reader:
             self._on_chunk(chunk)
             self._flusher.flush()
         return bool(chunk)
+
+    def aim(self, missing: int) -> None:
+        """A large frame is not whole, of which so many bytes are missing: read these and the header of what follows,
+        which is likely to be as large, and can then be moved on."""
+        self._aim = missing + _HEAD_BYTES
 
     def moved(self) -> None:
         """The rest of the frame that the last chunk ended with was moved on, or read past us."""
