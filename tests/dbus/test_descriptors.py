@@ -1,6 +1,7 @@
 """Descriptors that come over a bus (docs/dbus.md, "Descriptors")."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dbus_fast import Message
 
 from spanbridge.payloads.bus import descriptors
 from spanbridge.payloads.bus.descriptors import Descriptors
+from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
 from ..bus.without_process import workbench
@@ -92,6 +94,91 @@ def test_those_that_nobody_gets_are_closed(bus: PrivateBus, serve: Serve, start:
     path, interface, member, ((one, two),) = client.take("signal")
     assert (path, interface, member) == ("/", "a.b", "Given")
     assert one["internal"] != two["internal"]
+
+
+class Giver:
+    """Gives one descriptor away."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __call__(self, service: Service, message: Message) -> None:
+        service.send(Message.new_method_return(message, "h", [0], [self._fd]))
+        os.close(self._fd)
+
+
+def given(bus: PrivateBus, serve: Serve, front: FrontEnd, fd: int, channel: str, **options: Any) -> dict[str, Any]:
+    """Have a service give this away, and open it; the options of the open."""
+    serve(bus, Giver(fd), f"com.example.Giver{fd}")
+    client = connect(front, f"com.example.Giver{fd}")
+    (told,) = client.ask({"call": ["/", "a.b", "Get", []]})["reply"][0]
+    front.open(channel, **told, **options)
+    front.expect("ready", channel)
+    front.open(f"{channel}-again", **told)
+    front.expect("close", f"{channel}-again", problem="not-found")
+    found: dict[str, Any] = told
+    return found
+
+
+def test_a_pipe_is_read_to_its_end(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    front = start(environ=bus.environ).front_end
+    read, write = os.pipe()
+    given(bus, serve, front, read, "pipe")
+    os.write(write, b"hello")
+    assert front.take(lambda frame: frame.channel == "pipe", "data").payload == b"hello"
+    front.send("pipe", b"not this way")
+    front.expect("close", "pipe", problem="protocol-error")
+    os.close(write)
+
+
+def test_a_pipe_is_written_to(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    front = start(environ=bus.environ).front_end
+    read, write = os.pipe()
+    given(bus, serve, front, write, "pipe")
+    front.send("pipe", b"hello")
+    front.control("done", channel="pipe")
+    front.expect("close", "pipe")
+    assert os.read(read, 100) == b"hello"
+    assert os.read(read, 100) == b""
+    os.close(read)
+
+
+def test_a_socket_goes_both_ways(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    front = start(environ=bus.environ).front_end
+    ours, theirs = socket.socketpair()
+    with ours:
+        given(bus, serve, front, theirs.detach(), "socket")
+        front.send("socket", b"ping")
+        assert ours.recv(100) == b"ping"
+        ours.sendall(b"pong")
+        assert front.take(lambda frame: frame.channel == "socket", "data").payload == b"pong"
+        front.control("done", channel="socket")
+        assert ours.recv(100) == b""
+    front.expect("done", "socket")
+    front.expect("close", "socket")
+
+
+def test_a_file(bus: PrivateBus, serve: Serve, start: Start, tmp_path: Path) -> None:
+    front = start(environ=bus.environ).front_end
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 200_000)
+    given(bus, serve, front, os.open(path, os.O_RDONLY), "read", binary="raw")
+    found = b""
+    while len(found) < 200_000:
+        found += front.take(lambda frame: frame.channel == "read", "data").payload
+    front.expect("done", "read")
+    front.expect("close", "read")
+    given(bus, serve, front, os.open(path, os.O_WRONLY | os.O_TRUNC), "write")
+    front.send("write", b"new")
+    front.control("done", channel="write")
+    front.expect("close", "write")
+    assert path.read_bytes() == b"new"
+
+
+def test_an_id_that_nobody_gave(start: Start) -> None:
+    front = start().front_end
+    front.open("none", "stream", internal="0123")
+    front.expect("close", "none", problem="not-found")
 
 
 @pytest.mark.anyio

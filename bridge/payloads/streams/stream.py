@@ -34,7 +34,9 @@ def _payload(channel: Channel, options: Options, services: Services) -> Payload:
     if "unix" in options or "port" in options or "address" in options:
         return Connected(channel, services, _target(options), batch, latency)
     if "internal" in options:
-        return _handed_over(channel, options, services, batch, latency)
+        from .handed_over import hand_over  # few need it, and D-Bus with it
+
+        return hand_over(channel, services, options.text("internal"), batch, latency)
     raise Problem(PROTOCOL_ERROR, 'stream: expected one of "spawn", "unix", "port" and "internal"')
 
 
@@ -67,8 +69,3 @@ def _target(options: Options) -> Target:
     if not address:
         raise options.wrong("address", "a host name or an address")
     return Target(address=address, port=port)
-
-
-def _handed_over(channel: Channel, options: Options, services: Services, batch: int, latency: int) -> Payload:
-    """A descriptor that came over D-Bus."""
-    raise Problem(PROTOCOL_ERROR, 'stream: "internal"')

@@ -1,0 +1,200 @@
+"""A descriptor that came over D-Bus as a channel: a pipe, a socket, a terminal or a file, as it is open (docs/dbus.md,
+"Descriptors")."""
+
+import fcntl
+import os
+import stat
+from typing import Any, Final
+
+import anyio
+from anyio import CancelScope
+
+from spanbridge.protocol.frames import Span, join
+from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, NOT_FOUND, PROTOCOL_ERROR, Problem
+
+from ...wire.writer import Writer
+from ..base import Services
+from ..bus.descriptors import Descriptors
+from ..served.channel import Channel, Payload
+from ..served.jobs import Jobs
+from .output import Output
+
+_NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel
+_FILE_BYTES: Final = 64 << 10
+
+
+def hand_over(channel: Channel, services: Services, ident: str, batch: int, latency: int) -> Payload:
+    """Serve the descriptor of this id. Raises Problem (`not-found`)."""
+    fd = services.once(Descriptors).take(ident)
+    if fd is None:
+        raise Problem(NOT_FOUND, "stream: no descriptor with this id, or not any more")
+    mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    reads, writes = mode in (os.O_RDONLY, os.O_RDWR), mode in (os.O_WRONLY, os.O_RDWR)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return _File(channel, services, fd, reads, writes)
+    return _Stream(channel, services, fd, reads, writes, batch, latency)
+
+
+def _lacks(channel: Channel) -> Problem:
+    return Problem(PROTOCOL_ERROR, f"{channel.kind}: the descriptor is open for reading alone")
+
+
+class _Stream:
+    """One that can be waited for."""
+
+    def __init__(
+        self, channel: Channel, services: Services, fd: int, reads: bool, writes: bool, batch: int, latency: int
+    ) -> None:
+        context = services.context
+        self._channel = channel
+        self._loop = context.loop
+        self._input: Writer | None = None
+        self._output: Output | None = None
+        os.set_blocking(fd, False)
+        if writes:
+            self._input = channel.outlet = Writer(
+                context.loop,
+                context.poller,
+                context.flusher,
+                context.budget,
+                os.dup(fd),
+                high_water=_NO_BOUND,
+                on_broken=self._broken_later,
+                on_taken=channel.taken,
+            )
+        channel.ready()
+        if reads:
+            self._output = Output(context, channel, fd, self._ended, batch=batch, latency=latency)
+            self._output.start()
+        else:
+            os.close(fd)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        if self._input is None:
+            raise _lacks(self._channel)
+        if nbytes:
+            self._input.put(data)
+        else:
+            self._channel.taken(0)
+
+    def done(self) -> None:
+        if self._input is not None:
+            self._input.when_empty(self._close_input)
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """None is known."""
+
+    def end(self) -> None:
+        if self._output is not None:
+            self._output.close()
+        if self._input is not None:
+            writer, self._input = self._input, None
+            writer.close()
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            writer, self._input = self._input, None
+            self._channel.outlet = None
+            writer.close()
+        if self._output is None:
+            self._channel.done()
+            self._channel.close()
+
+    def _broken_later(self, reason: str) -> None:
+        """Not at once: what it had said goes out first."""
+        self._loop.call_soon(self._broken, reason)
+
+    def _broken(self, reason: str) -> None:
+        if self._output is None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._channel.kind}: {reason}"))
+        else:
+            self._channel.take_all()  # what is still said is read
+
+    def _ended(self, error: OSError | None) -> None:
+        self._output = None
+        if error is not None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._channel.kind}: {error.strerror}"))
+            return
+        self._channel.done()
+        if self._input is None:
+            self._channel.close()
+        else:
+            self._input.when_empty(self._close_input)
+
+
+class _File:
+    """A file, which is read and written in threads: nothing tells when its disk is ready."""
+
+    def __init__(self, channel: Channel, services: Services, fd: int, reads: bool, writes: bool) -> None:
+        self._channel = channel
+        self._jobs = services.once(Jobs)
+        self._fd = fd
+        self._writes = writes
+        self._pieces: list[tuple[bytes, int]] = []
+        self._came = anyio.Event()
+        self._over = False
+        self._scope = CancelScope()
+        channel.ready()
+        services.tasks.start_soon(self._run, reads)
+
+    def data(self, data: Span, nbytes: int) -> None:
+        if not self._writes:
+            raise _lacks(self._channel)
+        self._pieces.append((bytes(join(data)), nbytes))
+        self._came.set()
+
+    def done(self) -> None:
+        self._over = True
+        self._came.set()
+
+    def command(self, command: str, message: dict[str, Any]) -> None:
+        """None is known."""
+
+    def end(self) -> None:
+        self._scope.cancel()
+
+    async def _run(self, reads: bool) -> None:
+        with self._scope:
+            try:
+                if reads:
+                    await self._read()
+                self._channel.done()
+                if self._writes:
+                    await self._write()
+                self._channel.close()
+            except OSError as error:
+                self._channel.close(Problem(INTERNAL_ERROR, f"{self._channel.kind}: {error.strerror}"))
+            except Problem as problem:
+                self._channel.close(problem)
+        os.close(self._fd)
+
+    async def _read(self) -> None:
+        while data := await self._do(os.read, self._channel.room or _FILE_BYTES):
+            again = anyio.Event()
+            while not self._channel.may_send(again.set):
+                await again.wait()
+                again = anyio.Event()
+            self._channel.send(data)
+
+    async def _write(self) -> None:
+        while True:
+            while self._pieces:
+                data, nbytes = self._pieces.pop(0)
+                while data:
+                    data = data[await self._do(os.write, data) :]
+                self._channel.taken(nbytes)
+            if self._over:
+                return
+            self._came = anyio.Event()
+            await self._came.wait()
+
+    async def _do(self, call: Any, what: Any) -> Any:
+        """In a thread, on a descriptor of its own: one that is abandoned may use it when ours is long closed."""
+
+        def work(own: int) -> Any:
+            try:
+                return call(own, what)
+            finally:
+                os.close(own)
+
+        return await self._jobs.run(work, os.dup(self._fd))
