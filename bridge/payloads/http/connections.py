@@ -14,6 +14,7 @@ from spanbridge.protocol.problems import Problem
 
 from ..base import Services
 from ..connect.connect import connect, connect_at_once, in_time
+from ..connect.tls import Tls
 from ..served.jobs import Jobs
 from .transport import Transport
 from .where import Where
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from ..connect.handshake import TlsContext
-    from ..connect.tls import Tls
 
 PER_NAME: Final = 16
 KEPT: Final = 8
@@ -136,9 +136,9 @@ class Connections:
             sock = await connect(where.target, services)
             return Transport(await handshake(sock, context, where.target, services), services.context.poller)
 
-    async def _context(self, tls: "Tls") -> "TlsContext":
+    async def _context(self, tls: Tls) -> "TlsContext":
+        from ..connect.certificates import context_of
         from ..connect.handshake import TlsContext
-        from ..connect.tls import Tls, context_of
 
         of_system = tls == Tls()
         if of_system and self._system is not None:

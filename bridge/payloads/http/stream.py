@@ -1,21 +1,21 @@
 """Payloads `http-stream1` and `http-stream2` (docs/http.md); those of packages are served by http_packages."""
 
-from typing import Any, Final
+from typing import Any
 
 from ..base import Internal, Port, Services
-from ..http_packages import http_stream as packages_stream
 from ..served.channel import Channel
 from ..served.options import Options
 from .connections import Connections
 from .exchange import Exchange
 from .request import read_name, read_request
 
-PACKAGES: Final = "packages"
-
 
 def http_stream(port: Port, message: dict[str, Any], services: Services) -> Internal:
     """Serves an open of either payload. Raises Problem."""
     if message.get("internal") is not None:
+        # Not before: with what it imports, it is larger than all of this.
+        from ..http_packages import http_stream as packages_stream
+
         return packages_stream(port, message, services)
     options = Options(message)
     channel = Channel(port, options, services)
