@@ -21,8 +21,6 @@ from .publishing import Publishing
 from .signals import Signals
 from .watches import Watches
 
-_KINDS: Mapping[str, Handler] = {}
-
 
 class Outside:
     """One channel. What comes is held until it has its place on the bus."""
@@ -38,7 +36,7 @@ class Outside:
         self._scope = CancelScope()
         self._ready = False
         self._told: str | None = None  # the owner that the front end was told of
-        self.kinds = _KINDS
+        self.kinds: Mapping[str, Handler] = {}
         services.tasks.start_soon(self._open)
 
     # The beginning
@@ -63,8 +61,7 @@ class Outside:
         return await connect(opened.address, self._services, name=opened.address, is_bus=is_bus)
 
     def _take_place(self, connection: Connection) -> Place:
-        place = self._place = Place(self._front, self._services, connection, self._opened.name)
-        place.on_owner = self._owner_changed  # type: ignore[method-assign]
+        place = self._place = Place(self._front, self._services, connection, self._opened.name, self._owner_changed)
         calls, signals, watches, publishing = Calls(place), Signals(place), Watches(place), Publishing(place)
         self._parts = [calls, signals, watches, publishing]
         self._signals = signals

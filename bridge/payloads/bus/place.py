@@ -1,5 +1,6 @@
 """Where a channel stands on a bus: what its parts have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -21,9 +22,17 @@ from .unmarshal import Handle
 
 class Place:
     """`name`: the peer that is meant where none is named. `metas`: what the front end has said of interfaces.
-    `watching`: what is set up at the moment, by name."""
+    `watching`: what is set up at the moment, by name. `on_owner` is told of the peers that are used."""
 
-    def __init__(self, front: Messages, services: Services, connection: Connection, name: str | None) -> None:
+    def __init__(
+        self,
+        front: Messages,
+        services: Services,
+        connection: Connection,
+        name: str | None,
+        on_owner: Callable[[str, str | None], None],
+    ) -> None:
+        self._on_owner = on_owner
         self.front = front
         self.services = services
         self.connection = connection
@@ -54,11 +63,8 @@ class Place:
         return self._peers[name]
 
     def owner_changed(self, name: str, owner: str | None) -> None:
-        """Of a peer that is used: see Outside."""
-        self.on_owner(name, owner)
-
-    def on_owner(self, name: str, owner: str | None) -> None:
-        """Replaced by whoever wants to know."""
+        """Of a peer that is used (peer.Channel)."""
+        self._on_owner(name, owner)
 
     def encoder(self, message: BusMessage) -> Encode:
         """Makes JSON text of the message's values; its descriptors are offered to the channel."""
