@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import anyio
@@ -31,6 +31,7 @@ from .watch import evaluate_alerts, sweep
 
 _BACKLOG: Final = 128
 _CHANNELS: Final = 100_000
+_AGAIN_SECONDS: Final = 10.0
 _SWITCH_SECONDS: Final = 0.0005
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -111,6 +112,13 @@ class Host:
         self._over = anyio.Event()
         self._lingering: asyncio.TimerHandle | None = None
         self._user = (_name_of(os.geteuid()), os.geteuid())
+        self._tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "life": life.run,
+            "always": life.start_always,
+            "deliveries": parts.deliveries.run,
+            "sweep": lambda: sweep(parts, life),
+            "alerts": lambda: evaluate_alerts(parts, life),
+        }
 
     def listen(self) -> socket.socket:
         """Raises OSError."""
@@ -134,11 +142,8 @@ class Host:
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self._over.set)
             loop.add_reader(listener, lambda: self._accept(listener, tasks))
-            tasks.start_soon(self._life.run)
-            tasks.start_soon(self._life.start_always)
-            tasks.start_soon(self._parts.deliveries.run)
-            tasks.start_soon(sweep, self._parts, self._life)
-            tasks.start_soon(evaluate_alerts, self._parts, self._life)
+            for name, part in self._tasks.items():
+                tasks.start_soon(self._guarded, name, part)
             self._linger()
             await self._over.wait()
             # Who connects from now on finds nobody, and starts another, which waits for our lock.
@@ -147,6 +152,18 @@ class Host:
                 os.unlink(in_directory(self._directory, SOCKET))
             listener.close()
             tasks.cancel_scope.cancel()
+
+    async def _guarded(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """What fails is told, tried again after a while, and ends nothing else: sessions and extensions go on."""
+        while True:
+            try:
+                await part()
+                return
+            except Exception as error:  # noqa: BLE001 - a mistake of ours, or a full disk
+                while isinstance(error, ExceptionGroup):
+                    error = error.exceptions[0]
+                self._parts.log.error("unforeseen", where=name, what=f"{type(error).__name__}: {error}")
+            await anyio.sleep(_AGAIN_SECONDS)
 
     def _linger(self) -> None:
         if not self._stay and not self._relays:
@@ -177,8 +194,11 @@ class Host:
             if len(fds) == 3:
                 connection.send(b"w")
                 await self._session(connection, fds)
-        except OSError as error:
-            self._parts.log.warning("relay", what=str(error))
+        except Exception as error:  # noqa: BLE001 - of one session: the others go on
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            event = "relay" if isinstance(error, OSError) else "unforeseen"
+            self._parts.log.error(event, where="session", what=f"{type(error).__name__}: {error}")
         finally:
             for fd in fds:
                 os.close(fd)

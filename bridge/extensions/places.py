@@ -33,11 +33,19 @@ def places_of(environ: Mapping[str, str]) -> Places:
     home = home if os.path.isabs(home) else "/"
     state = os.path.join(_absolute(environ, "XDG_STATE_HOME", f"{home}/.local/state"), "spanbridge/extensions")
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    run = os.path.join(runtime, "spanbridge") if os.path.isabs(runtime) else os.path.join(state, "run")
+    run = os.path.join(runtime, "spanbridge") if _is_ours(runtime) else os.path.join(state, "run")
     data = [_absolute(environ, "XDG_DATA_HOME", f"{home}/.local/share")]
     listed = environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     data += [part for part in listed.split(":") if os.path.isabs(part)]
     return Places(run, state, tuple([os.path.join(part, "spanbridge/extensions") for part in data]))
+
+
+def _is_ours(runtime: str) -> bool:
+    """A bridge with privileges may have been handed down the variable of the user who asked for it."""
+    try:
+        return os.path.isabs(runtime) and os.stat(runtime).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _absolute(environ: Mapping[str, str], name: str, default: str) -> str:

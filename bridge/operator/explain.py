@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..installed import depth_of, load
+from ..installed import depth_of, load, with_own_rules
 from ..limits import Limits, SettingError, read_limits
 from .explaining.explain_text import Text, left_out, sharing
 from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_intermixed_args(arguments)
     try:
         opens = read_opens(options.open)
-        bridge = _bridge(options)
+        # Our own rule is worth a line only where it might be the one.
+        bridge = _bridge(options, own_rules=any(each.get("internal") == "extensions" for each in opens))
     except (ArgumentError, SettingError, _Unreadable) as error:
         print(f"spanbridge explain: {error}\nTry 'spanbridge explain --help'.", file=sys.stderr)
         return 2
@@ -101,13 +102,14 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _bridge(options: argparse.Namespace) -> Bridge:
+def _bridge(options: argparse.Namespace, *, own_rules: bool) -> Bridge:
     environ, directory, root = _own() if options.pid is None else _of_process(options.pid)
     limits: Limits = read_limits(options.set, environ)
     if not options.host:
         raise ArgumentError("--host: expected a name")
+    catalog = load(environ, limits.manifest_bytes)
     return Bridge(
-        catalog=load(environ, limits.manifest_bytes),
+        catalog=with_own_rules(catalog) if own_rules else catalog,
         environ=environ,
         directory=directory,
         depth=depth_of(environ),

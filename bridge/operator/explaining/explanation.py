@@ -256,7 +256,7 @@ class Explainer:
         first: Rule | None = None
         for position, rule in enumerate(self._rules, 1):
             missed = [_miss(each, message) for each in mismatches(rule, message)]
-            priority = self._priorities[rule.package]
+            priority = self._priorities.get(rule.package, 0)  # our own rule is in no package
             behind = "" if missed or first is None else self._behind(rule, first)
             looks.append(
                 Look(
@@ -278,7 +278,7 @@ class Explainer:
     def _behind(self, rule: Rule, first: Rule) -> str:
         if rule.package == first.package:
             return f"behind {first.name}, which its manifest lists before it"
-        ours, theirs = self._priorities[rule.package], self._priorities[first.package]
+        ours, theirs = self._priorities.get(rule.package, 0), self._priorities.get(first.package, 0)
         if ours != theirs:
             return f"behind {first.name}, whose package has priority {theirs:g}, this one {ours:g}"
         return f"behind {first.name}: packages of one priority, {ours:g}, go by name"
