@@ -7,6 +7,7 @@ its own `_chunk` to the front end's outbox (front.py).
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from typing import Any, Final
@@ -80,6 +81,7 @@ class Session:
         self._status = 0
         self._ending = False
         self._over = anyio.Event()
+        self._began = time.monotonic()
         self._channels: Channels
         self._front: Front
         self._superuser: Superuser
@@ -168,7 +170,9 @@ class Session:
 
     def _end(self, why: str) -> None:
         if not self._over.is_set():
-            self._log.info("session-ends", why=why)
+            seconds = time.monotonic() - self._began
+            channels, helpers = len(self._channels.routes), len(self._channels.helpers)
+            self._log.info("session-ends", why=why, seconds=f"{seconds:.1f}", channels=channels, helpers=helpers)
             self._ending = True
             self._over.set()
 
