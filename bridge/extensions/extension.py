@@ -164,7 +164,7 @@ class Extension:
         self._failures.clear()
         self._rest = 0.0
         self.error = ""
-        self._process = process
+        self._take_over(process)
         return process
 
     def _failed(self, why: str) -> None:
@@ -272,9 +272,14 @@ class Extension:
             self._parts.log.error("extension-not-reloaded", extension=self.name, why=str(error))
             return
         self.error = ""
-        self._process = process
-        self._drain(running)
+        self._take_over(process)
         self._parts.log.info("extension-reloaded", extension=self.name, version=found.version)
+
+    def _take_over(self, process: Process) -> None:
+        """New requests go there from now on; whoever had them before answers what it has."""
+        before, self._process = self._process, process
+        if before is not None:
+            self._drain(before)
 
     def retire(self) -> None:
         """No process serves it from now on; what runs may answer what it has."""
@@ -295,6 +300,15 @@ class Extension:
         self._rest = self._rests_until = 0.0
         self.error = self.found.broken
         await self.running()
+
+    async def finish(self) -> None:
+        """It was removed: let its processes answer what they have, then close its databases."""
+        self.retire()
+        for process in self.processes:
+            await asyncio.shield(process.exited)
+        bench, self._bench = self._bench, None
+        if bench is not None:
+            await asyncio.to_thread(bench.desk.close)
 
     def stop(self) -> None:
         """End all that runs, now."""

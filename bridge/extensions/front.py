@@ -12,8 +12,6 @@ from .opening import HttpOpen, events_open, http_open
 from .process import Died
 from .requests import Requests, Stream
 
-_BODIES_BYTES = 64 << 20
-
 
 class Front:
     """The channels of one relay. `user`: whose session it is."""
@@ -37,25 +35,23 @@ class Front:
         await channel.ready()
         limits = self._requests.limits
         body: list[bytes] = []
+        refused: Answer | None = None
         size = 0
         try:
             async for piece in channel:
                 size += len(piece)
-                if size > limits.extension_body_bytes:
+                if refused is None and size > limits.extension_body_bytes:
+                    refused = self._requests.too_large()
+                elif refused is None and not self._requests.take_in(len(piece)):
+                    refused = self._requests.too_many()
+                if refused is None:
+                    body.append(piece)
+                elif body:  # what comes is read on, and dropped
                     self._requests.let_go(sum(map(len, body)))
                     body.clear()
-                elif self._requests.take_in(len(piece)):
-                    body.append(piece)
-                else:
-                    size = limits.extension_body_bytes + _BODIES_BYTES  # read on, and drop it
-            held = sum(map(len, body))
-            if size > limits.extension_body_bytes:
-                answer: Answer | Stream = self._requests.too_large(busy=size >= _BODIES_BYTES)
-            else:
-                answer = await self._requests.answer(opened, b"".join(body), self._user)
+            answer = refused or await self._requests.answer(opened, b"".join(body), self._user)
         finally:
             self._requests.let_go(sum(map(len, body)))
-        del held
         if isinstance(answer, Answer):
             await _send_whole(channel, opened, answer)
         else:

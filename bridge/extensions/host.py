@@ -10,15 +10,15 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
 from spanbridge.sdk import HelperLimits, open_helper
 from spanbridge.sdk.errors import BridgeGone, ProtocolError
-from spanbridge.sdk.wire import Descriptors
 
 from ..limits import Limits, SettingError, read_limits
+from .descriptors import Descriptors
 from .front import Front
 from .host_log import HostLog
 from .life import Life
@@ -67,7 +67,7 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         return anyio.run(_serve, places, directory, limits, log, ready, stay)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:  # a setting that cannot be, a disk that is full
         _say(ready, str(error))
         log.error("host-failed", what=str(error))
         return 1
@@ -83,6 +83,10 @@ def _say(ready: int, what: str) -> None:
 
 
 async def _serve(places: Places, directory: int, limits: Limits, log: HostLog, ready: int, stay: bool) -> int:
+    def unforeseen(loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
+        log.error("unforeseen", where=details.get("message"), what=repr(details.get("exception")))
+
+    asyncio.get_running_loop().set_exception_handler(unforeseen)
     parts = Parts(places, limits, os.environ, log)
     life = Life(parts)
     await life.look()
@@ -210,11 +214,12 @@ class Host:
         for fd in fds[:2]:
             os.set_blocking(fd, False)
         front = Front(self._requests, self._user)
+        wire = Descriptors(*fds[:2])
         limits = HelperLimits(channels=_CHANNELS)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_until_gone, connection, tasks.cancel_scope)
-                async with open_helper(wire=Descriptors(*fds[:2]), signals=(), limits=limits) as helper:
+                async with open_helper(wire=wire, signals=(), limits=limits) as helper:
                     await helper.serve(front.serve)
                 tasks.cancel_scope.cancel()
             with contextlib.suppress(OSError):
@@ -227,6 +232,8 @@ class Host:
                 self._parts.log.warning("session", what=str(known.exceptions[0]))
             if rest is not None:
                 raise rest from None
+        finally:
+            wire.close()
 
 
 async def _until_gone(connection: socket.socket, scope: anyio.CancelScope) -> None:

@@ -24,6 +24,8 @@ class Life:
         self.extensions: dict[str, Extension] = {}
         self._parts = parts
         self._looking = asyncio.Lock()
+        self._ending: dict[asyncio.Task[None], Extension] = {}
+        """Those that were removed, and are not done yet."""
 
     async def look(self) -> None:
         """See what lies on disk, and act on it."""
@@ -32,7 +34,9 @@ class Life:
             for name in self.extensions.keys() - found.keys():
                 gone = self.extensions.pop(name)
                 self._parts.log.info("extension-removed", extension=name)
-                gone.retire()
+                ending = asyncio.get_running_loop().create_task(gone.finish())
+                self._ending[ending] = gone
+                ending.add_done_callback(self._ending.pop)
             for name, each in found.items():
                 self._note_version(each)
                 known = self.extensions.get(name)
@@ -84,7 +88,7 @@ class Life:
                 await _quiet(watcher)
 
     def close(self) -> None:
-        for extension in self.extensions.values():
+        for extension in (*self.extensions.values(), *self._ending.values()):
             extension.close()
 
 

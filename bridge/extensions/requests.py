@@ -67,14 +67,13 @@ class Requests:
     def let_go(self, nbytes: int) -> None:
         self._bodies -= nbytes
 
-    def too_large(self, *, busy: bool) -> Answer:
-        if busy:
-            return _with_ours(
-                error(503, "busy", f"the bodies of all requests together have over {_BODIES_BYTES} bytes")
-            )
+    def too_large(self) -> Answer:
         most = self.limits.extension_body_bytes
         self._parts.log.limit("extension_body_bytes", most)
         return _with_ours(error(413, "too-large", f"the body has over {most} bytes (extension_body_bytes)"))
+
+    def too_many(self) -> Answer:
+        return _with_ours(error(503, "busy", f"the bodies of all requests together have over {_BODIES_BYTES} bytes"))
 
     async def answer(self, opened: HttpOpen, body: bytes, user: tuple[str, int]) -> Answer | Stream:
         """Never raises; but it is cancelled when nobody waits any more."""

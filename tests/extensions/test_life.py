@@ -93,6 +93,16 @@ def test_added_and_removed(site: Site) -> None:
     shutil.rmtree(site.home.data_home / "spanbridge/extensions/second")
     wait_until(lambda: page.get("/api/ext/second/").error == (404, "no-such-extension"), "it to be gone")
     assert (site.state / "second/data.db").exists()
+    site.extension("second", hello("return services.db.prepare('SELECT count(*) c FROM ext_second_t').all()"))
+    wait_until(lambda: page.get("/api/ext/second/").status == 200, "it to be back", lambda: site.log)
+    assert page.get("/api/ext/second/").json == [{"c": 0}]
+
+
+def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
+    front_end = site.session(extension_delivery_allow="999").front_end
+    front_end.open("x", "http-stream2", internal="extensions", method="GET", path="/api/extensions")
+    close = front_end.expect("close", "x", problem="internal-error")
+    assert "'999'" in close["message"]
 
 
 @pytest.mark.parametrize(
