@@ -189,13 +189,12 @@ class Serving(RuleBasedStateMachine):
     def take(self, count: int) -> None:
         """The payload passes on some of what it was told."""
         for _ in range(min(count, len(self.payload.waiting))):
-            self.channel.taken(len(self.payload.waiting.pop(0)))
-            while self.untaken and self.untaken[0][0] == "ping":
+            size = len(self.payload.waiting.pop(0))
+            self.channel.taken(size)
+            if size:  # else its turn has come already
+                assert self.untaken[0] == ("data", size)
                 self._say(self.untaken.pop(0))
-            self._say(self.untaken.pop(0))
-        while self.untaken and self.untaken[0][0] == "ping":
-            self._say(self.untaken.pop(0))
-        self._settle()
+            self._settle()
 
     def _settle(self) -> None:
         """An empty message is taken when all before it is; so is a ping answered."""
