@@ -135,10 +135,15 @@ def frame_of(message: dict[str, Any]) -> bytes:
 
     Raises Problem (`protocol-error`) for one that is nested too deeply to be written.
     """
+    return encode(b"", written(message))
+
+
+def written(message: dict[str, Any]) -> bytes:
+    """The payload of that frame. Raises as `frame_of`."""
     try:
-        return encode(b"", _encoder.encode(message))
+        return _encoder.encode(message)
     except UnicodeEncodeError:  # half a character
-        return encode(b"", _write_leniently(message))
+        return _write_leniently(message)
     except RecursionError:
         raise Problem(PROTOCOL_ERROR, "control message nested too deeply") from None
 

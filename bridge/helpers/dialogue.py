@@ -10,17 +10,18 @@ from typing import Any, Protocol, TypeAlias
 from spanbridge.protocol.control import (
     FOR_THE_TRANSPORT,
     FRONT_END_ONLY,
-    control,
     pong,
     read_head,
     read_object,
+    written,
 )
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload
+from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload, encode
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
 
 from ..wire.context import Context
 from ..wire.front import Front
 from ..wire.link import REST_BYTES, Link
+from ..wire.secret_chunks import SecretChunks
 from ..wire.stall import Stall
 from .endings import Forgery, Refusal
 from .handshake import check_first, read_refusal
@@ -94,6 +95,7 @@ class Dialogue:
         "_privileged",
         "_questions",
         "_replies",
+        "_secrets",
         "_splitter",
         "_stall",
     )
@@ -125,6 +127,7 @@ class Dialogue:
         self._replies = 0  # bytes of answers to it since its outbox was empty
         self._questions = 0  # that it has asked and that were not answered
         self._gave_stderr = False
+        self._secrets = SecretChunks(context.loop)  # answers
 
     @property
     def heard(self) -> int:
@@ -133,6 +136,7 @@ class Dialogue:
 
     def end(self) -> None:
         """Nothing that it says counts any more."""
+        self._secrets.wipe()
         self._stall.end()
 
     def drop(self) -> None:
@@ -256,7 +260,12 @@ class Dialogue:
         self._questions -= 1
         self._helper.asks(self._questions)
         cookie = question.get("cookie")
-        self._reply(control("authorize", cookie=cookie if isinstance(cookie, str) else "", response=response))
+        told = {"command": "authorize", "cookie": cookie if isinstance(cookie, str) else "", "response": response}
+        payload = written(told)
+        frame = encode(b"", payload)
+        self._reply(frame)
+        for secret in (payload, frame):
+            self._secrets.add(secret)
 
     def _reply(self, frame: bytes) -> None:
         """Answer a question of its own: such answers wait in its outbox past the bound that stops the front end."""

@@ -371,6 +371,11 @@ class Superuser:
 
     # Questions
 
+    @property
+    def question_open(self) -> bool:
+        """Whether an answer is waited for."""
+        return self._questions.open
+
     def _asked(self, dialogue: Dialogue, question: dict[str, Any]) -> None:
         """A privileged helper wants a password (dialogue.Attendant)."""
         start, questions = self._start, self._questions

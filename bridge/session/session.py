@@ -36,6 +36,7 @@ from ..wire.front import Front
 from ..wire.link import REST_BYTES
 from ..wire.pipe_budget import PipeBudget
 from ..wire.poller import Poller
+from ..wire.secret_chunks import SecretChunks
 from ..wire.watchdog import Watchdog
 from .channels import Channels
 from .sinks import Sink
@@ -86,6 +87,7 @@ class Session:
         self._front: Front
         self._superuser: Superuser
         self._splitter: Splitter[Sink]
+        self._secrets: SecretChunks
         self._services: Services
         self._catalog: Catalog
 
@@ -135,6 +137,7 @@ class Session:
                     control_bytes=limits.control_bytes,
                     id_bytes=limits.channel_id_bytes,
                 )
+                self._secrets = SecretChunks(loop)
                 tasks.start_soon(self._heed_signals, signals)
                 if self._reload_first():
                     self._reload()
@@ -257,6 +260,10 @@ class Session:
     # From the front end
 
     def _chunk(self, chunk: bytes) -> None:
+        if self._superuser.question_open:  # what comes may be the password
+            self._secrets.add(chunk)
+        elif self._secrets:
+            self._secrets.wipe()
         lone = self._splitter.lone(chunk)
         try:
             for sink, span in self._splitter.feed(chunk) if lone is None else ((lone, chunk),):
