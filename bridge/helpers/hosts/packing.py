@@ -21,8 +21,7 @@ from . import far_loader
 from .remote_command import NOTHING_FITS
 
 _PACKAGES: Final = (
-    *("spanbridge", "anyio", "dbus_fast", "h11", "idna", "inotify_simple", "msgspec", "sniffio", "typing_extensions"),
-    "websockets",
+    *("spanbridge", "anyio", "h11", "idna", "inotify_simple", "msgspec", "sniffio", "typing_extensions", "websockets"),
 )
 # Tools and tests, which nobody asks for over there, and the other event loop.
 _LEFT_OUT: Final = ("spanbridge.testing", "spanbridge.operator", "anyio._backends._trio", "anyio.pytest_plugin")
