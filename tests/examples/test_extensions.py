@@ -11,6 +11,7 @@ import pytest
 from spanbridge.extensions.testing import Page, extension
 
 from ..docs.pages import DOCS, blocks
+from ..missing import lack
 from .conftest import EXAMPLES
 
 __all__ = ["extension"]
@@ -21,7 +22,7 @@ EXTENSIONS = EXAMPLES / "extensions"
 @pytest.mark.parametrize("directory", ["my-extension", "my-extension-in-python"])
 def test_the_example_of_the_document(extension: Callable[..., Page], directory: str) -> None:
     if directory == "my-extension" and shutil.which("node") is None:
-        pytest.skip("needs nodejs")
+        lack("missing: node", "nodejs")
     page = extension(EXTENSIONS / directory)
     event = page.events("items")
     made = page.post("/items", {"name": "one"})

@@ -16,6 +16,7 @@ from spanbridge.extensions.services.webhooks import signature
 from spanbridge.extensions.testing import Page, extension
 
 from ..docs.pages import DOCS, blocks, words
+from ..missing import lack
 
 PAGE = DOCS / "extensions.md"
 REFERENCE = DOCS / "extensions-reference.md"
@@ -40,7 +41,7 @@ def made(tmp_path: Path, language: str, package: str, source: str) -> Path:
 @pytest.mark.parametrize("language", ["python", "js"])
 def test_the_module_and_its_test(tmp_path: Path, extension: Extension, language: str) -> None:
     if language == "js" and shutil.which("node") is None:
-        pytest.skip("needs nodejs")
+        lack("missing: node", "nodejs")
     directory = made(tmp_path, language, shown("json", "package"), shown(language, "module"))
     assert look_at(str(directory)).broken == ""
     test = directory / "tests" / "test_items.py"

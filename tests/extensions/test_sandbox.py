@@ -15,6 +15,7 @@ from spanbridge.extensions.sandbox.calls import AARCH64, NEVER, NUMBERS, STARTS,
 from spanbridge.extensions.sandbox.filter import ALLOW, KILL, Filter, program, refused
 from spanbridge.extensions.sandbox.landlock import landlock_abi
 
+from ..missing import lack
 from .site import Page, Site
 from .virtual_filter import Seen, verdict
 
@@ -323,7 +324,7 @@ def test_permissions_lift_it_as_far_as_was_agreed(site: Site) -> None:
 
 def test_node_is_locked_in_too(site: Site) -> None:
     if shutil.which("node") is None:
-        pytest.skip("needs nodejs")
+        lack("missing: node", "nodejs")
     site.extension(
         "hostile",
         """

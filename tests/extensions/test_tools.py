@@ -16,6 +16,7 @@ from spanbridge.extensions.testing import Page as AuthorsPage
 from spanbridge.extensions.testing import extension
 from spanbridge.testing.bridge import SPANBRIDGE
 
+from ..missing import lack
 from .site import Page, Site, hello, wait_until
 
 __all__ = ["extension"]
@@ -49,7 +50,7 @@ def test_a_new_one_runs_and_passes_its_own_test(
     site: Site, tool: Tool, language: list[str], extension: Callable[..., AuthorsPage]
 ) -> None:
     if language and shutil.which("node") is None:
-        pytest.skip("needs nodejs")
+        lack("missing: node", "nodejs")
     path = Path(tool("new", "my-thing", *language).strip())
     assert path == site.home.data_home / "spanbridge/extensions/my-thing"
     assert tool("check", path) == ""
