@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from spanbridge.testing import processes
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
 
 from .site import Page, Site, hello, wait_until
 
@@ -261,3 +263,20 @@ def test_a_runtime_directory_is_not_needed(site: Site) -> None:
     page = site.session(environ={"XDG_RUNTIME_DIR": ""})
     assert page.get("/api/ext/one/").status == 200
     assert (site.state / "run/extensions.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bridge_with_privileges_serves_them_too(site: Site, home: Home) -> None:
+    """It has no packages, but our own rule: the extensions are those of its user."""
+    site.extension("one", hello())
+    environ = {"XDG_STATE_HOME": str(home.root / "state"), "SPANBRIDGE_EXTENSION_LINGER_SECONDS": "0.1"}
+    with Bridge(home, arguments=["--privileged"], environ=environ) as bridge:
+        bridge.front_end.expect("init")
+        bridge.front_end.init()
+        assert Page(bridge.front_end).get("/api/ext/one/").status == 200
+
+
+def test_an_open_for_another_host_is_not_ours(site: Site) -> None:
+    page = site.session()
+    channel = page.ask("GET", "/api/extensions", host="elsewhere.invalid")
+    page.front_end.expect("close", channel)
+    assert site.log == ""

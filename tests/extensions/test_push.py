@@ -2,12 +2,15 @@
 
 import base64
 import json
+import sys
 
 import http_ece
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
+
+from spanbridge.extensions.services import push
 
 from .receiver import receiving
 from .site import Site, wait_until
@@ -72,3 +75,9 @@ def test_subscriptions_that_are_refused(shared: Site) -> None:
     ):
         assert page("POST", SUBSCRIPTIONS, wrong).error == (400, "bad-request")
     assert page("DELETE", f"{SUBSCRIPTIONS}/absent").status == 404
+
+
+def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "http_ece", None)
+    with pytest.raises(RuntimeError, match=r"spanbridge\[push\]"):
+        push._libraries()
