@@ -13,10 +13,10 @@ from spanbridge.protocol.problems import Problem
 if TYPE_CHECKING:  # the tools for people want the table of payloads, not the event loop
     from anyio.abc import TaskGroup
 
-    from ..helpers.hosts.hosts import Hosts
     from ..wire.context import Context
     from ..wire.front import Front
     from ..wire.source import Source
+    from .other_hosts import OtherHosts
     from .privileged import Privileged
 
 Made = TypeVar("Made")
@@ -61,7 +61,7 @@ class Services:
         self.reload = reload
         self.front_drained = front_drained
         self.end_session = end_session
-        self.hosts: Callable[[], Hosts]  # set by the session; makes them when they are first asked for
+        self.hosts: Callable[[], OtherHosts]  # set by the session; makes them when they are first asked for
         self.superuser: Privileged  # set by the session
         self.on_reload: list[Callable[[], None]] = []
         self.lasting: list[Lasting] = []

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ...limits import Limits
 from ...log import Log
+from ...payloads.other_hosts import NoSuchPrompt, Question
 from .askpass_socket import Asking
 
 
@@ -20,10 +21,6 @@ class Prompt(NamedTuple):
     timer: asyncio.TimerHandle
 
 
-class NoSuchPrompt(Exception):
-    """It was answered, cancelled, or is too old."""
-
-
 class Prompts:
     """All that are open. `show` tells those who listen, and is None while there is nobody who could."""
 
@@ -34,7 +31,7 @@ class Prompts:
         self._open: dict[str, Prompt] = {}
         self._numbers: Iterator[int] = iter(range(1, 1 << 62))
         self.listened: Callable[[], bool] = lambda: False
-        self.show: Callable[[Prompt], None] = lambda prompt: None
+        self.show: Callable[[str, str, Question], None] = lambda ident, host, question: None
 
     def ask(self, host: str, asking: Asking, *, failed: Callable[[], None], over: Callable[[], None]) -> bool:
         """Have somebody asked: `failed` is called where no answer comes, `over` in any case. False: nobody listens."""
@@ -42,9 +39,9 @@ class Prompts:
             return False
         ident = str(next(self._numbers))
         timer = self._loop.call_later(self._limits.host_prompt_seconds, self._expire, ident)
-        prompt = self._open[ident] = Prompt(ident, host, asking, failed, over, timer)
+        self._open[ident] = Prompt(ident, host, asking, failed, over, timer)
         asking.on_gone = lambda: self._take_if_open(ident)
-        self.show(prompt)
+        self.show(ident, host, asking.question)
         return True
 
     def answer(self, ident: str, text: str) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from ...helpers.hosts.prompts import NoSuchPrompt, Prompt
 from ..base import Services
+from ..other_hosts import NoSuchPrompt, Question
 from .bus import Outlet
 from .errors import BusError
 from .interface import method, readable, signal
@@ -28,11 +28,8 @@ class Hosts:
         outlet.on_fewer(self._fewer)
         self._hosts.on_change = lambda: outlet.changed("Hosts")
 
-    def _show(self, prompt: Prompt) -> None:
-        question = prompt.asking.question
-        self._outlet.emit(
-            "Prompt", prompt.ident, prompt.host, question.messages, question.prompt, False, question.confirm
-        )
+    def _show(self, ident: str, host: str, question: Question) -> None:
+        self._outlet.emit("Prompt", ident, host, question.messages, question.prompt, False, question.confirm)
 
     def _fewer(self) -> None:
         if not self._outlet.heard("Prompt"):
