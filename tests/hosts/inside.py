@@ -29,7 +29,18 @@ def main() -> None:
     _replace_etc(directory / "etc", directory / "etc-of-machine")
     listening = socket.create_server(("", int(sys.argv[2])), backlog=1)  # mute: takes one connection and never answers
     # Processes of the far side see themselves alone, and go with the one that is their first.
-    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount",
+        "--mount-proc",
+    ]
     command += ["/usr/sbin/sshd", "-D", "-f", str(directory / "sshd_config"), "-E", str(directory / "sshd.log")]
     sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     _wait_for(("127.0.0.1", 22), sshd)

@@ -1,0 +1,1 @@
+"""What a connection to another host costs, against ssh by hand and against other bridges."""
