@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol
 from ..base import Services
 from .errors import UNKNOWN_OBJECT, BusError
 from .interface import Interface, Signal, interface_of
+from .meta import PROPERTIES
 from .node import Node, Offer, bare
-from .standard import PROPERTIES, Properties
+from .standard import Properties
 from .values import is_below, is_path, many_to_json
 
 # path -> the module that has its class, and the class. An object is made when it is first asked for.

@@ -30,7 +30,7 @@ from .message import Message, call
 from .meta import STANDARD, Meta
 from .rules import signals_of
 from .slices import entries, without_descriptors
-from .stream import TURN_SECONDS
+from .turns import TURN_SECONDS
 
 OBJECTS: Final = 100_000
 """Under one watch."""

@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from typing import Any, Final
 
 import anyio
-import anyio.lowlevel
 
 from spanbridge.manifests.member import MemberError, describe, spell
 from spanbridge.protocol.problems import Problem
@@ -15,11 +14,12 @@ from .channel import Message, unclear
 from .errors import INVALID_ARGS, LIMITS_EXCEEDED, TIMED_OUT, UNKNOWN_METHOD, BusError
 from .lanes import Lanes
 from .marshal import TooMuch
+from .matches import Match, Watch
 from .message import Message as BusMessage
 from .names import is_interface, is_member
 from .place import Place, answer_text, convert
 from .slices import Text, is_large
-from .stream import TURN_SECONDS
+from .turns import Turn
 from .values import SignatureError, is_path, many_from_json, types_of
 
 _CALL: Final = tuple[str, str, str, list[Any] | None]
@@ -164,15 +164,13 @@ class Calls:
 
     async def _tell_slowly(self, call: _Call, answer: BusMessage) -> None:
         text = Text(answer, self._place.encoder(answer))
-        until = self._loop.time() + TURN_SECONDS
+        turn = Turn(self._loop.time)
         for _ in text.pieces():
             if call.over:
                 return
             if len(text.out) > self._limits.frame_bytes:
                 break
-            if self._loop.time() > until:
-                await anyio.lowlevel.checkpoint()
-                until = self._loop.time() + TURN_SECONDS
+            await turn.pause()
         self._tell(call, answer, text.out)
 
     def _tell(self, call: _Call, answer: BusMessage, values: "bytes | bytearray") -> None:
@@ -288,6 +286,17 @@ def check_interface(kind: str, interface: str) -> None:
     """Raises Problem."""
     if not is_interface(interface):
         raise unclear(f"{kind}: expected the name of an interface, found {describe(interface)}")
+
+
+def check_where(kind: str, asked: Match | Watch) -> None:
+    """What a match and a watch have in common: the path, or what it is below, and the interface. Raises Problem."""
+    if asked.path is not None and asked.path_namespace is not None:
+        raise unclear(f"{kind}: expected path or path_namespace, found both")
+    for path in (asked.path, asked.path_namespace):
+        if path is not None:
+            check_path(kind, path)
+    if asked.interface is not None:
+        check_interface(kind, asked.interface)
 
 
 def _text(text: str) -> bytes:

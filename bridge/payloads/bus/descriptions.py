@@ -8,12 +8,10 @@ from .connection import Connection
 from .errors import BusError
 from .introspection import Node, Unreadable, parse
 from .message import call
-from .meta import Meta
+from .meta import INTROSPECTABLE, Meta
 
 AT_ONCE: Final = 64
 """Questions to one service that wait for their answers."""
-
-_INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
 
 
 class _Asked:
@@ -69,7 +67,7 @@ class Descriptions:
     async def _ask(self, path: str) -> Node | None:
         async with self._places:
             try:
-                asked = call(path, _INTROSPECTABLE, "Introspect", destination=self._name)
+                asked = call(path, INTROSPECTABLE, "Introspect", destination=self._name)
                 (xml,) = await self._connection.ask_for("s", asked)
                 node = parse(xml)
             except BusError as error:

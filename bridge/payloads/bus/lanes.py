@@ -4,12 +4,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import anyio
-import anyio.lowlevel
 from anyio import CancelScope
 
 from ..base import Services
-from .stream import TURN_SECONDS
+from .turns import Turn
 
 WAITING: Final = 16_384
 """Messages of one peer that wait for an earlier one. Past that the earlier one is given up: it waits for an answer that
@@ -59,16 +57,14 @@ class Lanes:
             return None
 
     async def _go_on(self, peer: str | None, lane: _Lane, waiting: Awaitable[None] | None) -> None:
-        until = self._time() + TURN_SECONDS
+        turn = Turn(self._time)
         try:
             while True:
                 if waiting is not None:
                     await self._wait(lane, waiting)
                 if not lane.jobs:
                     return
-                if self._time() > until:
-                    await anyio.lowlevel.checkpoint()
-                    until = self._time() + TURN_SECONDS
+                await turn.pause()
                 waiting = self._do(lane.jobs.popleft())
         finally:
             self._lanes.pop(peer, None)

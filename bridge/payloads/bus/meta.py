@@ -10,6 +10,10 @@ from .values import SignatureError, type_of
 
 STANDARD: Final = "org.freedesktop.DBus."
 """How the names of interfaces begin that any object has: nobody is told of them unasked."""
+INTROSPECTABLE: Final = STANDARD + "Introspectable"
+OBJECT_MANAGER: Final = STANDARD + "ObjectManager"
+PEER: Final = STANDARD + "Peer"
+PROPERTIES: Final = STANDARD + "Properties"
 
 
 class Method(msgspec.Struct, frozen=True):

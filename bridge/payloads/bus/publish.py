@@ -14,12 +14,9 @@ from .errors import (
     BusError,
 )
 from .message import Message
-from .meta import Meta, Method
+from .meta import INTROSPECTABLE, PEER, PROPERTIES, Meta, Method
 from .names import is_member
 
-_INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
-_PEER: Final = "org.freedesktop.DBus.Peer"
-_PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 _PROPERTY_METHODS: Final = {
     "Get": Method(["s", "s"], ["v"]),
     "GetAll": Method(["s"], ["a{sv}"]),
@@ -79,15 +76,15 @@ class Objects:
 
     def _call(self, message: Message) -> None:
         path, interface, member = message.path or "", message.interface, message.member or ""
-        if (interface, member) == (_PEER, "Ping"):
+        if (interface, member) == (PEER, "Ping"):
             self._answer(message)
-        elif (interface, member) == (_INTROSPECTABLE, "Introspect"):
+        elif (interface, member) == (INTROSPECTABLE, "Introspect"):
             self._answer(message, "s", self._describe(path))
         else:
             found = self._objects.get(path)
             if found is None:
                 raise BusError(UNKNOWN_OBJECT, f"there is no object {path}")
-            if interface == _PROPERTIES:
+            if interface == PROPERTIES:
                 self._call_property(found, message, member)
             else:
                 name = self._find(found, interface, member)
@@ -110,10 +107,10 @@ class Objects:
     def _call_property(self, found: _Object, message: Message, member: str) -> None:
         method = _PROPERTY_METHODS.get(member)
         if method is None:
-            raise BusError(UNKNOWN_METHOD, f"{_PROPERTIES} has no method {member}")
+            raise BusError(UNKNOWN_METHOD, f"{PROPERTIES} has no method {member}")
         self._check(message, method)
         self._find(found, message.values()[0], member)
-        found.publisher.called(message, _PROPERTIES, method)
+        found.publisher.called(message, PROPERTIES, method)
 
     def _hand_over(self, found: _Object, message: Message, interface: str, method: Method) -> None:
         self._check(message, method)

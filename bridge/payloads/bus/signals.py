@@ -3,13 +3,11 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import anyio.lowlevel
-
 from spanbridge.manifests.member import describe
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from . import message as wire
-from .calls import check_interface, check_path, signature_of, values_from_json
+from .calls import check_interface, check_path, check_where, signature_of, values_from_json
 from .channel import Message, encode, unclear
 from .errors import BusError
 from .limits import WATCHES
@@ -20,7 +18,7 @@ from .names import is_bus_name, is_member
 from .place import Place, convert
 from .rules import signals_of
 from .slices import Text, is_large
-from .stream import TURN_SECONDS
+from .turns import Turn
 
 
 class Signals:
@@ -62,13 +60,7 @@ class Signals:
 
     def _read(self, kind: str, asked: Any) -> Match:
         match: Match = convert(kind, asked, Match)
-        if match.path is not None and match.path_namespace is not None:
-            raise unclear(f"{kind}: expected path or path_namespace, found both")
-        for path in (match.path, match.path_namespace):
-            if path is not None:
-                check_path(kind, path)
-        if match.interface is not None:
-            check_interface(kind, match.interface)
+        check_where(kind, match)
         if match.member is not None and not is_member(match.member):
             raise unclear(f"{kind}: expected the name of a signal, found {describe(match.member)}")
         if match.arg0 is not None and "\0" in match.arg0:
@@ -98,13 +90,11 @@ class Signals:
 
     async def _tell_slowly(self, message: BusMessage, name: str | None) -> None:
         text = Text(message, self._place.encoder(message))
-        until = self._time() + TURN_SECONDS
+        turn = Turn(self._time)
         for _ in text.pieces():
             if not self._front.open:
                 return
-            if self._time() > until:
-                await anyio.lowlevel.checkpoint()
-                until = self._time() + TURN_SECONDS
+            await turn.pause()
         self._tell(message, text.out, name)
 
     def _tell(self, message: BusMessage, values: "bytes | bytearray", name: str | None) -> None:

@@ -6,9 +6,9 @@ from typing import Final, Protocol
 from .errors import FAILED, PROPERTY_READ_ONLY, BusError
 from .interface import Interface, method, signal
 from .introspect import to_xml
+from .meta import INTROSPECTABLE, PEER, PROPERTIES
 from .values import Variant
 
-PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 _MACHINE_ID: Final = Path("/etc/machine-id")
 
 
@@ -57,7 +57,7 @@ class Properties:
 class Introspectable:
     """`org.freedesktop.DBus.Introspectable` of one node."""
 
-    interface = "org.freedesktop.DBus.Introspectable"
+    interface = INTROSPECTABLE
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -70,7 +70,7 @@ class Introspectable:
 class Peer:
     """`org.freedesktop.DBus.Peer`."""
 
-    interface = "org.freedesktop.DBus.Peer"
+    interface = PEER
 
     @method("Ping")
     def ping(self) -> None:

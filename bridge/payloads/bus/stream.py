@@ -10,6 +10,7 @@ from typing import Final
 from ...wire.context import Context
 from ...wire.front import Front
 from .message import Message, read_head, read_message
+from .turns import TURN_SECONDS
 from .unmarshal import Malformed
 
 OUT_BYTES: Final = 16 << 20
@@ -18,9 +19,6 @@ DESCRIPTORS: Final = 253
 """As many as the kernel passes at one time (unix(7))."""
 DESCRIPTORS_WAITING: Final = 1_024
 """Of messages that are not whole yet."""
-TURN_SECONDS: Final = 0.02
-"""How long messages are heeded before others have their turn."""
-
 TOGETHER: Final = 8
 """Messages that are written at once."""
 

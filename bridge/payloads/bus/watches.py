@@ -8,7 +8,7 @@ from anyio import CancelScope
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from .cache import Told
-from .calls import check_interface, check_path
+from .calls import check_where
 from .channel import Message, encode, unclear
 from .errors import LIMITS_EXCEEDED, BusError
 from .limits import WATCHES
@@ -79,13 +79,7 @@ class Watches:
 
     def _read(self, kind: str, asked: Any) -> Watch:
         watch: Watch = convert(kind, asked, Watch)
-        if watch.path is not None and watch.path_namespace is not None:
-            raise unclear(f"{kind}: expected path or path_namespace, found both")
-        for path in (watch.path, watch.path_namespace):
-            if path is not None:
-                check_path(kind, path)
-        if watch.interface is not None:
-            check_interface(kind, watch.interface)
+        check_where(kind, watch)
         namespace = "/" if watch.path is None and watch.path_namespace is None else watch.path_namespace
         return Watch(watch.path, namespace, watch.interface, self._place.name_of(kind, watch.name))
 
