@@ -7,7 +7,6 @@ from anyio import CancelScope
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
-from .cache import Told
 from .calls import check_where
 from .channel import Message, encode, unclear
 from .errors import LIMITS_EXCEEDED, BusError
@@ -15,6 +14,7 @@ from .limits import WATCHES
 from .matches import Counted, Full, Watch
 from .meta import Meta, MetaError, read
 from .place import Place, convert
+from .trees import Told
 
 
 class Watches:

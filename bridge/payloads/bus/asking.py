@@ -1,0 +1,61 @@
+"""Questions to a service: many at the same time, and such whose answers are heeded in the order in which it speaks."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from spanbridge.protocol.problems import Problem
+
+from .connection import ANSWER_SECONDS, Answered, Connection
+from .message import Message
+
+
+async def each(visit: Callable[[str], Awaitable[object]], paths: list[str]) -> None:
+    """Visit all of these at the same time. Raises Problem."""
+    problems: list[Problem] = []
+
+    async def one(path: str) -> None:
+        try:
+            await visit(path)
+        except Problem as problem:
+            problems.append(problem)
+
+    async with anyio.create_task_group() as tasks:
+        for path in paths:
+            tasks.start_soon(one, path)
+    if problems:
+        raise problems[0]
+
+
+async def ask_in_order(connection: Connection, message: Message, take: Answered) -> None:
+    """Ask, and have `take` heed the answer in the order in which the service speaks."""
+    done = anyio.Event()
+    lost: list[Problem] = []
+
+    def heed(answer: Message) -> Awaitable[None] | None:
+        waiting = None
+        try:
+            waiting = take(answer)
+        finally:
+            if waiting is None:
+                done.set()
+        return None if waiting is None else heed_on(waiting)
+
+    async def heed_on(waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        finally:
+            done.set()
+
+    def gone(problem: Problem) -> None:
+        lost.append(problem)
+        done.set()
+
+    serial = connection.call(message, heed, in_order=True, lost=gone)
+    try:
+        with anyio.move_on_after(ANSWER_SECONDS):
+            await done.wait()
+    finally:
+        connection.forget(serial)
+    if lost:
+        raise lost[0]

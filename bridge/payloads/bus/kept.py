@@ -1,0 +1,157 @@
+"""The properties of one service's objects that are kept, and telling of those that are other than before."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import anyio
+import msgspec
+
+from .descriptions import Descriptions
+from .slices import without_descriptors
+from .trees import Told, Tree, Trees, Watcher
+from .turns import Turn
+
+NOTIFY_BYTES: Final = 1 << 20
+"""A longer `notify` is cut between objects."""
+
+_text: Final = without_descriptors  # one in a property has no place here
+_decode: Final = msgspec.json.decode
+
+
+class Kept:
+    """`name`: whose objects; `trees`: who is told of them. `empty`: objects that said that they have nothing."""
+
+    def __init__(self, name: str | None, trees: Trees, descriptions: Descriptions, time: Callable[[], float]) -> None:
+        self._name = name
+        self._trees = trees
+        self._descriptions = descriptions
+        self._time = time
+        self._objects: dict[str, dict[str, bytes]] = {}
+        self.empty: set[str] = set()
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._objects
+
+    def has(self, path: str, interface: str) -> bool:
+        return interface in self._objects.get(path, ())
+
+    def update(self, path: str, interface: str, values: dict[str, Any], *, whole: bool = False) -> None:
+        """Keep these values, and tell of what is other than before."""
+        changed = self._keep(path, interface, values, whole=whole)
+        if changed is not None:
+            watchers = self._trees.watchers(path, interface)
+            if watchers:
+                text = _text(changed)
+                self._tell({watcher: {path: {interface: text}} for watcher in watchers})
+
+    def add(self, path: str, interfaces: dict[str, dict[str, Any]]) -> None:
+        """Interfaces have come, each with these properties: keep them, and tell of them together."""
+        self.empty.discard(path)
+        told: dict[Watcher, Told] = {}
+        for name, properties in interfaces.items():
+            changed = self._keep(path, name, properties, whole=True)
+            if changed is not None:
+                for watcher in self._trees.watchers(path, name):
+                    told.setdefault(watcher, {}).setdefault(path, {})[name] = _text(changed)
+        self._tell(told)
+
+    def remove(self, path: str, interfaces: list[str]) -> None:
+        """Interfaces are gone: keep them no more, and tell of it."""
+        known = self._objects.get(path, {})
+        told: dict[Watcher, Told] = {}
+        for interface in interfaces:
+            if known.pop(interface, None) is not None:
+                for watcher in self._trees.watchers(path, interface):
+                    told.setdefault(watcher, {}).setdefault(path, {})[interface] = None
+        if not known:
+            self._objects.pop(path, None)
+        self._tell(told)
+
+    def _keep(self, path: str, interface: str, values: dict[str, Any], *, whole: bool) -> dict[str, Any] | None:
+        """Keep these values; those that are other than before. None: nothing is. `whole`: there are no others."""
+        interfaces = self._objects.setdefault(path, {})
+        before = interfaces.get(interface)
+        if before is None:
+            interfaces[interface] = _text(values)
+            return values
+        old = _decode(before)
+        new = _decode(_text(values))
+        changed = {name: value for name, value in new.items() if name not in old or not _same(old[name], value)}
+        if not changed:
+            return None
+        interfaces[interface] = _text(new if whole else {**old, **changed})
+        return changed
+
+    # Forgetting
+
+    def clear(self) -> None:
+        """Keep nothing, and tell nobody."""
+        self._objects.clear()
+        self.empty.clear()
+
+    def drop(self, tree: Tree) -> None:
+        """Keep no more what only this tree, which was removed, has reached."""
+        watch = tree.watch
+        reached = [watch.path] if watch.path is not None else [path for path in self._objects if tree.reaches(path)]
+        for path in reached:
+            if not self._trees.is_reached(path):
+                self._objects.pop(path, None)
+
+    def all_gone(self) -> None:
+        """Nothing of it is there any more, and whoever knows of it is told so."""
+        for watcher, gone in self._all_gone().items():
+            for piece in _cut(gone):
+                watcher.notify(self._name, piece)
+        self.clear()
+
+    def _all_gone(self) -> dict[Watcher, Told]:
+        gone: dict[Watcher, Told] = {}
+        for path, interfaces in self._objects.items():
+            for interface in interfaces:
+                for watcher in self._trees.watchers(path, interface):
+                    gone.setdefault(watcher, {}).setdefault(path, {})[interface] = None
+        return gone
+
+    # Telling
+
+    async def tell_tree(self, tree: Tree, watcher: Watcher, told: anyio.Event) -> None:
+        """Nothing of the service is heeded meanwhile: what is told fits together."""
+        turn = Turn(self._time)
+        piece: Told = {}
+        size = 0
+        try:
+            for path in [tree.watch.path] if tree.watch.path is not None else list(self._objects):
+                interfaces = {name: text for name, text in self._objects.get(path, {}).items() if tree.fits(path, name)}
+                if interfaces:
+                    piece[path] = dict(interfaces)
+                    size += len(path) + sum(len(name) + len(text) for name, text in interfaces.items())
+                if size > NOTIFY_BYTES:
+                    self._tell({watcher: piece})
+                    piece, size = {}, 0
+                    await watcher.turn()
+                await turn.pause()
+            if piece:
+                self._tell({watcher: piece})
+        finally:
+            told.set()
+
+    def _tell(self, told: dict[Watcher, Told]) -> None:
+        for watcher, objects in told.items():
+            self._describe(watcher, objects)
+            watcher.notify(self._name, objects)
+
+    def _describe(self, watcher: Watcher, objects: Told) -> None:
+        metas = self._descriptions.metas
+        names = {name for interfaces in objects.values() for name, text in interfaces.items() if text is not None}
+        watcher.describe(self._name, {name: metas[name] for name in names if name in metas})
+
+
+def _same(old: Any, new: Any) -> bool:
+    return type(old) is type(new) and bool(old == new)
+
+
+def _cut(told: Told) -> Iterator[Told]:
+    """Pieces of what is told, between objects."""
+    paths = list(told)
+    for begin in range(0, len(paths), 5_000):
+        yield {path: told[path] for path in paths[begin : begin + 5_000]}
