@@ -137,7 +137,9 @@ def main(modules: str) -> int:
         assert express.stdout is not None
         assert express.stdout.readline() == b"ready\n"
         ours = started(stack, home, environ=environ, limits={"extension_linger_seconds": 0.1})
-        theirs = started(stack, Home(root / "other"), command=[_C_BRIDGE])
+        theirs = started(
+            stack, Home(root / "other"), command=[_C_BRIDGE], environ={"DBUS_SESSION_BUS_ADDRESS": "none:"}
+        )
         asked: dict[str, Ask] = {
             "Python": asker(ours, "bench", internal="extensions"),
             "JavaScript": asker(ours, "bench-js", internal="extensions"),

@@ -32,7 +32,10 @@ class Front:
 
     async def _http(self, channel: Channel) -> None:
         opened = http_open(channel.options)
-        await channel.ready()
+        # Whoever has sent all waits for nothing: `ready` then goes out with the answer, in one write.
+        announced = not channel.complete
+        if announced:
+            await channel.ready()
         limits = self._requests.limits
         body: list[bytes] = []
         refused: Answer | None = None
@@ -52,6 +55,8 @@ class Front:
             answer = refused or await self._requests.answer(opened, b"".join(body), self._user)
         finally:
             self._requests.let_go(sum(map(len, body)))
+        if not announced:
+            await channel.ready()
         if isinstance(answer, Answer):
             await _send_whole(channel, opened, answer)
         else:

@@ -73,6 +73,11 @@ class Channel:
         """Whether either side has closed it."""
         return self._over
 
+    @property
+    def complete(self) -> bool:
+        """Whether the front end's `done` has come: what is not read yet is all that will be."""
+        return self._inbox.ended
+
     async def __aenter__(self) -> "Channel":
         self._scope.__enter__()
         return self
