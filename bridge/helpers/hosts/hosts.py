@@ -130,6 +130,9 @@ class Hosts:
     def _room(self) -> Helper | None:
         """None if one more connection may be made; else one that leaves, for which the new one waits."""
         most = self._limits.hosts
+        if len(self.alive) >= 2 * most:  # so many are on their way out that the way out is what is too narrow
+            self._context.log.limit("hosts", most, ending=len(self.alive))
+            raise Problem(INTERNAL_ERROR, f"the limit of {most} connections to other hosts (hosts) is reached")
         if sum(1 for helper in self.alive if helper not in self._leaving) < most:
             return None
         free = [helper for helper in self.alive if helper not in self._leaving and helper.state != QUEUED]
