@@ -72,7 +72,7 @@ def _environ(entry: dict[str, Any], here: Path, report: Report) -> tuple[str, ..
     environ = _strings(entry, here, "environ", report)
     for index, text in enumerate(environ):
         if split_environ(text) is None:
-            expected = "NAME=value, NAME of letters, digits and underscore (and ${variables})"
+            expected = "NAME=value (NAME may hold ${variables})"
             report(wrong((*here, "environ", index), text, expected))
     return environ
 

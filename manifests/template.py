@@ -17,7 +17,6 @@ import msgspec
 from .model import Rule
 
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-ENVIRON_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -105,7 +104,7 @@ def split_environ(entry: str) -> tuple[Template, Template] | None:
     template = parse(name)
     if not (equals and template):
         return None
-    if not all(isinstance(part, Variable) or ENVIRON_CHARACTERS.issuperset(part) for part in template):
+    if "\0" in name:
         return None
     return template, parse(value)
 
@@ -143,7 +142,7 @@ def _fill(recipe: Recipe, values: Mapping[str, Any]) -> Expansion:
     environ = []
     for index, (name, value) in enumerate(recipe.environ):
         key = _text(name, values, "environ", index)
-        if not key or not ENVIRON_CHARACTERS.issuperset(key):
+        if not key or "=" in key:
             raise _not_a_name(name, key, index)
         environ.append((key, _text(value, values, "environ", index)))
     directory = None if recipe.directory is None else _text(recipe.directory, values, "directory") or None
@@ -201,8 +200,7 @@ def _not_a_name(template: Template, key: str, index: int) -> ExpansionError:
     return ExpansionError(
         _place("environ", index),
         used[0] if used else "",
-        f"the name before = is {found} with ${{{'} and ${'.join(used)}}} filled in, "
-        "expected letters, digits and underscores only",
+        f"the name before = is {found} with ${{{'} and ${'.join(used)}}} filled in, expected a name without =",
     )
 
 

@@ -72,7 +72,7 @@ class Bridge(Struct, forbid_unknown_fields=True):
     ) = UNSET
     environ: (
         Annotated[
-            list[Annotated[str, Meta(pattern=rf"^([A-Za-z0-9_]|{_VARIABLE})+=")]],
+            list[Annotated[str, Meta(pattern=r"^[^=]+=")]],
             Meta(description="NAME=value, added to the environment. ${name} is a member of the open, in both."),
         ]
         | UnsetType

@@ -113,7 +113,7 @@ def test_a_list_that_no_template_names_is_of_no_matter(start: Start) -> None:
 
 def test_a_name_in_environ_must_still_be_one(start: Start) -> None:
     front = start(helper_rule(TEST, GOOD, environ=["${tag}=value"])).front_end
-    for name in ("", "a b", "a-b", "a=b", "ä", "a\nb", "a.b"):
+    for name in ("", "=", "a=b"):
         front.open("a", tag=name)
         closed = front.expect("close", "a")
         assert closed["problem"] == "protocol-error"

@@ -135,8 +135,9 @@ def test_values_that_no_template_asks_for_do_not_matter() -> None:
     assert expanded("${tag}", {"tag": "t", "other": ["a"], "more": "\0"}) == "t"
 
 
-def test_a_lone_surrogate_does_not_crash() -> None:
-    assert expanded("${tag}", {"tag": "\ud800"}) == "\ud800"
+def test_half_a_character_is_no_argument() -> None:
+    with pytest.raises(ExpansionError, match="half a character"):
+        expanded("${tag}", {"tag": "\ud800"})
 
 
 class TestEnviron:
@@ -145,20 +146,26 @@ class TestEnviron:
         values = {"channel": "a5", "a": "X", "b": 9}
         assert expand(recipe, values).environ == (("PRIVATE_a5", "a5"), ("X9", ""), ("C", "X=9=${c}"))
 
-    @pytest.mark.parametrize("value", ["=", "a=b", "a b", "a-b", "ä", "\n", "1:2!3", ""])
-    def test_after_expansion_a_name_is_of_letters_digits_underscore(self, value: str) -> None:
+    @pytest.mark.parametrize("value", ["a b", "a-b", "ä", "\n", "1:2!3"])
+    def test_a_name_may_be_anything_but(self, value: str) -> None:
+        """Debian's own `ssh` package has the id of a channel in one."""
+        recipe = compile_rule(rule({}, environ=["A=1", "PRIVATE_${name}=v"]))
+        assert expand(recipe, {"name": value}).environ[1] == (f"PRIVATE_{value}", "v")
+
+    @pytest.mark.parametrize("value", ["=", "a=b", ""])
+    def test_what_is_no_name_after_expansion(self, value: str) -> None:
         recipe = compile_rule(rule({}, environ=["A=1", "${name}=v"]))
         with pytest.raises(ExpansionError) as caught:
             expand(recipe, {"name": value})
         assert (caught.value.member, caught.value.variable) == ("environ[1]", "name")
-        assert "expected letters, digits and underscores" in caught.value.message
+        assert "expected a name without =" in caught.value.message
 
     def test_a_value_cannot_move_the_equals_sign(self) -> None:
         recipe = compile_rule(rule({}, environ=["SAFE_${x}=1"]))
         with pytest.raises(ExpansionError):
             expand(recipe, {"x": "=evil"})
 
-    @pytest.mark.parametrize("entry", ["A", "", "=", "=a", "${a}", "A B=", "A.B=1", "${}=1", "\\${a}=1", "A\n=1"])
+    @pytest.mark.parametrize("entry", ["A", "", "=", "=a", "${a}", "A\0=1"])
     def test_what_cannot_become_name_and_value(self, entry: str) -> None:
         assert split_environ(entry) is None
         with pytest.raises(ValueError, match=r"environ\[0\] is not NAME=value"):
