@@ -7,7 +7,7 @@ TEST_ARGS ?= -n 2
 SOAK_ARGS ?= --seconds 120
 FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test test-browser test-soak test-roots test-all check structure setup soak fuzz bench bench-quick clean
+.PHONY: help demo test test-browser test-soak test-roots test-deb test-all check structure setup soak fuzz bench bench-quick dist deb clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,14 +29,14 @@ check: setup  ## ruff, mypy --strict, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests bench examples
+	$(BIN)/mypy tests bench examples deb
 	$(BIN)/lint-imports --no-logo --no-cache
 
 structure: setup  ## floors, arrows, circles, and the largest files
 	@$(BIN)/python -m tests.structure
 
 # Minutes each, or in need of much: they have targets of their own.
-SLOW := tests/browser tests/soak/test_soak.py
+SLOW := tests/browser tests/deb tests/soak/test_soak.py
 
 test: check  ## the checks, then the tests, in some minutes
 	$(BIN)/python -m pytest $(TEST_ARGS) $(addprefix --ignore ,$(SLOW))
@@ -50,7 +50,11 @@ test-soak: setup  ## a few seconds of chaos, as a test
 test-roots:  ## `make demo` and `make test` on minimal Debian 12 and 13; needs root and debootstrap
 	tests/roots/run
 
-test-all: test test-browser test-soak test-roots  ## all of these
+test-deb: deb  ## the Debian package, installed on minimal Debian 12 and 13, and logins to it; needs root and debootstrap
+	$(BIN)/python -m pytest $(TEST_ARGS) tests/deb
+	tests/roots/deb dist/spanbridge_*_$$(dpkg --print-architecture).deb
+
+test-all: test test-browser test-soak test-roots test-deb  ## all of these
 
 soak: setup  ## two minutes of chaos, every byte accounted for; SOAK_ARGS='--seed 7' plays one again
 	$(BIN)/python -m tests.soak $(SOAK_ARGS)
@@ -66,6 +70,18 @@ bench: setup  ## every benchmark, against other bridges and a plain relay; table
 bench-quick: setup  ## the same tables in a few minutes
 	$(BIN)/python -m bench --quick
 	$(BIN)/python -m bench.served --quick
+
+# twine has much behind it: it gets an environment of its own.
+dist: setup  ## the wheel and the source distribution, in dist; twine finds them in order
+	rm -f dist/spanbridge-*
+	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
+	$(PYTHON) -m venv build/twine
+	build/twine/bin/python -m pip install -q twine==7.0.0
+	build/twine/bin/twine check --strict dist/spanbridge-*
+
+deb: setup  ## the package for Debian 12 and 13, in dist
+	rm -f dist/spanbridge_*
+	@$(BIN)/python deb/build.py
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/build

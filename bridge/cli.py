@@ -61,6 +61,7 @@ TOOLS: Final = {
     "status": "what the running bridges of this user do",
     "schema": "the JSON Schema of manifest.json",
     "extension": "make, try and look after extensions: small server parts behind pages",
+    "login": "whether those who log in on this machine get spanbridge",
 }
 """Each a module of bridge/operator with a `main` that takes the arguments after the name and returns the status."""
 

@@ -1,7 +1,7 @@
 # Completion of spanbridge for bash: share/bash-completion/completions/spanbridge
 
 # tools
-_spanbridge_tools="check explain list open tap replay status schema extension"
+_spanbridge_tools="check explain list open tap replay status schema extension login"
 # end of tools
 
 _spanbridge_limits() {
@@ -33,7 +33,7 @@ _spanbridge_options() { # TOOL
         replay) echo --as --compare --help --ignore --timeout --timing --verbose -v ;;
         status) echo --help --json --watch --interval ;;
         schema) echo --help --url ;;
-        extension) echo --help ;;
+        extension | login) echo --help ;;
         *) echo --bridges --debug --help --packages --privileged --set --version ;;
     esac
 }
@@ -72,6 +72,7 @@ _spanbridge_argument() { # COMMAND TOOL CURRENT
             compopt -o filenames 2>/dev/null
             ;;
         extension) mapfile -t COMPREPLY < <(compgen -W "new check list enable disable log db backup remove audit run serve" -- "$3") ;;
+        login) mapfile -t COMPREPLY < <(compgen -W "on off status" -- "$3") ;;
         list) mapfile -t COMPREPLY < <(compgen -W "$("$1" --packages 2>/dev/null | sed 's/[:[:space:]].*//')" -- "$3") ;;
         explain)
             mapfile -t COMPREPLY < <(compgen -W "and payload=" -- "$3")

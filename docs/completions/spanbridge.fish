@@ -124,6 +124,7 @@ complete -c spanbridge -n __spanbridge_first -a replay -d 'play a recording of t
 complete -c spanbridge -n __spanbridge_first -a status -d 'what the running bridges of this user do'
 complete -c spanbridge -n __spanbridge_first -a schema -d 'the JSON Schema of manifest.json'
 complete -c spanbridge -n __spanbridge_first -a extension -d 'make, try and look after extensions: small server parts behind pages'
+complete -c spanbridge -n __spanbridge_first -a login -d 'whether those who log in on this machine get spanbridge'
 # end of tools
 
 complete -c spanbridge -n __spanbridge_is -l packages -d 'The packages in use'
@@ -184,3 +185,4 @@ complete -c spanbridge -n '__spanbridge_is status' -l interval -x -d 'How long t
 complete -c spanbridge -n '__spanbridge_is schema' -l url -d 'The file: URL of the installed schema'
 
 complete -c spanbridge -n '__spanbridge_is extension' -a 'new check list enable disable log db backup remove audit run serve'
+complete -c spanbridge -n '__spanbridge_is login' -a 'on off status'
