@@ -32,6 +32,7 @@ from .process import Process, Running, SpawnError
 from .roster import Roster
 from .stderr import Stderr
 from .stopping import stop
+from .unread import Unread
 from .way import Way
 
 _SHOWN: Final = 4_000  # characters of a problem's message
@@ -96,6 +97,7 @@ class Helper:
         self.roster = Roster(
             context,
             put=self.put,
+            place=self._place,
             adopted=lambda opening: table.adopted(opening, self),
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: owner.idle(self),
@@ -119,6 +121,7 @@ class Helper:
         self._way = way
         self._speaks = way is None  # what comes on its stdout is its own
         self._exited_early = asyncio.Event()  # it has exited, and its way is to say why
+        self._unread = Unread(limits.helper_queue_bytes)
         self._left = -1  # bytes to be read still of one that has exited; below 0: not counted yet
 
     # What it is
@@ -222,6 +225,7 @@ class Helper:
         )
         self.link.may_read = self._may_read
         self._congestion.watch(self.link)
+        self.link.writer.on_lost = self._unread.add
         self._stderr = Stderr(context.loop, process.stderr, context.log, self.name, self.pid, limits.stderr_line_bytes)
         if self.launch.privileged:
             self._stderr.collected = []
@@ -315,7 +319,8 @@ class Helper:
         end: End = DISMISSED if dismissed else SERVED if self.life.state == READY else FAILED
         self.life.move("end")
         self._abandon = abandon
-        waiting = self.roster.clear()
+        given_back = [] if abandon or dismissed or end != SERVED else self._given_back()
+        waiting = [*self.roster.clear(), *given_back]
         for part in (self._patience, self._input_closed, self._congestion, self.dialogue):
             part.end()
         if self._way is not None:
@@ -329,6 +334,24 @@ class Helper:
         self._owner.ended(self, problem, waiting, end)
         if self.link is not None and not abandon:
             self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
+
+    def _given_back(self) -> list[Opening]:
+        """Of one that has exited in order: the opens that it never read, but for those that come from another one."""
+        process, link = self._process, self.link
+        if process is None or link is None or not process.exited.is_set() or process.status or not self._may_give_back:
+            return []
+        self._unread.read_back(link.out_fd, link.written)
+        opens = [opening for opening in self._unread.opens(self.roster.unheard.values()) if not opening.given_back]
+        for opening in opens:
+            opening.given_back = True
+        if opens:
+            self._context.log.info("opens-given-back", helper=self.name, pid=self.pid, opens=len(opens))
+        return opens
+
+    @property
+    def _may_give_back(self) -> bool:
+        """Whether another process can take its place."""
+        return self._way is None and not self.launch.privileged
 
     def last_words(self, how: str, code: str = TERMINATED) -> Problem:
         """How it ended, with the last line of its stderr."""
@@ -383,6 +406,9 @@ class Helper:
             self._retire()
             self._congestion.end()
             if self.link is not None:
+                if self._may_give_back:  # most that have closed it are exiting
+                    self._unread.read_back(self.link.out_fd, self.link.written)
+                    self.link.writer.lose_queue()
                 self.link.close_out()
 
     def _retire(self) -> None:
@@ -413,6 +439,11 @@ class Helper:
         self.end(self.last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
 
     # Towards the helper (session.sink.Sink)
+
+    def _place(self) -> int:
+        """Where in its stream lies what is put next."""
+        link = self.link
+        return link.written + link.queued + self._unread.lost_bytes if link is not None else 0
 
     def put(self, data: Span) -> None:
         """Whole frames of its channels."""

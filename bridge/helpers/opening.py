@@ -18,10 +18,11 @@ class Opening:
 
     `frame` is the open as it is passed on, `came` as the front end has written it; `later` are (command, span) pairs in
     order: a control frame with its command, or data with None. `size` is the bytes of all that is passed on. `tried` is
-    the position in `router` of the rule that was tried last, `failures` what became of those that were.
+    the position in `router` of the rule that was tried last, `failures` what became of those that were. `given_back`:
+    it was handed to a helper that has ended without reading it.
     """
 
-    __slots__ = ("came", "failures", "frame", "ident", "later", "message", "router", "size", "tried")
+    __slots__ = ("came", "failures", "frame", "given_back", "ident", "later", "message", "router", "size", "tried")
 
     def __init__(
         self, ident: bytes, frame: bytes, message: dict[str, Any], router: Router, came: bytes | None = None
@@ -33,6 +34,7 @@ class Opening:
         self.router = router
         self.tried = -1
         self.failures: list[str] = []
+        self.given_back = False
         self.later: list[tuple[str | None, Span]] = []
         self.size = len(frame)
 
@@ -41,6 +43,11 @@ class Opening:
         self.size += len(frame) - len(self.frame)
         self.message = message
         self.frame = frame
+
+    def handed_over(self) -> None:
+        """What had come meanwhile has been passed on."""
+        self.later.clear()
+        self.size = len(self.frame)
 
     def add(self, command: str | None, span: Span) -> int:
         """Keep what came for the channel; its bytes."""

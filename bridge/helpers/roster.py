@@ -41,21 +41,23 @@ class _Closed:
 
 
 class Roster:
-    """`put` writes to the helper. `adopted` is called for each open that waited and was handed over, `counted` when
-    `waiting_bytes` has changed, `idle` when the last channel has gone. `give_away` is called with an open that was held
-    for too long: True if another helper has it now."""
+    """`put` writes to the helper, `place` tells where in its stream that will lie. `adopted` is called for each open
+    that waited and was handed over, `counted` when `waiting_bytes` has changed, `idle` when the last channel has gone.
+    `give_away` is called with an open that was held for too long: True if another helper has it now."""
 
     def __init__(
         self,
         context: Context,
         *,
         put: Callable[[Span], None],
+        place: Callable[[], int],
         adopted: Callable[[Opening], None],
         counted: Callable[[], None],
         idle: Callable[[], None],
         give_away: Callable[[Opening], bool],
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
+        self.unheard: dict[bytes, tuple[int, Opening]] = {}  # opens that it has said nothing of, where they were put
         self.channels = 0  # open, waiting and held ones
         self.used = context.loop.time()  # when a channel was opened or closed last
         self.waiting_bytes = 0  # of the opens that wait or are held, with all that came for them
@@ -64,6 +66,7 @@ class Roster:
         self._log = context.log
         self._limits = context.limits
         self._put = put
+        self._place = place
         self._adopted = adopted
         self._counted = counted
         self._idle = idle
@@ -93,6 +96,7 @@ class Roster:
     def clear(self) -> list[Opening]:
         """The helper has no channel any more. The opens that it was not handed."""
         self.routes.clear()
+        self.unheard.clear()
         left = list(self._waiting.values())
         left += [held for closed in self._closed.values() if (held := closed.let_go()) is not None]
         self._waiting.clear()
@@ -118,6 +122,7 @@ class Roster:
     def close(self, ident: bytes, frame: bytes) -> None:
         """Close a channel towards the helper."""
         self._put(frame)
+        self.unheard.pop(ident, None)
         self.routes[ident] = DROP
         self._closed[ident] = _Closed(self._loop.time())
         if len(self._closed) > self._limits.closed_ids:
@@ -131,8 +136,13 @@ class Roster:
 
     def closed(self, ident: bytes) -> None:
         """The helper has closed an open channel."""
+        self.heard(ident)
         self._remember(ident)
         self._lose()
+
+    def heard(self, ident: bytes) -> None:
+        """The helper has said something of an open channel: it has read its open."""
+        self.unheard.pop(ident, None)
 
     def owes(self, ident: bytes) -> bool:
         """Whether the helper has not answered a close of this channel."""
@@ -157,9 +167,12 @@ class Roster:
     def _adopt(self, opening: Opening) -> None:
         self.routes[opening.ident] = FORWARD
         self._ended.pop(opening.ident, None)
+        self.unheard[opening.ident] = (self._place(), opening)
         self._put(opening.frame)
-        for _, span in opening.later:
-            self._put(span)
+        if opening.later:
+            for _, span in opening.later:
+                self._put(span)
+            opening.handed_over()
 
     def _adopt_waiting(self, opening: Opening) -> None:
         self._count(-opening.size)

@@ -347,13 +347,14 @@ class Channels:
             del self._answers[ident]
         if self._ending:
             return
-        for ident in [ident for ident, sink in self.routes.items() if sink is helper]:
+        given_back = {opening.ident for opening in waiting}
+        for ident in [ident for ident, sink in self.routes.items() if sink is helper and ident not in given_back]:
             self._forget(ident)
             self._front.put(close(ident.decode(), problem.code, problem.message))
         for opening in waiting:
             if end == DISMISSED:
                 self._refuse(opening, problem)
-            elif end == SERVED:  # it was held back for the close of its id: it may start a new one
+            elif end == SERVED:  # it was held back for the close of its id, or never read: it may start a new one
                 self.reroute(opening)
             elif self._goes_on(opening, helper.rule, problem):
                 if opening.router is not self._router:  # there was a reload meanwhile

@@ -30,6 +30,10 @@ def _nothing() -> None:
     pass
 
 
+def _no_loss(data: Span) -> None:
+    pass
+
+
 class Writer:
     """Owns the descriptor `fd`: `close` closes it.
 
@@ -59,6 +63,7 @@ class Writer:
         "high_water",
         "on_empty",
         "on_full",
+        "on_lost",
         "on_room",
         "queued",
         "taken_at",
@@ -89,6 +94,7 @@ class Writer:
         self.on_full = on_full
         self.on_room = on_room
         self.on_empty = on_empty
+        self.on_lost: Callable[[Span], None] = _no_loss  # gets what cannot be written, in order
         self._on_broken = on_broken
         self._on_taken = on_taken
         self._when_empty: list[Callable[[], None]] = []
@@ -108,8 +114,9 @@ class Writer:
         self._may_move = True  # whether the kernel moves to it
 
     def put(self, data: Span) -> None:
-        """Queue `data`, whole frames, to go out at the end of this turn. Dropped once the link is broken."""
+        """Queue `data`, whole frames, to go out at the end of this turn. For `on_lost` once the link is broken."""
         if self.broken:
+            self.on_lost(data)
             return
         if isinstance(data, list):
             self._queue.extend(data)
@@ -292,11 +299,16 @@ class Writer:
 
     def _break(self, reason: str) -> None:
         self.broken = True
-        self.drop_queue()
+        self.lose_queue()
         if self.blocked:
             self.blocked = False
             self._poller.watch_write(self.fd, None)
         self._on_broken(reason)
+
+    def lose_queue(self) -> None:
+        """What waits is for `on_lost`."""
+        self.on_lost(list(self._queue))
+        self.drop_queue()
 
     def drop_queue(self) -> None:
         """Nothing that waits goes out any more."""

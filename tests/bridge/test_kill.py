@@ -27,6 +27,7 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
     "this host": ({"host": "localhost"}, {"plain", "tagged", "here"}),
     "group and host": ({"group": "fence", "host": "far.example.com"}, {"both"}),
     "a group on this host": ({"group": "fence", "host": "localhost"}, {"tagged"}),
+    "those without a group": ({"group": "default"}, {"plain", "here", "far", "keyed"}),
     "a group that is not there": ({"group": "nobody"}, set()),
     "a host that is not there": ({"host": "nowhere"}, set()),
 }

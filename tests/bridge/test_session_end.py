@@ -153,6 +153,20 @@ def test_a_signal_ends_many_stubborn_helpers_at_once(start: Start) -> None:
     assert bridge.wait() == 0  # 24 s one after the other, past the guard
 
 
+def test_many_helpers_end_at_once(start: Start) -> None:
+    """Each is reaped, and each has heard of the end of the session before."""
+    steps = [init(), serve({"close": [note("closed")]})]
+    bridge = start(helper_rule({"payload": "test"}, steps, "${channel}"), limits={"helpers_per_rule": 60})
+    for number in range(50):
+        bridge.front_end.open(str(number))
+    for number in range(50):
+        bridge.front_end.expect("ready", str(number))
+    assert bridge.end() == 0
+    assert len(bridge.log.matches("helper-ended")) == 50
+    bridge.wait_note("closed", 50)
+    assert bridge.family == []
+
+
 @pytest.mark.parametrize("helper", STUBBORN)
 def test_the_bridge_is_killed(start: Start, helper: str) -> None:
     """Its helpers go with it: the kernel sees to that. What they have started goes too, by the watchdog."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.frames import encode
 from spanbridge.testing.gate import Gate
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import (
@@ -286,3 +287,10 @@ def test_a_closed_open_is_not_closed_again_by_the_failure(start: Start, gate: Ca
     assert front.expect("close", "b")["problem"] == "no-host"
     front.sync()
     assert front.commands("a") == ["close"]  # the answer to its own
+
+
+def test_a_version_may_be_written_as_a_fraction(start: Start) -> None:
+    greeting = encode("", b'{"command":"init","version":1.0}')
+    front = start(helper_rule({"payload": "test"}, [raw(greeting), serve()])).front_end
+    front.open("a")
+    front.expect("ready", "a")

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanbridge.testing.frames import encode
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import command, helper_rule, init, serve
 
@@ -202,3 +204,35 @@ def test_any_text_arrives_as_it_is(start: Start) -> None:
         assert ready["environ"]["BOTH"] == f"{one}-{two}"
 
     arrives()
+
+
+# numbers as JSON may write them, which no other value is equal to and nothing else writes alike
+WRITTEN = ["-0", "0.10", "1.0e2", "1e400", "-1E+5", "1.50", "0", "-0.0", "1" * 5_000]
+
+
+def test_numbers_stay_as_they_are_written(start: Start) -> None:
+    steps = [init(), serve({"open": [["ready", {"open": {}}]]})]
+    front = start(helper_rule(TEST, steps, "${tag}", environ=["TAG=${tag}"])).front_end
+    for number in WRITTEN:
+        ident = number[:20]
+        text = f'{{"command":"open","channel":"{ident}","payload":"test","tag":{number}}}'
+        front.write(encode("", text.encode()))
+        ready = front.expect("ready", ident)
+        assert ready["argv"] == [number]
+        assert ready["environ"]["TAG"] == number
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}, {"LANG": "C"}])
+def test_text_is_utf_8_in_any_locale(start: Start, locale: dict[str, str]) -> None:
+    """What becomes of it in argv, environ and the name of a directory is seen in bytes by a program that knows none."""
+    text = "żółć 日本 🌍"
+    rule = {
+        "match": TEST,
+        "environ": ["TAG=${tag}"],
+        "spawn": ["/bin/sh", "-c", 'printf %s "$0" | od -An -tx1 >&2; printf %s "$TAG" | od -An -tx1 >&2', "${tag}"],
+    }
+    bridge = start(rule, environ=locale)
+    bridge.front_end.open("a", tag=text)
+    bridge.front_end.expect("close", "a")
+    seen = "".join(re.findall(r"(?<= )[0-9a-f]{2}(?= |$|\")", " ".join(bridge.log.lines)))
+    assert seen.count(text.encode().hex()) == 2

@@ -176,6 +176,11 @@ class FakeProcess(End):
     def end(self) -> str:
         return "ended"
 
+    @property
+    def status(self) -> int:
+        """Of one that has failed: what it has not read is lost with it, and no other one is started."""
+        return 1
+
 
 class Stage:
     """A session that runs. `processes` are its helpers, in the order of their start, of which `on_start` is told.

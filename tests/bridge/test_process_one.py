@@ -1,0 +1,55 @@
+"""The bridge as process 1 of a container, where whatever is orphaned becomes its child."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from spanbridge.testing import processes
+from spanbridge.testing.bridge import SPANBRIDGE
+from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.home import Home
+from spanbridge.testing.script import close_fd, exit_with, fork, helper_rule, init, note, serve, set_session
+from spanbridge.testing.start import starting
+
+from ..missing import lack
+
+UNSHARE = ["unshare", "--pid", "--fork", "--kill-child"]
+
+
+@pytest.fixture(autouse=True)
+def _namespaces() -> None:
+    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        lack(f"no pid namespace of its own (root): {tried.stderr.strip()}")
+
+
+def wait_reaped(pid: int) -> None:
+    """Until none of its children is a zombie."""
+    deadline = Deadline()
+    while any(processes.state(child) == "Z" for child in processes.children(pid)):
+        assert deadline.left, [processes.describe(child) for child in processes.children(pid)]
+        time.sleep(0.01)  # nothing tells of it
+
+
+def test_orphans_are_reaped(home: Home) -> None:
+    orphan = [set_session(), fork([close_fd(1), note("orphan"), exit_with(0)]), exit_with(0)]
+    rule = helper_rule({"payload": "test"}, [init(), serve({"data": [fork(orphan)]})])
+    with starting(home, [*UNSHARE, str(SPANBRIDGE)]) as start:
+        bridge = start(rule)
+        front = bridge.front_end
+        front.open("a")
+        front.expect("ready", "a")
+        (one,) = processes.children(bridge.pid)
+        for count in range(1, 6):
+            front.send("a", b"go")
+            bridge.wait_note("orphan", count)
+            front.round_trip("a")
+        wait_reaped(one)
+        front.close("a")
+        front.expect("close", "a")
+        front.open("b")
+        front.expect("ready", "b")
+        assert bridge.end() == 0
+    assert not os.path.exists(f"/proc/{one}")
