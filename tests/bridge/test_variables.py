@@ -207,7 +207,7 @@ def test_any_text_arrives_as_it_is(start: Start) -> None:
 
 
 # numbers as JSON may write them, which no other value is equal to and nothing else writes alike
-WRITTEN = ["-0", "0.10", "1.0e2", "1e400", "-1E+5", "1.50", "0", "-0.0", "1" * 5_000]
+WRITTEN = ["-0", "0.10", "1.0e2", "1e400", "-1E+5", "1.50", "0", "-0.0", "1" * 4_000]
 
 
 def test_numbers_stay_as_they_are_written(start: Start) -> None:
