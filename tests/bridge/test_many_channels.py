@@ -31,7 +31,7 @@ def open_and_close(
             data = b"%b\nhello" % ident
             frames += [b"%d\n%b" % (len(body), body) for body in (opened, data, closed)]
         front.write(b"".join(frames))
-    front.sync()
+        front.sync()
     front.log.clear()
     front.pending.clear()
 
