@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import pwd
 import socket
 import struct
 import subprocess
@@ -26,6 +27,8 @@ UNITS = Path("/usr/lib/systemd/system")
 
 def main() -> None:
     user, password, expected = sys.argv[1:]
+    uid = pwd.getpwnam(user).pw_uid
+    before = processes(uid)
     if (UNITS / "cockpit-session.socket").exists():
         stand_in_for_systemd()
     server = subprocess.Popen([FRONT_END, "--no-tls", f"--port={PORT}", "--address=127.0.0.1"])
@@ -47,7 +50,11 @@ def main() -> None:
             assert "spanbridge" in admin, f"administrative access is by {admin}"
             assert "--privileged" in admin, f"administrative access is by {admin}"
             root = ", and root by sudo"
-        page.close()
+            page.login_messages()
+        page.logout()
+        if expected == "spanbridge":  # Debian 12's own leaves an agent
+            wait_for_end_of(uid, before)
+        assert login_with(cookie) == 401, "the cookie is good after the logout"
         print(f"200, a terminal of {who}{root}; the session is {seen}")
     finally:
         server.terminate()
@@ -79,6 +86,34 @@ def wait_for_server(server: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise SystemExit("cockpit-ws does not listen")
+
+
+def wait_for_end_of(uid: int, others: set[str]) -> None:
+    """No process of the session is left; nothing tells when the last of them ends."""
+    end = time.monotonic() + SECONDS
+    while left := processes(uid) - others:
+        assert time.monotonic() < end, f"after the logout there are still the processes {left}"
+        time.sleep(0.05)
+
+
+def processes(uid: int) -> set[str]:
+    return {path.name for path in Path("/proc").glob("[0-9]*") if owner(path) == uid}
+
+
+def owner(process: Path) -> int | None:
+    """Its user; None if it has gone, or is a zombie, whose parent may take its time."""
+    try:
+        if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return None
+        return process.stat().st_uid
+    except OSError:
+        return None
+
+
+def login_with(cookie: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=SECONDS)
+    connection.request("GET", "/cockpit/login", headers={"Cookie": cookie})
+    return connection.getresponse().status
 
 
 def login(user: str, password: str) -> tuple[int, str]:
@@ -135,11 +170,29 @@ class Page:
                     assert "problem" not in message, message
                     return " ".join(printed.split())
 
-    def close(self) -> None:
-        self._sock.close()
+    def login_messages(self) -> None:
+        """What PAM said, which cockpit-session hands to the bridge in a descriptor."""
+        self._control(command="open", channel="m", payload="dbus-json3", bus="internal")
+        call = ["/LoginMessages", "cockpit.LoginMessages", "Get", []]
+        self._send(b"m\n" + json.dumps({"call": call, "id": "1"}).encode())
+        while True:
+            name, _, payload = self._receive().partition("\n")
+            if name == "m":
+                answer = json.loads(payload)
+                assert "reply" in answer, answer
+                json.loads(answer["reply"][0][0])
+                return
+
+    def logout(self) -> None:
+        """Until cockpit-ws has hung up."""
+        self._control(command="logout", disconnect=True)
+        while self._sock.recv(1 << 16):
+            pass
 
     def _control(self, **message: object) -> None:
-        data = b"\n" + json.dumps(message).encode()
+        self._send(b"\n" + json.dumps(message).encode())
+
+    def _send(self, data: bytes) -> None:
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
         length = struct.pack("!BBH", 0x81, 0x80 | 126, len(data))
