@@ -315,7 +315,7 @@ def test_a_message_that_quotes_a_value_is_one_that_can_be_read(start: Start) -> 
     """Whatever is odd in an open, the close for it is a control message, and the log has one line."""
     bridge = start(helper_rule(TEST, GOOD, environ=["${tag}=x"]))
     front = bridge.front_end
-    for value in ("a\nb", "\x1b[2J", "\u202e", "=", "$(id)", "-" * 500_000):
+    for value in ("=a\nb", "=\x1b[2J", "=\u202e", "=", "=$(id)", "=" * 500_000):
         front.message({"command": "open", "channel": "a", "payload": "test", "tag": value})
         assert front.expect("close", "a")["problem"] == "protocol-error"
         front.message({"command": "open", "channel": "a", "payload": value})
