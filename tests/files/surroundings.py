@@ -61,6 +61,8 @@ def as_nobody() -> list[str]:
 @contextmanager
 def home_of_nobody() -> Iterator[Home]:
     """Where that user may be."""
+    if os.getuid():
+        lack("needs uid 0")
     root = Path(tempfile.mkdtemp(prefix="spanbridge-files-"))
     try:
         root.chmod(0o755)

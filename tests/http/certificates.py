@@ -49,10 +49,18 @@ class Maker:
         signer = ["-signkey", str(pair.key)]
         if by is not None:
             signer = ["-CA", str(by.certificate), "-CAkey", str(by.key), "-CAcreateserial"]
-        days = "-1" if expired else "10"
         out = ["-out", str(pair.certificate), "-extfile", str(extensions)]
-        _openssl("x509", "-req", "-in", str(asked), "-days", days, *signer, *out)
+        _openssl("x509", "-req", "-in", str(asked), *(_expired() if expired else ["-days", "10"]), *signer, *out)
         return pair
+
+
+def _expired() -> list[str]:
+    """The options for dates of the past: since 3.4 a number of days below 0 is refused, and dates are taken."""
+    told = subprocess.run(["openssl", "version"], check=True, capture_output=True, text=True).stdout
+    major, minor = told.split()[1].split(".")[:2]
+    if (int(major), int(minor)) < (3, 4):
+        return ["-days", "-1"]
+    return ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]
 
 
 def _openssl(*words: str) -> None:

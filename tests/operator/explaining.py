@@ -1,6 +1,7 @@
 """Running `spanbridge explain`, and asking a real bridge the same."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.deadline import SECONDS
 from spanbridge.testing.home import Home
+
+from ..missing import lack
 
 
 def explain(
@@ -51,3 +54,9 @@ def answer(bridge: Bridge, message: Mapping[str, Any]) -> dict[str, Any]:
         f"ready or close of {channel}",
     )
     return frame.message
+
+
+def require_ssh() -> None:
+    """Skip or fail a test of what goes to other hosts, where there is no ssh."""
+    if shutil.which("ssh") is None:
+        lack("ssh is missing", "openssh-client")

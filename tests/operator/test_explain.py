@@ -25,7 +25,7 @@ from spanbridge.testing.script import helper_rule, init, serve
 
 from ..superuser.conftest import directory, installation, site
 from ..superuser.site import Site
-from .explaining import answer, explain, explained
+from .explaining import answer, explain, explained, require_ssh
 
 __all__ = ["directory", "installation", "site"]
 
@@ -331,6 +331,7 @@ def test_colour_is_for_terminals(home: Home, variables: dict[str, str]) -> None:
 
 
 def test_hosts(home: Home) -> None:
+    require_ssh()
     home.package("test", entry({"payload": "x"}), entry({"host": "far"}, spawn=["/bin/true", "${host-user}"]))
     assert any("is this host: it is matched without" in line for line in lines_of(home, "payload=x", "host=localhost"))
     assert "Served by test/bridges[0]" in lines_of(home, "payload=x", "host=me", "--host=me")
@@ -344,6 +345,7 @@ def test_hosts(home: Home) -> None:
 
 
 def test_privileges(home: Home) -> None:
+    require_ssh()
     gone = {"privileged": True, "spawn": ["no-such-sudo"], "label": "gone"}
     home.package("test", entry({"payload": "x"}), {"privileged": True, "spawn": TRUE, "label": "one"}, gone)
     ask = ("payload=x", "superuser=require")

@@ -6,10 +6,11 @@ import pytest
 
 from spanbridge.testing.home import Home
 
-from .explaining import explain
+from .explaining import explain, require_ssh
 
 
 def test_a_connection(home: Home) -> None:
+    require_ssh()
     told = explain(home, "payload=echo", "host=bob@far:2222", "password=sesam").stdout
     assert 'Served by a bridge on "bob@far:2222", over ssh, shared by all opens with this host and user' in told
     assert "-p 2222 -l bob -- far 'exec sh -c" in told
@@ -18,12 +19,14 @@ def test_a_connection(home: Home) -> None:
 
 
 def test_a_private_connection_without_a_password(home: Home) -> None:
+    require_ssh()
     told = explain(home, "payload=echo", "host=far", "session=private").stdout
     assert "of its own (session: private)" in told
     assert "PasswordAuthentication=no" in told
 
 
 def test_as_json(home: Home) -> None:
+    require_ssh()
     (told,) = json.loads(explain(home, "--json", "payload=echo", "host=far").stdout)["opens"]
     assert told["served"]["by"] == "host"
     assert told["served"]["far"]["argv"][-2] == "far"

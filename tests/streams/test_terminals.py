@@ -4,11 +4,11 @@ from .client import Client
 
 
 def test_a_terminal_is_the_controlling_one_and_has_a_size(client: Client) -> None:
-    heard = client.run("tty; stty size; ps -o tty= -p $$", pty=True, window={"rows": 30, "cols": 100.0})
-    name, size, tty = heard.data.decode().replace("\r", "").split("\n")[:3]
+    heard = client.run("tty; stty size; stty size < /dev/tty", pty=True, window={"rows": 30, "cols": 100.0})
+    name, size, controlling = heard.data.decode().replace("\r", "").split("\n")[:3]
     assert name.startswith("/dev/pts/")
     assert size == "30 100"
-    assert f"/dev/{tty.strip()}" == name
+    assert controlling == size
     assert heard.closed["exit-status"] == 0
     assert "message" not in heard.closed
     assert client.run("stty size", pty=True).data == b"24 80\r\n"
