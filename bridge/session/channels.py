@@ -67,7 +67,7 @@ class Channels:
         self._recent = Recent()
         self._groups = Groups()
         self._answers: dict[bytes, Sink] = {}  # closed by the front end, and nobody's since: who is to answer
-        self.unanswered: list[bytes] = []  # closed by the front end in this chunk, and nobody else's to answer
+        self.unanswered: list[bytes] = []  # of the bridge's own channels, closed by the front end in this chunk
         self._ending = False
         self.hosts: Hosts | None = None  # made when the first of them is asked for
         self._make_hosts = partial(_hosts, context, front, self, tasks, services.environ, user)
@@ -293,11 +293,11 @@ class Channels:
             self._answers[ident] = sink
             if len(self._answers) > self._limits.closed_ids:
                 del self._answers[next(iter(self._answers))]
-        elif ident not in self._answers:
+        elif isinstance(sink, Own):
             self.unanswered.append(ident)
 
     def answer_closes(self) -> None:
-        """At the end of a chunk: those that nobody else would answer; unless the id is another's by now."""
+        """At the end of a chunk: those of the bridge's own channels; unless the id is another's by now."""
         unanswered, self.unanswered = self.unanswered, []
         for ident in unanswered:
             if ident not in self.routes and not self._ending:

@@ -157,7 +157,10 @@ def test_the_terminal_page(cockpit_ws: CockpitWs, browser: Chrome, tmp_path: Pat
 
         wait_for(browser, "another size", another)
         type_in_terminal(browser, r"clear; printf 'a\377b\n'" + Keys.ENTER)
-        wait_for(browser, "a byte that is no text", lambda: "a\ufffdb" in terminal_lines(browser))
+        # The newer page has a binary channel, and its terminal leaves such bytes out.
+        wait_for(
+            browser, "what is around a byte that is no text", lambda: {"a\ufffdb", "ab"} & {*terminal_lines(browser)}
+        )
         pasted = tmp_path / "pasted"
         type_in_terminal(browser, f"clear; echo o''n; head -c 100000 > {pasted}; wc -c < {pasted}" + Keys.ENTER)
         wait_for(browser, "a program that reads", lambda: "on" in terminal_lines(browser))

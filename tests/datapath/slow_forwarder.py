@@ -62,7 +62,7 @@ class SlowForwarder:
         self.helpers: list[SlowHelper] = []  # in the order in which they are started
         self.front_hears: list[Said] = []
         self.answering: dict[str, SlowHelper] = {}  # whose answer to a close the front end gets
-        self.unanswered: list[str] = []  # closed in this chunk, and no helper's to answer
+        self.unanswered: list[str] = []  # the bridge's own, closed in this chunk
         self.splitter = SlowSplitter({})
 
     # What the bridge has read
@@ -135,7 +135,7 @@ class SlowForwarder:
         elif life.waits_for is not None:
             life.waits_for.waiting.pop(ident, None)
             life.waits_for.held.pop(ident, None)
-        if tell and life.helper is None and ident not in self.answering:
+        if tell and life.echo:
             self.unanswered.append(ident)
 
     def kill(self, group: str | None) -> None:
