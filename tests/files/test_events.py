@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from spanbridge.testing.frames import encode_control
+
 from .client import NO_FILE, Files
 
 
@@ -169,3 +171,20 @@ def test_what_cannot_be_listed(shared: Files, tmp_path: Path, watch: bool) -> No
         assert (answer.commands, answer.problem) == (["close"], "not-found")
         assert str(path) in answer.close["message"]
     assert shared.answer(shared.open("fslist1", "/", watch="yes")).problem == "protocol-error"
+
+
+def test_what_is_read_with_a_watch_is_where_it_goes_on_from(files: Files, tmp_path: Path) -> None:
+    """Both are opened in one breath; a change that the read did not see is told."""
+    front = files.front_end
+    for number in range(60):
+        path = tmp_path / f"file-{number}"
+        watch, read = f"watch-{number}", f"read-{number}"
+        front.write(
+            encode_control({"command": "open", "channel": watch, "payload": "fswatch1", "path": str(path)})
+            + encode_control({"command": "open", "channel": read, "payload": "fsread1", "path": str(path)})
+        )
+        assert front.expect("close", read)["tag"] == "-"
+        path.write_text("there")
+        told = front.take(lambda frame, watch=watch: frame.channel == watch, "an event")  # type: ignore[misc]
+        assert json.loads(told.payload)["event"] == "created"
+        front.close(watch)

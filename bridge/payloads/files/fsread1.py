@@ -8,9 +8,10 @@ from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from ..base import Port, Services
 from ..served.channel import MESSAGE_BYTES, Channel
-from ..served.jobs import Jobs
+from ..served.jobs import Job, Jobs
 from ..served.options import Options
 from .asked import Asked
+from .beginnings import Beginnings
 from .errors import problem_of
 from .open_file import OpenFile
 from .paths import path_option
@@ -56,7 +57,13 @@ class Reading:
         self._jobs = services.once(Jobs)
         self._whole: _Whole
         channel.ignores_done = True
-        self._job = self._jobs.submit(lambda: _begin(path, limit), self._returned, _let_go)
+        self._job: Job | None = None
+        services.once(Beginnings).after(path, self._start)
+
+    def _start(self) -> None:
+        if self._channel.open:
+            path, limit = self._path, self._limit
+            self._job = self._jobs.submit(lambda: _begin(path, limit), self._returned, _let_go)
 
     def _returned(self, begun: Any, error: BaseException | None) -> None:
         self._channel.guard(self._begun, begun, error)
@@ -112,7 +119,8 @@ class Reading:
         """Ignored, as everything that a payload does not know."""
 
     def end(self) -> None:
-        self._jobs.abandon(self._job)
+        if self._job is not None:
+            self._jobs.abandon(self._job)
 
 
 def _finish(channel: Channel, found: os.stat_result) -> None:
