@@ -26,11 +26,12 @@ def bridge_in(
     home: Home,
     before: Sequence[str],
     *,
+    program: Path = SPANBRIDGE,
     limits: Mapping[str, float] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Bridge, Files]]:
     """A bridge that the command `before` becomes, and its files."""
-    command = [*before, str(SPANBRIDGE)]
+    command = [*before, str(program)]
     with Bridge(home, command=command, limits=limits, environ=environ) as bridge:
         bridge.front_end.expect("init", version=1)
         bridge.front_end.init()

@@ -12,8 +12,12 @@ from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.deadline import Deadline
 from spanbridge.testing.home import Home
 
+from ..superuser.conftest import installation
+from ..superuser.installation import Installation
 from .client import NO_FILE, Files, Watched
 from .surroundings import NOBODY, as_nobody, bridge_in, home_of_nobody, limited, mounted, without_inotify
+
+__all__ = ["installation"]
 
 
 def small_disk(place: Path) -> list[str]:
@@ -106,12 +110,12 @@ def test_few_descriptors(home: Home, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unprivileged() -> Iterator[tuple[Bridge, Files, Path]]:
+def unprivileged(installation: Installation) -> Iterator[tuple[Bridge, Files, Path]]:
     """A bridge of somebody who may do little, and a directory that anybody may look into."""
     with home_of_nobody() as home:
         place = home.root.parent / "place"
         place.mkdir()
-        with bridge_in(home, as_nobody()) as (bridge, files):
+        with bridge_in(home, as_nobody(), program=installation.spanbridge) as (bridge, files):
             yield bridge, files, place
 
 
