@@ -63,8 +63,10 @@ def test_the_memory_is_bounded(start: Start) -> None:
     rule = helper_rule(TEST, [init(), serve({"data": [data("0", b"late")]})])
     front = start(rule, limits={"closed_ids": 3}).front_end
     front.open("b")
+    front.expect("ready", "b")
     for number in range(5):
         front.open(str(number))
+        front.expect("ready", str(number))
         front.close(str(number))
         front.expect("close", str(number))
     front.send("b", b"say it")
