@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ...wire.context import Context
+from ...wire.deadline import Deadline
 from ...wire.front import Front
-from ...wire.second_look import SecondLook
 
 CHANNEL: Final = "channel_queue_bytes"
 ALL: Final = "channels_queue_bytes"
@@ -38,7 +38,7 @@ class Backlog:
         self._accounts: set[Account] = set()  # those with something waiting
         self._waiting = 0
         self._full = False
-        self._timer = SecondLook(context.loop, self._judge)
+        self._timer = Deadline(context.loop, self._judge)
 
     def came(self, account: Account, nbytes: int) -> None:
         """So many bytes more wait."""
@@ -79,8 +79,8 @@ class Backlog:
     def _block(self, who: object, name: str, limit: int) -> None:
         self._log.limit(name, limit)
         self._front.block(who)
-        if not self._timer.running:
-            self._timer.start(self._limits.stuck_seconds)
+        if not self._timer.runs:
+            self._timer.begin(self._limits.stuck_seconds)
 
     def _judge(self) -> None:
         """Close what has taken nothing for too long; look again when the next one may be due."""
@@ -92,4 +92,4 @@ class Backlog:
                 account.on_stuck()
         left = [account.taken_at for account in self._accounts if account.full or self._full]
         if left:
-            self._timer.start(max(min(left) + seconds - now, 0.0))
+            self._timer.begin(max(min(left) + seconds - now, 0.0))

@@ -9,7 +9,7 @@ from anyio import CancelScope
 from spanbridge.protocol.frames import Span
 from spanbridge.protocol.problems import DISCONNECTED, Problem
 
-from ...wire.second_look import SecondLook
+from ...wire.deadline import Deadline
 from ...wire.writer import Writer
 from ..base import Services
 from ..connect.connect import connect, connect_at_once
@@ -48,7 +48,7 @@ class Connected:
         self._input: Writer | None = None
         self._output: Output | None = None
         self._scope: CancelScope | None = None
-        self._over: SecondLook | None = None  # the peer has ended: how long what waits may still be written
+        self._over: Deadline | None = None  # the peer has ended: how long what waits may still be written
         connected = connect_at_once(target)
         if connected is not None:
             self._serve(connected)
@@ -112,7 +112,7 @@ class Connected:
         if self._scope is not None:
             self._scope.cancel()
         if self._over is not None:
-            self._over.cancel()
+            self._over.end()
         if self._output is not None:
             self._output.close()
         if self._input is not None:
@@ -152,8 +152,8 @@ class Connected:
             self._channel.close()
             return
         context = self._services.context
-        self._over = SecondLook(context.loop, self._takes_no_more)
-        self._over.start(context.limits.stuck_seconds)
+        self._over = Deadline(context.loop, self._takes_no_more)
+        self._over.begin(context.limits.stuck_seconds)
         self._input.when_empty(self._close_input)
 
     def _takes_no_more(self) -> None:
