@@ -109,8 +109,10 @@ class Giver:
 
 def given(bus: PrivateBus, serve: Serve, front: FrontEnd, fd: int, channel: str, **options: Any) -> dict[str, Any]:
     """Have a service give this away, and open it; the options of the open."""
-    serve(bus, Giver(fd), f"com.example.Giver{fd}")
-    client = connect(front, f"com.example.Giver{fd}")
+    # A number is given again to the next descriptor: a name made of it would change its owner while it is asked for.
+    name = f"com.example.{channel.title()}"
+    serve(bus, Giver(fd), name)
+    client = connect(front, name)
     (told,) = client.ask({"call": ["/", "a.b", "Get", []]})["reply"][0]
     front.open(channel, **told, **options)
     front.expect("ready", channel)

@@ -109,9 +109,13 @@ class SuperuserClient:
 
     def wait_current(self, value: str) -> None:
         """Wait until a notice says that `Current` is this, unless the last one did."""
+        self.wait_known("Current", value)
+
+    def wait_known(self, name: str, value: Any) -> None:
+        """Wait until a notice says that a property is this, unless the last one did."""
         self._read_notices()
-        while self.known.get("Current") != value:
-            self._learn(self._take(lambda message: "notify" in message, f"Current to become {value!r}"))
+        while self.known.get(name) != value:
+            self._learn(self._take(lambda message: "notify" in message, f"{name} to become {value!r}"))
 
     def _read_notices(self) -> None:
         self.front.round_trip(self.channel)

@@ -115,8 +115,7 @@ def test_what_is_offered_follows_a_reload(site: Site) -> None:
 
     bridge.reload()
 
-    superuser.wait_current("none")
-    assert superuser.known["Bridges"] == ["two", "three"]
+    superuser.wait_known("Bridges", ["two", "three"])
     assert superuser.bridges == ["two", "three"]
     assert superuser.methods == {"two": label_of("two")}
 
