@@ -32,7 +32,7 @@ def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_byt
 
 def with_own_rules(catalog: Catalog) -> Catalog:
     """The catalog with our own rule behind all others: extensions are served by a helper (docs/extensions.md)."""
-    command = (sys.executable, "-I", "-m", "spanbridge.extensions.relay")
+    command = (sys.executable, "-I", "-m", "spanbridge.extensions.relay.relay")
     rule = Rule("spanbridge", 0, BUILT_IN, {"internal": "extensions"}, command)
     return structs.replace(catalog, rules=(*catalog.rules, rule))
 

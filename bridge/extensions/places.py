@@ -1,7 +1,9 @@
 """Where the host listens, where extensions are found, and where their data is kept. Light: the relay imports it."""
 
 import os
+import socket
 import stat
+import struct
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -76,3 +78,8 @@ def open_private(path: str) -> int:
 def in_directory(fd: int, name: str) -> str:
     """A path for a file of the directory, short enough for a socket wherever that lies."""
     return f"/proc/self/fd/{fd}/{name}"
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """The user at the other end."""
+    return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])

@@ -20,7 +20,7 @@ import pytest
 from ..testing.bridge import Bridge
 from ..testing.home import Home
 from ..testing.start import HOST, command_of
-from .found import look_at
+from .life.found import look_at
 
 __all__ = ["Answer", "Page", "extension"]
 

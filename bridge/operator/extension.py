@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     """0: done. 1: `check` or `audit --verify` found something. 2: it could not be done."""
     options = _parser().parse_args(arguments)
     from ..extensions.places import PlaceError
-    from ..extensions.relay import Unreachable
+    from ..extensions.relay.relay import Unreachable
     from .extending import inspect, new
 
     try:
@@ -83,7 +83,7 @@ def _places() -> Any:
 
 def _asked(method: str, path: str, body: Any = None) -> Any:
     """What the host answers, which must be good. Raises Unreachable, Refused."""
-    from ..extensions.client import Client
+    from ..extensions.relay.client import Client
     from .extending.inspect import Refused
 
     with Client() as client:
@@ -190,8 +190,8 @@ def _entry(text: str) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..extensions.found import look_at
-    from ..extensions.host import serve
+    from ..extensions.host.host import serve
+    from ..extensions.life.found import look_at
     from .extending.inspect import Refused
 
     found = look_at(os.path.abspath(options.directory))
@@ -202,6 +202,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from ..extensions.host import serve
+    from ..extensions.host.host import serve
 
     return serve(stay=True, echo=True)

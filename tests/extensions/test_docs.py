@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from spanbridge.extensions.extension import BROKEN, DISABLED, FAILED, IDLE, NEEDS_CONSENT, RUNNING, STARTING
-from spanbridge.extensions.found import look_at
+from spanbridge.extensions.life.extension import BROKEN, DISABLED, FAILED, IDLE, NEEDS_CONSENT, RUNNING, STARTING
+from spanbridge.extensions.life.found import look_at
 from spanbridge.extensions.services.webhooks import signature
 from spanbridge.extensions.testing import Page, extension
 

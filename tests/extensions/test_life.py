@@ -127,7 +127,7 @@ def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
     ],
 )
 def test_a_broken_package_is_named(tmp_path_factory: pytest.TempPathFactory, package: Any, named: str) -> None:
-    from spanbridge.extensions.found import look_at
+    from spanbridge.extensions.life.found import look_at
 
     directory = tmp_path_factory.mktemp("x") / "broken"
     (directory / "src").mkdir(parents=True)

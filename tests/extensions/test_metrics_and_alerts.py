@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from spanbridge.extensions.moment import iso
 from spanbridge.extensions.services.alert_engine import Alert, AlertEngine, Change, judged
 from spanbridge.extensions.services.metrics_history import MetricsHistory
+from spanbridge.extensions.services.moment import iso
 
 from .receiver import receiving
 from .site import Page, Site

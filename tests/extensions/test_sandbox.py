@@ -184,7 +184,7 @@ def without_landlock(tmp_path: Path) -> list[str]:
         "code = filter.program(platform.machine(), filter.Filter(0), also=[(n, verdict) for n in LANDLOCK.values()])\n"
         "_prctl(38, 1)\n"
         "_apply(code)\n"
-        "from spanbridge.extensions.relay import main\n"
+        "from spanbridge.extensions.relay.relay import main\n"
         "sys.exit(main())\n"
     )
     program.chmod(0o755)

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import SqliteError
-from ..messages import Call, Reply, decode_reply, encode
-from ..wire import HEAD, framed, receive
+from ..inner.messages import Call, Reply, decode_reply, encode
+from ..inner.wire import HEAD, framed, receive
 
 current_call: Final[contextvars.ContextVar[int]] = contextvars.ContextVar("current_call", default=0)
 """The request whose handler runs here; 0: none."""

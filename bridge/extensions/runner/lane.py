@@ -1,10 +1,19 @@
 """The thread in which handlers that are no coroutines run, one at a time."""
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
+
+from .calls import current_call
+from .serving import Serving
 
 Job = Callable[[], None]
+
+
+class Exhausted(Exception):
+    """A generator has no more to give."""
 
 
 class Lane:
@@ -20,6 +29,34 @@ class Lane:
             self._started = True
             threading.Thread(target=self._run, name="handlers", daemon=True).start()
         self._jobs.put(job)
+
+    async def run(self, serving: Serving, function: Callable[[], Any]) -> Any:
+        """What `function` returns, called for this request. Raises Exhausted, and what it raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if not future.done():
+                future.set_exception(error) if error is not None else future.set_result(result)
+
+        def job() -> None:
+            token = current_call.set(serving.number)
+            result: Any = None
+            error: BaseException | None = None
+            serving.running = True
+            try:
+                result = function()
+            except StopIteration:
+                error = Exhausted()
+            except Exception as raised:  # noqa: BLE001 - it is theirs
+                error = raised
+            finally:
+                serving.running = False
+                current_call.reset(token)
+            loop.call_soon_threadsafe(settle, result, error)
+
+        self.put(job)
+        return await future
 
     def _run(self) -> None:
         while True:

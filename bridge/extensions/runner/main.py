@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ..messages import Failed, Ready
+from ..inner.messages import Failed, Ready
 from ..sandbox import Cage, restrict
 from .calls import Calls, HostGone
 from .router import Router
-from .serve import Sender, Server
+from .serve import Server
 from .services import Services
+from .serving import Sender
 
 MAIN_FD: Final = 3
 CALLS_FD: Final = 4

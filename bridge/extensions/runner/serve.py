@@ -3,68 +3,21 @@
 import asyncio
 import inspect
 import socket
-import sys
-import threading
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import HttpError
-from ..messages import (
-    PIECE,
-    WINDOW,
-    Broken,
-    Cancel,
-    Credit,
-    Data,
-    Done,
-    Ended,
-    Ping,
-    Pong,
-    Request,
-    Response,
-    Stop,
-    Stuck,
-    decode_from_host,
-    encode,
-)
-from ..wire import Frames, framed
+from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
+from ..inner.wire import Frames
+from .body import Bodies
+from .calling import called, failure, is_async, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
 from .http import Answer, Req, Res, error_answer
 from .lane import Lane
 from .router import BadEncoding, Router, Step
+from .serving import Sender, Serving
 
 _READ_BYTES: Final = 256 << 10
-
-
-class Sender:
-    """Writes messages to the host, from any thread."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._lock = threading.Lock()
-
-    def __call__(self, *messages: Any) -> None:
-        """Raises HostGone."""
-        data = b"".join([framed(encode(message)) for message in messages])
-        try:
-            with self._lock:
-                self._sock.sendall(data)
-        except OSError:
-            raise HostGone from None
-
-
-class Serving:
-    """One request under way."""
-
-    __slots__ = ("credit", "dropped", "running", "task", "wake")
-
-    def __init__(self) -> None:
-        self.credit = WINDOW
-        self.dropped = False
-        self.running = False  # in the lane, where nobody can cancel it
-        self.task: asyncio.Task[None] | None = None
-        self.wake: asyncio.Future[None] | None = None
 
 
 class Server:
@@ -76,6 +29,7 @@ class Server:
         self._router = router
         self._frames = Frames(most)
         self._lane = Lane()
+        self._bodies = Bodies(send, self._lane)
         self._under_way: dict[int, Serving] = {}
         self._stopping = False
         self._over: asyncio.Future[None] | None = None
@@ -137,7 +91,7 @@ class Server:
     # One request
 
     def _begin(self, request: Request) -> None:
-        serving = self._under_way[request.id] = Serving()
+        serving = self._under_way[request.id] = Serving(request.id)
         try:
             req = Req(request.method, request.path, request.query, request.headers, request.body, request.user)
             steps, methods = self._router.find(request.method, request.path)
@@ -148,16 +102,16 @@ class Server:
             self._answer_now(request.id, error_answer(400, "bad-request", "bad percent-encoding in the path"))
             return
         if not any(not step.middleware for step in steps):
-            answer = _nobody(methods)
+            answer = nobody(methods)
             if not steps:
                 self._answer_now(request.id, answer)
                 return
-            steps = [*steps, Step(lambda req, res: _raise_answer(answer), {}, False)]
+            steps = [*steps, Step(lambda req, res: raise_answer(answer), {}, False)]
         res = Res()
-        if len(steps) == 1 and not _is_async(steps[0].handler):
-            self._lane.put(lambda: self._in_lane(request.id, serving, steps[0], req, res))
+        if len(steps) == 1 and not is_async(steps[0].handler):
+            self._lane.put(lambda: self._in_lane(serving, steps[0], req, res))
         else:
-            serving.task = self._loop.create_task(self._drive(request.id, serving, steps, req, res))
+            serving.task = self._loop.create_task(self._drive(serving, steps, req, res))
 
     def _answer_now(self, number: int, answer: Answer) -> None:
         self._under_way.pop(number, None)
@@ -168,27 +122,27 @@ class Server:
         if self._stopping and not self._under_way:
             self._end()
 
-    def _in_lane(self, number: int, serving: Serving, step: Step, req: Req, res: Res) -> None:
+    def _in_lane(self, serving: Serving, step: Step, req: Req, res: Res) -> None:
         """The short way: one handler, no coroutine. The thread that ran it sends the answer."""
         if serving.dropped:
-            self._leave(number)
+            self._leave(serving.number)
             return
         serving.running = True
-        token = current_call.set(number)
+        token = current_call.set(serving.number)
         try:
-            answer = _whole(_called(step, req, res), res)
+            answer = whole(called(step, req, res), res)
         except Exception as error:  # noqa: BLE001 - it is theirs
-            answer = _failure(error)
+            answer = failure(error)
         finally:
             current_call.reset(token)
             serving.running = False
         if isinstance(answer.body, bytes) and len(answer.body) <= PIECE:
-            self._under_way.pop(number, None)
-            self._try(Response(number, answer.status, answer.headers, answer.body, True))
+            self._under_way.pop(serving.number, None)
+            self._try(Response(serving.number, answer.status, answer.headers, answer.body, True))
             if self._stopping:
                 self._loop.call_soon_threadsafe(self._stop_if_idle)
         else:
-            self._loop.call_soon_threadsafe(self._stream, number, serving, answer)
+            self._loop.call_soon_threadsafe(self._stream, serving, answer)
 
     def _leave(self, number: int) -> None:
         self._under_way.pop(number, None)
@@ -202,223 +156,56 @@ class Server:
         except HostGone:
             self._loop.call_soon_threadsafe(self._end)
 
-    def _stream(self, number: int, serving: Serving, answer: Answer) -> None:
-        serving.task = self._loop.create_task(self._streamed(number, serving, answer))
+    def _stream(self, serving: Serving, answer: Answer) -> None:
+        serving.task = self._loop.create_task(self._streamed(serving, answer))
 
-    async def _streamed(self, number: int, serving: Serving, answer: Answer) -> None:
-        current_call.set(number)
+    async def _streamed(self, serving: Serving, answer: Answer) -> None:
+        current_call.set(serving.number)
         try:
-            await self._put(number, serving, answer)
+            await self._bodies.put(serving, answer)
         finally:
-            self._leave(number)
+            self._leave(serving.number)
 
-    async def _drive(self, number: int, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
+    async def _drive(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
         """Handlers one after another, each where it belongs, until one answers."""
-        current_call.set(number)
+        current_call.set(serving.number)
         early: list[asyncio.Task[None]] = []
 
         def answer_early(answer: Answer) -> None:
-            early.append(self._loop.create_task(self._put(number, serving, answer)))
+            early.append(self._loop.create_task(self._bodies.put(serving, answer)))
 
         try:
             try:
-                answer = await self._through(number, serving, steps, req, res, answer_early)
+                answer = await self._through(serving, steps, req, res, answer_early)
             except Exception as error:  # noqa: BLE001 - it is theirs
-                answer = _failure(error) if not early else None
+                answer = failure(error) if not early else None
             if early:
                 await early[0]
             elif answer is not None:
-                await self._put(number, serving, answer)
+                await self._bodies.put(serving, answer)
         finally:
             for task in early:
                 task.cancel()
-            self._leave(number)
+            self._leave(serving.number)
 
     async def _through(
-        self, number: int, serving: Serving, steps: list[Step], req: Req, res: Res, early: Callable[[Answer], None]
+        self, serving: Serving, steps: list[Step], req: Req, res: Res, early: Callable[[Answer], None]
     ) -> Answer | None:
         for step in steps:
             go_on: list[BaseException | None] = []
-            after = _next(go_on) if step.middleware else None
-            if _is_async(step.handler):
+            after = next_of(go_on) if step.middleware else None
+            if is_async(step.handler):
                 res.on_answer = early
-                value = _called(step, req, res, after)
+                value = called(step, req, res, after)
                 if inspect.isawaitable(value):
                     value = await value
                 res.on_answer = None
             else:
-                value = await self._run_in_lane(number, serving, lambda: _called(step, req, res, after))  # noqa: B023
+                value = await self._lane.run(serving, lambda: called(step, req, res, after))  # noqa: B023
             if res.answer is not None or not step.middleware or value is not None:
-                return None if res.answer is not None and _is_async(step.handler) else _whole(value, res)
+                return None if res.answer is not None and is_async(step.handler) else whole(value, res)
             if not go_on:
                 raise RuntimeError("the function given to use() has neither answered nor called next()")
             if go_on[0] is not None:
                 raise go_on[0]
         raise RuntimeError("next() was called by the last handler")
-
-    async def _run_in_lane(self, number: int, serving: Serving, function: Callable[[], Any]) -> Any:
-        future: asyncio.Future[Any] = self._loop.create_future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if not future.done():
-                future.set_exception(error) if error is not None else future.set_result(result)
-
-        def job() -> None:
-            token = current_call.set(number)
-            result: Any = None
-            error: BaseException | None = None
-            serving.running = True
-            try:
-                result = function()
-            except StopIteration:
-                error = _Exhausted()
-            except Exception as raised:  # noqa: BLE001 - it is theirs
-                error = raised
-            finally:
-                serving.running = False
-                current_call.reset(token)
-            self._loop.call_soon_threadsafe(settle, result, error)
-
-        self._lane.put(job)
-        return await future
-
-    async def _put(self, number: int, serving: Serving, answer: Answer) -> None:
-        """Send an answer, as fast as it is taken."""
-        body = answer.body
-        if isinstance(body, bytes):
-            self._send(Response(number, answer.status, answer.headers, body[:PIECE], False))
-            serving.credit -= min(len(body), PIECE)
-            await self._put_piece(number, serving, body[PIECE:])
-            self._send(Done(number))
-            return
-        self._send(Response(number, answer.status, answer.headers, b"", False))
-        try:
-            async for piece in self._pieces(number, serving, body):
-                await self._put_piece(number, serving, piece)
-        except Exception as error:  # noqa: BLE001 - it is theirs
-            _tell(error)
-            self._send(Broken(number))
-        else:
-            self._send(Done(number))
-        finally:
-            close = getattr(body, "aclose", None)
-            if close is not None:
-                await close()
-            elif hasattr(body, "close"):
-                self._lane.put(lambda: _closed(body))
-
-    async def _pieces(self, number: int, serving: Serving, body: Any) -> Any:
-        if hasattr(body, "__anext__"):
-            async for piece in body:
-                yield _bytes(piece)
-            return
-        while True:
-            try:
-                piece = await self._run_in_lane(number, serving, body.__next__)
-            except _Exhausted:
-                return
-            yield _bytes(piece)
-
-    async def _put_piece(self, number: int, serving: Serving, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            while serving.credit <= 0:
-                serving.wake = self._loop.create_future()
-                await serving.wake
-            piece = view[: min(PIECE, serving.credit)]
-            serving.credit -= len(piece)
-            self._send(Data(number, bytes(piece)))
-            view = view[len(piece) :]
-
-
-def _next(go_on: list[BaseException | None]) -> Callable[..., None]:
-    def go(error: BaseException | None = None) -> None:
-        go_on.append(error)
-
-    return go
-
-
-class _Exhausted(Exception):
-    """A generator has no more to give."""
-
-
-class _Answered(Exception):
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-
-def _raise_answer(answer: Answer) -> None:
-    raise _Answered(answer)
-
-
-def _nobody(methods: set[str]) -> Answer:
-    if not methods:
-        return error_answer(404, "not-found", "there is no such path")
-    allow = ", ".join(sorted(methods))
-    return error_answer(405, "method-not-allowed", f"the path has {allow}", [("Allow", allow)])
-
-
-def _is_async(handler: Callable[..., Any]) -> bool:
-    call = getattr(handler, "__call__", None)  # noqa: B004 - an object may have a coroutine for it
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-
-
-def _takes(handler: Callable[..., Any]) -> int:
-    """How many arguments it takes by position, three at most."""
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError):
-        return 2
-    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
-        return 3
-    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
-
-
-_arity: dict[Any, int] = {}
-
-
-def _called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
-    handler = step.handler
-    count = _arity.get(handler)
-    if count is None:
-        count = _arity[handler] = _takes(handler)
-    req.params = step.params
-    if step.middleware:
-        return handler(req, res, after)
-    return handler(req) if count == 1 else handler(req, res)
-
-
-def _whole(value: Any, res: Res) -> Answer:
-    if inspect.iscoroutine(value):
-        value.close()
-        raise TypeError("the handler is not async, and returned a coroutine")
-    return res.answer if res.answer is not None else res.returned(value)
-
-
-def _failure(error: BaseException) -> Answer:
-    if isinstance(error, _Answered):
-        return error.answer
-    if isinstance(error, HttpError):
-        return error_answer(error.status, error.code, error.message)
-    _tell(error)
-    return error_answer(500, "internal-error", "the handler failed, see the log of the extension")
-
-
-def _tell(error: BaseException) -> None:
-    """The exception, for the log alone."""
-    traceback.print_exception(error, file=sys.stderr)
-
-
-def _bytes(piece: Any) -> bytes:
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, (bytes, bytearray, memoryview)):
-        return bytes(piece)
-    raise TypeError(f"the generator gave a {type(piece).__name__}, expected str or bytes")
-
-
-def _closed(body: Any) -> None:
-    try:
-        body.close()
-    except Exception as error:  # noqa: BLE001 - it is theirs
-        _tell(error)

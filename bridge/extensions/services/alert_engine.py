@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from ..moment import iso
 from .metrics_history import MetricsHistory
+from .moment import iso
 
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

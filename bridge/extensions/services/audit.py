@@ -13,8 +13,8 @@ import syslog
 from typing import Any, Final
 
 from ..host_log import HostLog
-from ..keeper import Keeper
-from ..moment import iso
+from .keeper import Keeper
+from .moment import iso
 
 START: Final = "0" * 64
 ENTRY_BYTES: Final = 64 << 10

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..host_log import HostLog
-from ..keeper import Keeper
 from .attempt import Outcome
+from .keeper import Keeper
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS endpoints (

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..moment import iso
+from .moment import iso
 
 TOPIC_CHARS: Final = 128
 EVENT_BYTES: Final = 256 << 10

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from typing import Any, Final, NamedTuple
 
-from ..moment import iso, seconds_of
+from .moment import iso, seconds_of
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _METRICS: Final = 1_000

@@ -16,10 +16,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ..moment import iso
 from .addresses import Network, Refused, resolved, target_of
 from .attempt import Outcome, attempt
 from .deliveries import Deliveries, Delivery
+from .moment import iso
 
 T = TypeVar("T")
 

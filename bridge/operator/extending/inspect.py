@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ...extensions.found import look_at
+from ...extensions.life.found import look_at
 from ...extensions.places import Places
 
 _NODE_SECONDS: Final = 10.0

@@ -5,7 +5,7 @@ import os
 from typing import Final
 
 from ...extensions.database.authorizer import prefix_of
-from ...extensions.found import NAME
+from ...extensions.life.found import NAME
 
 _PYTHON: Final = """\
 name = "NAME"

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import msgspec
 
-from .runner import main as runner
-from .runner.main import CALLS_FD, MAIN_FD, Task
-from .sandbox.restrict import Doorway, restrict
+from ..runner import main as runner
+from ..runner.main import CALLS_FD, MAIN_FD, Task
+from ..sandbox.restrict import Doorway, restrict
 
 _PR_SET_PDEATHSIG: Final = 1
 _MESSAGE_BYTES: Final = 64 << 10
-_PACKAGE: Final = os.path.dirname(os.path.abspath(__file__))
+_NODE: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "node")
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER", "LOGNAME")
 
 
@@ -200,7 +200,7 @@ def _become_node(task: Task) -> None:
             "messageBytes": task.message_bytes,
         }
     ).decode()
-    program = os.path.join(_PACKAGE, "node", "runner.js")
+    program = os.path.join(_NODE, "runner.js")
     arguments = [*task.command, f"--max-old-space-size={megabytes}", program, told]
     restrict(task.cage, doorway)
     doorway.go_through(arguments, dict(os.environ))

@@ -5,16 +5,16 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ..limits import Limits
+from ...limits import Limits
+from ..inner.messages import Request
+from ..life.extension import Extension, Unavailable
+from ..life.life import Life
+from ..life.parts import Parts
+from ..process.process import Died, Exchange, Process
+from ..services.events import Events
 from .answers import Answer, Unsendable, error, sent_headers
-from .extension import Extension, Unavailable
-from .life import Life
 from .management import Management
-from .messages import Request
 from .opening import HttpOpen
-from .parts import Parts
-from .process import Died, Exchange, Process
-from .services.events import Events
 
 _MOUNT: Final = "/api/ext/"
 _MANAGEMENT: Final = "/api/extensions"

@@ -8,16 +8,14 @@ import contextlib
 import fcntl
 import os
 import socket
-import struct
 import sys
 from typing import Final
 
-from .places import LOCK, SOCKET, START_LOCK, PlaceError, Places, in_directory, open_private, places_of
+from ..places import SOCKET, START_LOCK, PlaceError, Places, in_directory, open_private, peer_uid, places_of
 
 _TRIES: Final = 5
 _WELCOME: Final = b"w"
 _OVER: Final = b"e"
-_LOCK_OF_THE_HOST: Final = LOCK
 
 
 class Unreachable(Exception):
@@ -31,7 +29,7 @@ def main() -> int:
         return 2
     try:
         places = places_of(os.environ)
-        connection = _handed_over(places)
+        connection = handed_over(places, [0, 1, 2])
     except (Unreachable, PlaceError, OSError) as error:
         return _refuse(str(error))
     # From here on stdin and stdout are the host's alone.
@@ -53,33 +51,39 @@ def _refuse(message: str) -> int:
     return 1
 
 
-def _handed_over(places: Places) -> socket.socket:
-    """A connection to a host that has taken our descriptors. Raises Unreachable, PlaceError."""
+def handed_over(places: Places, fds: list[int]) -> socket.socket:
+    """A connection to a host that has taken these descriptors. One is started if there is none.
+
+    Raises Unreachable, PlaceError.
+    """
     directory = open_private(places.run)
-    for _ in range(_TRIES):
-        connection = reach(directory)
-        try:
-            socket.send_fds(connection, [b"r"], [0, 1, 2])
-            if connection.recv(1) == _WELCOME:
-                return connection
-        except OSError:
-            pass
-        connection.close()  # it was about to end
+    try:
+        for _ in range(_TRIES):
+            connection = _reach(directory)
+            try:
+                socket.send_fds(connection, [b"r"], fds)
+                if connection.recv(1) == _WELCOME:
+                    return connection
+            except OSError:
+                pass
+            connection.close()  # it was about to end
+    finally:
+        os.close(directory)
     raise Unreachable("the host ends again and again, see host.log")
 
 
-def reach(directory: int) -> socket.socket:
+def _reach(directory: int) -> socket.socket:
     """A connection to the host of this user, which is started if there is none. Raises Unreachable."""
-    connection = connected(directory)
+    connection = _connected(directory)
     if connection is not None:
         return connection
     lock = os.open(in_directory(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        connection = connected(directory)
+        connection = _connected(directory)
         if connection is None:
             _start()
-            connection = connected(directory)
+            connection = _connected(directory)
     finally:
         os.close(lock)
     if connection is None:
@@ -87,7 +91,7 @@ def reach(directory: int) -> socket.socket:
     return connection
 
 
-def connected(directory: int) -> socket.socket | None:
+def _connected(directory: int) -> socket.socket | None:
     """A connection to a host that listens; None: nobody does. Raises Unreachable for somebody else."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -102,18 +106,13 @@ def connected(directory: int) -> socket.socket | None:
     return sock
 
 
-def peer_uid(sock: socket.socket) -> int:
-    """The user at the other end."""
-    return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
-
-
 def _start() -> None:
     """Start a host, detached, and wait until it listens. Raises Unreachable."""
     ours, theirs = os.pipe2(os.O_CLOEXEC)
     try:
         os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-m", "spanbridge.extensions.host", "--ready-fd", "3"],
+            [sys.executable, "-I", "-m", "spanbridge.extensions.host.host", "--ready-fd", "3"],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, theirs, 3),

@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..limits import Limits
-from .host_log import HostLog
-from .launcher import Launcher, open_output
-from .messages import (
+from ...limits import Limits
+from ..host_log import HostLog
+from ..inner.messages import (
     WINDOW,
     Broken,
     Cancel,
@@ -30,9 +29,10 @@ from .messages import (
     decode_from_extension,
     encode,
 )
+from ..inner.wire import Frames, WireError, framed
+from ..runner.main import Task
+from .launcher import Launcher, open_output
 from .output import Output
-from .runner.main import Task
-from .wire import Frames, WireError, framed
 
 _READ_BYTES: Final = 256 << 10
 _PING_SECONDS: Final = 10.0

@@ -17,15 +17,14 @@ import anyio
 from spanbridge.sdk import HelperLimits, open_helper
 from spanbridge.sdk.errors import BridgeGone, ProtocolError
 
-from ..limits import Limits, SettingError, read_limits
+from ...limits import Limits, SettingError, read_limits
+from ..host_log import HostLog
+from ..life.life import Life
+from ..life.parts import Parts
+from ..places import LOCK, SOCKET, PlaceError, Places, in_directory, open_private, peer_uid, places_of
 from .descriptors import Descriptors
 from .front import Front
-from .host_log import HostLog
-from .life import Life
 from .management import Management
-from .parts import Parts
-from .places import LOCK, SOCKET, PlaceError, Places, in_directory, open_private, places_of
-from .relay import peer_uid
 from .requests import Requests
 from .watch import evaluate_alerts, sweep
 

@@ -7,19 +7,19 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from ..installed import VERSION
+from ...installed import VERSION
+from ..errors import HttpError
+from ..life.extension import Extension, Unavailable
+from ..life.found import Permissions
+from ..life.life import Life
+from ..life.parts import Parts
+from ..life.settings import Setting
+from ..runner.http import parse_query
+from ..services.addresses import Refused
+from ..services.audit import verify
+from ..services.push import Subscription
+from ..services.webhooks import Endpoint
 from .answers import Answer, error, json_answer
-from .errors import HttpError
-from .extension import Extension, Unavailable
-from .found import Permissions
-from .life import Life
-from .parts import Parts
-from .runner.http import parse_query
-from .services.addresses import Refused
-from .services.audit import verify
-from .services.push import Subscription
-from .services.webhooks import Endpoint
-from .settings import Setting
 from .watch import open_those_with_alerts
 
 _SEQ_MOST: Final = 1 << 62

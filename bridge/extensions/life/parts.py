@@ -10,26 +10,26 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ..limits import Limits
-from .database.database import Database
-from .desk import Client, Desk, Operation
-from .errors import SqliteError
+from ...limits import Limits
+from ..database.database import Database
+from ..desk.desk import Client, Desk, Operation
+from ..desk.operations import checked, of_alerts, of_database, of_metrics
+from ..errors import SqliteError
+from ..host_log import HostLog
+from ..inner.messages import Call
+from ..places import Places, open_private
+from ..process.launcher import CannotStart, Launcher
+from ..sandbox import landlock_abi
+from ..sandbox.landlock import PORTS_SINCE
+from ..services.addresses import networks
+from ..services.alert_engine import AlertEngine, Change
+from ..services.audit import Audit
+from ..services.deliveries import Deliveries
+from ..services.events import Events
+from ..services.metrics_history import MetricsHistory
+from ..services.push import Push
+from ..services.webhooks import Webhooks
 from .found import Permissions
-from .host_log import HostLog
-from .launcher import CannotStart, Launcher
-from .messages import Call
-from .operations import checked, of_alerts, of_database, of_metrics
-from .places import Places, open_private
-from .sandbox import landlock_abi
-from .sandbox.landlock import PORTS_SINCE
-from .services.addresses import networks
-from .services.alert_engine import AlertEngine, Change
-from .services.audit import Audit
-from .services.deliveries import Deliveries
-from .services.events import Events
-from .services.metrics_history import MetricsHistory
-from .services.push import Push
-from .services.webhooks import Webhooks
 from .settings import Settings
 
 _NODE_LEAST: Final = 18

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from spanbridge.protocol.problems import NOT_FOUND, NOT_SUPPORTED, TERMINATED, Problem
 from spanbridge.sdk import Channel
 
+from ..inner.messages import PIECE
+from ..process.process import Died
 from .answers import Answer, has_body, reason
-from .messages import PIECE
 from .opening import HttpOpen, events_open, http_open
-from .process import Died
 from .requests import Requests, Stream
 
 

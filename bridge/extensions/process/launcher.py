@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from ..host_log import HostLog
+from ..runner.main import Task
 from .fork_server import Exited, FromHost, Kill, Start, Started, ToHost
-from .host_log import HostLog
-from .runner.main import Task
 
 _MESSAGE_BYTES: Final = 64 << 10
 _CODE_OF_A_KILL: Final = -9
@@ -150,7 +150,7 @@ fd = int(sys.argv[1])
 if fd != 3:
     os.dup2(fd, 3)
     os.close(fd)
-from spanbridge.extensions.fork_server import main
+from spanbridge.extensions.process.fork_server import main
 sys.exit(main())
 """
 

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from .errors import SqliteError
-from .host_log import HostLog
-from .messages import Call, Reply, decode_call, encode
-from .wire import Frames, WireError, framed
+from ..errors import SqliteError
+from ..host_log import HostLog
+from ..inner.messages import Call, Reply, decode_call, encode
+from ..inner.wire import Frames, WireError, framed
 
 T = TypeVar("T")
 

@@ -5,13 +5,13 @@ import math
 import time
 from typing import Any, Final
 
-from .desk import Client
+from ..desk.desk import Client
+from ..process.launcher import CannotStart
+from ..process.process import Died, Process
+from ..runner.main import Task
+from ..sandbox import Cage
 from .found import Found
-from .launcher import CannotStart
 from .parts import Bench, Parts
-from .process import Died, Process
-from .runner.main import Task
-from .sandbox import Cage
 from .settings import Setting
 
 IDLE: Final = "idle"

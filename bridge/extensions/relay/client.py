@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from spanbridge.protocol.control import VERSION, control, frame_of
 from spanbridge.protocol.frames import encode
 
-from .places import open_private, places_of
-from .relay import Unreachable, reach
+from ..places import places_of
+from .relay import Unreachable, handed_over
 
 
 class Told(NamedTuple):
@@ -28,16 +28,9 @@ class Client:
     """A session with the host, which is started if there is none. A context manager. Raises Unreachable."""
 
     def __init__(self) -> None:
-        directory = open_private(places_of(os.environ).run)
-        try:
-            self._connection = reach(directory)
-        finally:
-            os.close(directory)
         self._sock, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._connection, [b"r"], [theirs.fileno(), theirs.fileno(), 2])
-        if self._connection.recv(1) != b"w":
-            raise Unreachable("the host is about to end, try again")
+            self._connection = handed_over(places_of(os.environ), [theirs.fileno(), theirs.fileno(), 2])
         self._input = self._sock.makefile("rb")
         self._number = 0
         self._sock.sendall(control("init", version=VERSION, host="localhost"))

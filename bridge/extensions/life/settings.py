@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
+from ..host_log import HostLog
 from .found import NOTHING, Permissions
-from .host_log import HostLog
 
 _FILE: Final = "settings.json"
 

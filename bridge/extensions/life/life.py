@@ -4,12 +4,12 @@ import asyncio
 
 import anyio
 
-from ..inotify import Inotify
-from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
+from ...inotify import Inotify
+from ...watcher import CannotWatch, Wanted, Watcher, open_watcher
+from ..places import Places
 from .extension import Extension, Unavailable
 from .found import Found, directories_in, find, ignored
 from .parts import Parts
-from .places import Places
 from .settings import Setting
 
 QUIET_SECONDS = 0.3

@@ -4,7 +4,7 @@ import asyncio
 import os
 from typing import Final
 
-from .host_log import HostLog
+from ..host_log import HostLog
 
 _LINES: Final = 200  # a second
 _LINE_BYTES: Final = 2_048

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from .database.database import Database
+from ..database.database import Database
+from ..inner.messages import Call
+from ..services.alert_engine import AlertEngine
+from ..services.metrics_history import MetricsHistory
 from .desk import Client, Desk, Operation
-from .messages import Call
-from .services.alert_engine import AlertEngine
-from .services.metrics_history import MetricsHistory
 
 
 def taking(*types: Any) -> Callable[[Callable[..., Any]], Operation]:

@@ -4,11 +4,11 @@ import asyncio
 import os
 from typing import Final
 
-from .extension import Extension
-from .launcher import CannotStart
-from .life import Life
-from .parts import Parts
-from .services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
+from ..life.extension import Extension
+from ..life.life import Life
+from ..life.parts import Parts
+from ..process.launcher import CannotStart
+from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
 _SWEEP_SECONDS: Final = 10.0
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""The thread that serves what an extension calls the host for."""

@@ -1,0 +1,1 @@
+"""What a process of an extension and the host tell one another, and how."""

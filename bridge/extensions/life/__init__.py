@@ -1,0 +1,1 @@
+"""Which extensions there are, and each from its first request to its end."""

@@ -1,0 +1,1 @@
+"""One process of an extension: started, spoken with, ended."""

@@ -1,0 +1,1 @@
+"""From a session, or the command line, to the host."""

@@ -1,0 +1,85 @@
+"""Calling a handler, and what its answer is."""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import HttpError
+from .http import Answer, Req, Res, error_answer
+from .router import Step
+
+
+def next_of(go_on: list[BaseException | None]) -> Callable[..., None]:
+    def go(error: BaseException | None = None) -> None:
+        go_on.append(error)
+
+    return go
+
+
+class _Answered(Exception):
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+def raise_answer(answer: Answer) -> None:
+    raise _Answered(answer)
+
+
+def nobody(methods: set[str]) -> Answer:
+    if not methods:
+        return error_answer(404, "not-found", "there is no such path")
+    allow = ", ".join(sorted(methods))
+    return error_answer(405, "method-not-allowed", f"the path has {allow}", [("Allow", allow)])
+
+
+def is_async(handler: Callable[..., Any]) -> bool:
+    call = getattr(handler, "__call__", None)  # noqa: B004 - an object may have a coroutine for it
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+
+
+def _takes(handler: Callable[..., Any]) -> int:
+    """How many arguments it takes by position, three at most."""
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return 2
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return 3
+    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
+
+
+_arity: dict[Any, int] = {}
+
+
+def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
+    handler = step.handler
+    count = _arity.get(handler)
+    if count is None:
+        count = _arity[handler] = _takes(handler)
+    req.params = step.params
+    if step.middleware:
+        return handler(req, res, after)
+    return handler(req) if count == 1 else handler(req, res)
+
+
+def whole(value: Any, res: Res) -> Answer:
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError("the handler is not async, and returned a coroutine")
+    return res.answer if res.answer is not None else res.returned(value)
+
+
+def failure(error: BaseException) -> Answer:
+    if isinstance(error, _Answered):
+        return error.answer
+    if isinstance(error, HttpError):
+        return error_answer(error.status, error.code, error.message)
+    tell(error)
+    return error_answer(500, "internal-error", "the handler failed, see the log of the extension")
+
+
+def tell(error: BaseException) -> None:
+    """The exception, for the log alone."""
+    traceback.print_exception(error, file=sys.stderr)
