@@ -47,12 +47,13 @@ class CockpitWs:
 
     `url` is where it is served, without a path; `pid` is cockpit-ws's own; its output goes to the file `log`.
     `directory` is made for the log, the session's home and the configuration (`conf`: text of cockpit.conf).
+    Without `session_command` it asks who it is, and has cockpit-session start what it starts.
     `program` may name another cockpit-ws, or begin with a command that ends in an exec of it.
     """
 
     def __init__(
         self,
-        session_command: Path,
+        session_command: Path | None,
         directory: Path,
         *,
         conf: str = "",
@@ -80,7 +81,7 @@ class CockpitWs:
                     *(sys.executable, "-I", Path(__file__).with_name("socket_activated.py")),
                     *(str(listener.fileno()), *self._program),
                     *("--no-tls", "--address", "127.0.0.1", "--port", str(port)),
-                    f"--local-session={self._session_command}",
+                    *([f"--local-session={self._session_command}"] if self._session_command else []),
                 ],
                 # Nothing of the user's or of the test run's own session may reach the one under test.
                 env={

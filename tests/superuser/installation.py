@@ -14,7 +14,7 @@ from spanbridge.testing import script
 from ..missing import lack
 
 _OURS: Final = ("spanbridge",)
-_NEEDED: Final = ("anyio", "idna", "msgspec", "sniffio", "typing_extensions", "inotify_simple")
+_NEEDED: Final = ("anyio", "h11", "idna", "msgspec", "sniffio", "typing_extensions", "inotify_simple", "websockets")
 _HERE: Final = Path(__file__).parent
 _HELPERS: Final = (script.PROGRAM, _HERE / "socket_helper.py")
 _SCRIPT: Final = """\
