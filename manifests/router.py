@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from .match import RuleIndex
+from .index import RuleIndex
 from .model import Rule
-from .template import Recipe, compile_rule
-
-
-class Plan(NamedTuple):
-    """One rule, made ready when it is first needed: with ten thousand rules most never are."""
-
-    rule: Rule
-    identity: bytes
-    recipe: Recipe
+from .template import Plan, compile_rule
 
 
 class Router:
-    """The rules in force."""
+    """The rules in force. Each is made ready when it is first needed: with ten thousand rules most never are."""
 
     __slots__ = ("_by_channel", "_index", "_plans", "_rules")
 

@@ -10,7 +10,7 @@ One pass: what a value brings in is never looked at again (docs/manifests.md, "V
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -107,6 +107,14 @@ def split_environ(entry: str) -> tuple[Template, Template] | None:
     if "\0" in name:
         return None
     return template, parse(value)
+
+
+class Plan(NamedTuple):
+    """One rule, made ready to start what it names."""
+
+    rule: Rule
+    identity: bytes
+    recipe: Recipe
 
 
 def compile_rule(rule: Rule) -> Recipe:

@@ -4,8 +4,7 @@
 the front end. All else is talk between the helper and the bridge: its `init`, its questions, the ends of its channels.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from spanbridge.protocol.control import (
     FOR_THE_TRANSPORT,
@@ -23,6 +22,7 @@ from ..wire.front import Front
 from ..wire.link import REST_BYTES, Link
 from ..wire.secret_chunks import SecretChunks
 from ..wire.stall import Stall
+from .attendant import Attendant
 from .endings import Forgery, Refusal
 from .handshake import check_first, read_refusal
 from .life import ENDING, STARTING, Life
@@ -70,15 +70,6 @@ class Speaker(Protocol):
 
     def end(self, problem: Problem, *, abandon: bool = False) -> None:
         """It takes nothing more. `abandon`: what it still says is of no interest."""
-
-
-Attendant: TypeAlias = Callable[["Dialogue", dict[str, Any]], None]
-"""Whoever is asked by a helper: gets its `authorize`, for which `Dialogue.answer` is due."""
-
-
-def refuse(dialogue: "Dialogue", question: dict[str, Any]) -> None:
-    """The attendant of those that get no answer."""
-    dialogue.answer(question, "")
 
 
 class Dialogue:

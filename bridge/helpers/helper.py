@@ -22,8 +22,9 @@ from ..wire.deadline import Deadline
 from ..wire.front import Front
 from ..wire.link import Link
 from ..wire.source import Source
+from .attendant import Attendant, refuse
 from .congestion import Congestion
-from .dialogue import Attendant, Dialogue, refuse
+from .dialogue import Dialogue
 from .endings import DISMISSED, FAILED, SERVED, End, Refusal
 from .launch import Launch
 from .life import ENDING, GONE, READY, STARTING, Life

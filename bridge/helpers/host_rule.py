@@ -6,13 +6,12 @@ The members of the open that started it answer; these go no further than that.
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from spanbridge.protocol.control import read_object
 from spanbridge.protocol.frames import control_payload
 
-if TYPE_CHECKING:  # the tools for people start nothing
-    from .dialogue import Attendant, Dialogue
+from .attendant import Asker, Attendant
 
 SECRETS: Final = ("password", "host-key")
 """Members of an open for another host that are not passed on."""
@@ -35,13 +34,13 @@ def without_what_its_name_says(message: dict[str, Any], came: bytes) -> dict[str
     return {name: value for name, value in message.items() if name != "host-key"}
 
 
-def answering(message: Mapping[str, Any], user: str) -> "Attendant":
+def answering(message: Mapping[str, Any], user: str) -> Attendant:
     """Who answers what a helper asks that this open has started. `user`: whom the session is of."""
     answers = Answers(message, user)
 
-    def asked(dialogue: "Dialogue", question: dict[str, Any]) -> None:
+    def asked(asker: Asker, question: dict[str, Any]) -> None:
         challenge = question.get("challenge")
-        dialogue.answer(question, answers.to(challenge if isinstance(challenge, str) else ""))
+        asker.answer(question, answers.to(challenge if isinstance(challenge, str) else ""))
 
     return asked
 

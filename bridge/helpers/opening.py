@@ -1,8 +1,8 @@
 """An open on its way to whoever will serve it."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from spanbridge.manifests.router import Router
+from spanbridge.manifests.template import Plan
 from spanbridge.protocol.frames import Buffer, Span
 
 
@@ -11,6 +11,14 @@ def let_go(piece: Buffer) -> Buffer:
     if isinstance(piece, memoryview) and 2 * len(piece) < len(cast("bytes", piece.obj)):
         return bytes(piece)
     return piece
+
+
+class Rules(Protocol):
+    """The rules among which an open finds one: manifests.router.Router."""
+
+    def find(self, message: dict[str, Any], after: int, /) -> int: ...
+    def plan(self, position: int, /) -> Plan: ...
+    def heeds_channel(self, position: int, /) -> bool: ...
 
 
 class Opening:
@@ -25,7 +33,7 @@ class Opening:
     __slots__ = ("came", "failures", "frame", "given_back", "ident", "later", "message", "router", "size", "tried")
 
     def __init__(
-        self, ident: bytes, frame: bytes, message: dict[str, Any], router: Router, came: bytes | None = None
+        self, ident: bytes, frame: bytes, message: dict[str, Any], router: Rules, came: bytes | None = None
     ) -> None:
         self.ident = ident
         self.came = came or frame

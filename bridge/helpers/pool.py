@@ -12,8 +12,8 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
 from ..wire.context import Context
 from ..wire.front import Front
+from .attendant import Attendant, refuse
 from .backoff import Backoff
-from .dialogue import Attendant, refuse
 from .endings import FAILED, SERVED, End, Refusal
 from .helper import Helper, Table
 from .host_rule import answering
@@ -111,7 +111,7 @@ class Pool:
         if resting is not None:
             raise Resting(resting)
         victim = self._room_for(rule, key[0])
-        self._start_agent()
+        self._context.before_programs()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         host = self._host()
         attendant: Attendant = refuse
@@ -137,17 +137,12 @@ class Pool:
             self._context.log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
-        self._start_agent()
+        self._context.before_programs()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         helper = self._make(Launch(rule, key, environ, self._host(), {}, privileged=True, begin=begin), attendant)
         self._starters[helper] = starter
         self._tasks.start_soon(self._run, helper, None)
         return helper
-
-    def _start_agent(self) -> None:
-        """Before the environment of a helper is made: it names the agent."""
-        if self._context.agent is not None:
-            self._context.agent.start()
 
     def _make(self, launch: Launch, attendant: Attendant) -> Helper:
         helper = Helper(self._context, self._front, self._channels, self, launch, attendant)

@@ -4,18 +4,12 @@ One question is open at a time. It goes to the front end as `authorize`, where t
 the helper, else to the user as a prompt. Answers are handed on and not kept.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from spanbridge.protocol.control import control
 
 from ..wire.front import Front
-
-
-class Asker(Protocol):
-    """Whoever asks: a helper, by its `Dialogue`, or polkit's agent for it."""
-
-    def answer(self, question: dict[str, Any], response: str) -> None:
-        """Answer its question; an empty `response` refuses."""
+from .attendant import Asker
 
 
 class Question:
@@ -51,9 +45,6 @@ class Questions:
         self._user = user
         self._open: Question | None = None
         self._passed_on = 0
-
-    def refuse(self, asker: Asker, asked: dict[str, Any]) -> None:
-        asker.answer(asked, "")
 
     @property
     def open(self) -> bool:

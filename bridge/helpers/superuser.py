@@ -21,7 +21,7 @@ from ..payloads.base import Services
 from ..payloads.privileged import Cancelled, SuperuserError
 from ..wire.context import Context
 from ..wire.front import Front
-from .dialogue import Dialogue
+from .attendant import Asker, refuse
 from .helper import Helper
 from .launch import Begin
 from .life import GONE
@@ -95,7 +95,7 @@ class _Start:
 
 
 class _Answer:
-    """Waits for one answer (questions.Asker)."""
+    """Waits for one answer (attendant.Asker)."""
 
     def __init__(self) -> None:
         self.came = asyncio.Event()
@@ -376,21 +376,21 @@ class Superuser:
         """Whether an answer is waited for."""
         return self._questions.open
 
-    def _asked(self, dialogue: Dialogue, question: dict[str, Any]) -> None:
-        """A privileged helper wants a password (dialogue.Attendant)."""
+    def _asked(self, asker: Asker, question: dict[str, Any]) -> None:
+        """A privileged helper wants a password (attendant.Attendant)."""
         start, questions = self._start, self._questions
         helper = start.helper if start is not None else self._running and self._running[1]
         again = start is not None and start.questions > 0
         if questions.open or helper is None or (again and start is not None and start.from_init):
-            questions.refuse(dialogue, question)
+            refuse(asker, question)
             return
         if start is not None:
             start.questions += 1
         if start is not None and start.from_init:
-            questions.pass_on(dialogue, question)
+            questions.pass_on(asker, question)
             return
         said = helper.take_stderr()
-        prompt = questions.prompt(dialogue, question)
+        prompt = questions.prompt(asker, question)
         # Before the first question it is a greeting (sudo's lecture), after it the reason for asking again.
         self.on_prompt("" if again else said, prompt, said if again else "", False)
 
@@ -412,7 +412,7 @@ class Superuser:
     def _put_question(self, start: _Start, asker: "_Answer", asked: "Asked") -> None:
         questions, question = self._questions, {"prompt": asked.prompt}
         if questions.open or start.over.is_set() or (start.from_init and start.questions):
-            questions.refuse(asker, question)
+            refuse(asker, question)
             return
         start.questions += 1
         if start.from_init:

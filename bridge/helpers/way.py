@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from spanbridge.protocol.problems import Problem
 
-from .dialogue import Dialogue
+from .attendant import Asker
 from .endings import Refusal
 
 
@@ -34,8 +34,8 @@ class Way(Protocol):
     def said(self, line: str) -> None:
         """A line of stderr."""
 
-    def asked_from_there(self, dialogue: Dialogue, question: dict[str, Any]) -> None:
-        """The far end asks with an `authorize`: `dialogue.answer` is due."""
+    def asked_from_there(self, asker: Asker, question: dict[str, Any]) -> None:
+        """The far end asks with an `authorize`: `asker.answer` is due."""
 
     def superuser_done(self) -> None:
         """The privileged helper of the far end has come up, or will not."""

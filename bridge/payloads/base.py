@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # the tools for people want the table of payloads, not the ev
     from anyio.abc import TaskGroup
 
     from ..wire.context import Context
-    from ..wire.front import Front
     from ..wire.source import Source
+    from .front_end import FrontEnd
     from .other_hosts import OtherHosts
     from .privileged import Privileged
 
@@ -44,7 +44,7 @@ class Services:
     def __init__(
         self,
         context: "Context",
-        front: "Front",
+        front: "FrontEnd",
         tasks: "TaskGroup",
         environ: Mapping[str, str],
         *,

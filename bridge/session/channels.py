@@ -4,9 +4,9 @@ An id is in the table from its open until either side has closed it. Its sink (s
 waits, or what the bridge serves itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anyio.abc import TaskGroup
 
@@ -28,7 +28,6 @@ from ..helpers.helper import Helper
 from ..helpers.host_rule import without_secrets, without_what_its_name_says
 from ..helpers.opening import Opening
 from ..helpers.pool import Pool, Resting
-from ..helpers.superuser import Superuser
 from ..payloads import base
 from ..wire.context import Context
 from ..wire.front import Front
@@ -36,9 +35,7 @@ from .groups import Groups
 from .recent import Recent
 from .router import after_failure, nobody, normalise, own_payload, refusal
 from .sinks import Keeper, Own, Sink, Waiting
-
-if TYPE_CHECKING:
-    from ..helpers.hosts.hosts import Hosts
+from .takers import Hosts, Privileged
 
 
 class Channels:
@@ -52,13 +49,13 @@ class Channels:
         rules: Sequence[Rule],
         services: base.Services,
         depth: int,
-        user: str = "",
+        make_hosts: "Callable[[Channels], Hosts]",
     ) -> None:
-        """`user`: the name of the session's own."""
+        """`make_hosts`: called when the first connection to another host is asked for."""
         self.routes: dict[bytes, Sink] = {}
         self.host: str | None = None
         self.pool = Pool(context, front, self, tasks, services.environ, depth, host=lambda: self.host or "")
-        self.superuser: Superuser  # set by the session, before the first open
+        self.superuser: Privileged  # set by the session, before the first open
         self._limits = context.limits
         self._log = context.log
         self._front = front
@@ -70,7 +67,7 @@ class Channels:
         self.unanswered: list[bytes] = []  # of the bridge's own channels, closed by the front end in this chunk
         self._ending = False
         self.hosts: Hosts | None = None  # made when the first of them is asked for
-        self._make_hosts = partial(_hosts, context, front, self, tasks, services.environ, user)
+        self._make_hosts = make_hosts
 
     @property
     def helpers(self) -> list[Helper]:
@@ -78,10 +75,10 @@ class Channels:
         alive = [*self.pool.alive, *(self.hosts.alive if self.hosts is not None else ())]
         return sorted(alive, key=lambda helper: helper.made_at)
 
-    def connections(self) -> "Hosts":
+    def connections(self) -> Hosts:
         """The connections to other hosts."""
         if self.hosts is None:
-            self.hosts = self._make_hosts()
+            self.hosts = self._make_hosts(self)
         return self.hosts
 
     def use_rules(self, rules: Sequence[Rule], privileged: Sequence[Rule]) -> None:
@@ -360,10 +357,3 @@ class Channels:
                 if opening.router is not self._router:  # there was a reload meanwhile
                     opening.router, opening.tried = self._router, self._router.position(helper.launch.key[0])
                 self._advance(opening)
-
-
-def _hosts(*parts: Any) -> "Hosts":
-    """Imported when it is needed: most sessions never leave their host."""
-    from ..helpers.hosts.hosts import Hosts
-
-    return Hosts(*parts)

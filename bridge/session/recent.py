@@ -6,10 +6,9 @@ of what such an open costs.
 
 from typing import Any
 
-from spanbridge.manifests.router import Router
-
 from ..helpers.helper import Helper
 from ..helpers.life import READY
+from ..helpers.opening import Rules
 from .groups import About, about_of
 
 
@@ -22,10 +21,10 @@ class Recent:
         self._channel = ""
         self._message: dict[str, Any] = {}
         self._helper: Helper | None = None
-        self._router: Router | None = None
+        self._router: Rules | None = None
         self.about: About = (None, None)
 
-    def helper(self, message: dict[str, Any], router: Router) -> Helper | None:
+    def helper(self, message: dict[str, Any], router: Rules) -> Helper | None:
         """Who serves an open like the one remembered, under the same rules; None where that has to be found."""
         helper = self._helper
         if helper is None or helper.life.state != READY or router is not self._router:
@@ -41,7 +40,7 @@ class Recent:
         self._helper = self._router = None
         self._message = {}
 
-    def note(self, message: dict[str, Any], router: Router, position: int, helper: Helper) -> None:
+    def note(self, message: dict[str, Any], router: Rules, position: int, helper: Helper) -> None:
         """Remember an open for this host that the rule at `position` serves, if it may be.
 
         All its members have to be strings: to Python 1, 1.0 and true are the same, to a rule they are not.

@@ -2,7 +2,7 @@
 
 The way of a byte: `_chunk` has the splitter cut what was read into spans, and hands each to the sink that has the
 channel (channels.py): a helper puts it in its outbox (helper.py, link.py). What a helper says takes the same way from
-its own `_chunk` to the front end's outbox (front.py).
+`Dialogue.chunk` to the front end's outbox (front.py).
 """
 
 import asyncio
@@ -42,6 +42,7 @@ from .channels import Channels
 from .sinks import Sink
 from .status_directory import directory_of
 from .status_socket import StatusSocket
+from .takers import Hosts
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 RELOAD_ON_CHANGE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"
@@ -98,9 +99,11 @@ class Session:
         loop.set_exception_handler(self._unforeseen)
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
-        watchdog = Watchdog(self._log)
+        watchdog = Watchdog(lambda why: self._log.warning("no-watchdog", why=why))
         agent = Agent(self._log, watchdog, self._environ) if self._tells_status else None
-        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, watchdog, Children(loop), agent)
+        context = Context(loop, poller, Flusher(loop), budget, limits, self._log, watchdog, Children(loop))
+        if agent is not None:
+            context = context._replace(before_programs=agent.start)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         # Heeded before the first frame is read: whoever has seen an answer may send a signal.
         with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
@@ -116,7 +119,7 @@ class Session:
                     end_session=self._end,
                 )
                 self._services = services
-                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth, self._user)
+                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth, self._hosts)
                 self._channels = channels
                 services.hosts = channels.connections
                 services.superuser = channels.superuser = self._superuser = Superuser(
@@ -157,6 +160,13 @@ class Session:
             self._at_the_end()
         context.watchdog.close()
         return self._status
+
+    def _hosts(self, channels: Channels) -> Hosts:
+        """Imported when it is needed: most sessions never leave their host."""
+        from ..helpers.hosts.hosts import Hosts
+
+        services = self._services
+        return Hosts(services.context, self._front, channels, services.tasks, self._environ, self._user)
 
     def _status_socket(self, context: Context, tasks: TaskGroup) -> StatusSocket:
         began = context.loop.time()

@@ -2,20 +2,34 @@
 
 import os
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from ..helpers.helper import Helper
+from ..helpers.pool import Pool
 from ..wire.context import Context
 from ..wire.front import Front
-from .channels import Channels
-from .sinks import WAITING
+from .sinks import WAITING, Sink
 
 _CHARACTERS: Final = 500  # shown of an argument or a variable, which may be a megabyte
 
 
-def snapshot(context: Context, front: Front, channels: Channels, began: float, from_front: int) -> bytes:
+class Table(Protocol):
+    """The table of channels, as far as it is told of."""
+
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def routes(self) -> Mapping[bytes, Sink]: ...
+    @property
+    def pool(self) -> Pool: ...
+    @property
+    def helpers(self) -> Iterable[Helper]: ...
+
+
+def snapshot(context: Context, front: Front, channels: Table, began: float, from_front: int) -> bytes:
     """A JSON object. Times are seconds, sizes are bytes. `began` is the loop time of the start, `from_front` what the
     front end has sent."""
     now, limits, pool = context.loop.time(), context.limits, channels.pool

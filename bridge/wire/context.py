@@ -1,11 +1,11 @@
 """What every part of one session is given."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..limits import Limits
 from ..log import Log
-from .agent import Agent
 from .children import Children
 from .flusher import Flusher
 from .pipe_budget import PipeBudget
@@ -24,5 +24,5 @@ class Context(NamedTuple):
     log: Log
     watchdog: Watchdog
     children: Children
-    agent: Agent | None = None
-    """To be started before any program is. None: this session has no need of one."""
+    before_programs: Callable[[], object] = bool
+    """To be called before any program is started, and its environment is made: it is to find the ssh-agent there."""

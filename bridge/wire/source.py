@@ -7,8 +7,6 @@ import sys
 import termios
 from typing import Final
 
-from spanbridge.protocol.frames import Buffer
-
 READ_AHEAD: Final = termios.FIONREAD
 
 
@@ -38,9 +36,9 @@ class Source:
             self.there = self.readable
         return self.there >= count
 
-    def take_in(self, count: int) -> tuple[list[Buffer], int]:
+    def take_in(self, count: int) -> tuple[list[bytes], int]:
         """Read the next `count` bytes, all of which were there; and how many of them are not there any more."""
-        pieces: list[Buffer] = []
+        pieces: list[bytes] = []
         while count:
             try:
                 piece = os.read(self.fd, count)

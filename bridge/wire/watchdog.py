@@ -11,9 +11,8 @@ Groups that helpers made for what is to outlive them are left alone.
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from typing import Final
-
-from ..log import Log
 
 _SHELL: Final = "/bin/sh"
 _START_SECONDS: Final = 5.0
@@ -44,12 +43,13 @@ exec 3<&0
 
 
 class Watchdog:
-    """Knows the process groups that run. Started with the first one; `close` ends it."""
+    """Knows the process groups that run. Started with the first one; `close` ends it. `complain` is told why it does
+    not work."""
 
-    __slots__ = ("_fd", "_groups", "_log", "_unsaid")
+    __slots__ = ("_complain", "_fd", "_groups", "_unsaid")
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        self._complain = complain
         self._fd = -1
         self._groups: dict[int, bytes] = {}  # that run, as they are listed
         self._unsaid: list[bytes] = []  # what the shell, which must be stuck, had no room for
@@ -98,7 +98,7 @@ class Watchdog:
             os.set_blocking(ours, False)
             self._fd, ours = ours, -1
         except (OSError, subprocess.SubprocessError) as error:
-            self._log.warning("no-watchdog", why=str(error))
+            self._complain(str(error))
         finally:
             for fd in (ours, theirs):
                 if fd >= 0:
@@ -114,5 +114,5 @@ class Watchdog:
         except BlockingIOError:
             pass  # to close it now would have it kill what runs
         except OSError as error:  # somebody has killed it
-            self._log.warning("no-watchdog", why=str(error))
+            self._complain(str(error))
             self.close()

@@ -35,7 +35,7 @@ def in_session(test: Callable[[Services], Awaitable[None]], **limits: Any) -> No
         loop = asyncio.get_running_loop()
         of_session, log = Limits(**limits), Log()
         budget = PipeBudget(of_session.large_pipes, of_session.pipe_bytes)
-        context = Context(loop, poller, Flusher(loop), budget, of_session, log, Watchdog(log), Children(loop))
+        context = Context(loop, poller, Flusher(loop), budget, of_session, log, Watchdog(print), Children(loop))
         async with anyio.create_task_group() as tasks:
             services = Services(
                 context,

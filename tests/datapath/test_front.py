@@ -37,7 +37,7 @@ class Stand:
             PipeBudget(0, 0),
             limits(read_bytes=1_000, front_queue_bytes=QUEUE),
             log,
-            Watchdog(log),
+            Watchdog(print),
             Children(self.turns.loop),
         )
         self.front = Front(

@@ -67,7 +67,7 @@ class Serving(RuleBasedStateMachine):
         log = Log()
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         context = Context(
-            self.loop, Poller(), Flusher(self.loop), budget, limits, log, Watchdog(log), Children(self.loop)
+            self.loop, Poller(), Flusher(self.loop), budget, limits, log, Watchdog(print), Children(self.loop)
         )
         descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
         self.front = Front(

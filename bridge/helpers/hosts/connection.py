@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, TERMINATED, Problem
 
-from ..dialogue import Dialogue
+from ..attendant import Asker
 from ..endings import Refusal
 from ..way import Command
 from .askpass_socket import Asking
@@ -80,8 +80,7 @@ class Connection:
         equipment, wanted = self._equipment, self.wanted
         self._place = await equipment.starts.place()
         self._version = await equipment.program.version()
-        if equipment.context.agent is not None:
-            equipment.context.agent.start()
+        equipment.context.before_programs()
         if wanted.keys:
             self._known_hosts = _write(equipment.directory, known_hosts(list(wanted.keys)))
         trust = Trust(
@@ -217,13 +216,13 @@ class Connection:
 
     # Questions of the bridge over there
 
-    def asked_from_there(self, dialogue: Dialogue, question: dict[str, Any]) -> None:
+    def asked_from_there(self, asker: Asker, question: dict[str, Any]) -> None:
         """Its privileged helper wants a password: the one of the open, if that asked for such a helper, and once."""
         challenge = question.get("challenge")
         answer = ""
         if isinstance(challenge, str) and challenge.startswith(_PLAIN) and self._password is not None:
             answer, self._password = self._password, None
-        dialogue.answer(question, answer)
+        asker.answer(question, answer)
 
     def superuser_done(self) -> None:
         self._password = None

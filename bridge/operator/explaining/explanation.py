@@ -12,8 +12,8 @@ from msgspec import UNSET, UnsetType
 
 from spanbridge.manifests.match import Mismatch, mismatches
 from spanbridge.manifests.model import Catalog, Rule
-from spanbridge.manifests.router import Plan, Router
-from spanbridge.manifests.template import Expansion, ExpansionError, Recipe, expand, parse, variables
+from spanbridge.manifests.router import Router
+from spanbridge.manifests.template import Expansion, ExpansionError, Plan, Recipe, expand, parse, variables
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
 from ...helpers.host_rule import without_secrets

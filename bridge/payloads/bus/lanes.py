@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from anyio import CancelScope
+from anyio.abc import TaskGroup
 
-from ..base import Services
 from .turns import Turn
 
 WAITING: Final = 16_384
@@ -30,9 +30,9 @@ class _Lane:
 class Lanes:
     """A lane for each peer that is waited for. `fail` is given what a job raises."""
 
-    def __init__(self, services: Services, fail: Callable[[Exception], None]) -> None:
-        self._tasks = services.tasks
-        self._time = services.context.loop.time
+    def __init__(self, tasks: TaskGroup, time: Callable[[], float], fail: Callable[[Exception], None]) -> None:
+        self._tasks = tasks
+        self._time = time
         self._fail = fail
         self._lanes: dict[str | None, _Lane] = {}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from ...wire.context import Context
-from ...wire.front import Front
+from ..front_end import FrontEnd
 from .message import Message, read_head, read_message
 from .turns import TURN_SECONDS
 from .unmarshal import Malformed
@@ -34,7 +34,7 @@ class Stream:
     def __init__(
         self,
         context: Context,
-        front: Front,
+        front: FrontEnd,
         sock: socket.socket,
         rest: bytes,
         *,

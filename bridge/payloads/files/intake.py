@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ...wire.context import Context
-from ...wire.front import Front
 from ...wire.source import Source
 from ...wire.writer import Writer
+from ..front_end import FrontEnd
 from .new_file import NewFile
 
 _MOMENT_SECONDS: Final = 0.02
@@ -27,7 +27,7 @@ class Intake:
 
     __slots__ = ("_context", "_front", "_listening", "_moment", "_on_news", "_source", "writer")
 
-    def __init__(self, context: Context, front: Front, file: NewFile, on_news: Callable[[], None]) -> None:
+    def __init__(self, context: Context, front: FrontEnd, file: NewFile, on_news: Callable[[], None]) -> None:
         self._context = context
         self._front = front
         self._moment: asyncio.TimerHandle | None = None

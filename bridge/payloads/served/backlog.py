@@ -9,7 +9,7 @@ from typing import Final
 
 from ...wire.context import Context
 from ...wire.deadline import Deadline
-from ...wire.front import Front
+from ..front_end import FrontEnd
 
 CHANNEL: Final = "channel_queue_bytes"
 ALL: Final = "channels_queue_bytes"
@@ -30,7 +30,7 @@ class Account:
 class Backlog:
     """One for a session (Services.once)."""
 
-    def __init__(self, context: Context, front: Front) -> None:
+    def __init__(self, context: Context, front: FrontEnd) -> None:
         self._loop = context.loop
         self._limits = context.limits
         self._log = context.log

@@ -23,8 +23,7 @@ def program_environ(services: Services, extra: Iterable[str]) -> dict[bytes, byt
     Raises Problem (`protocol-error`) for one of `extra` that has no name or no `=`.
     """
     user = services.once(account)
-    if services.context.agent is not None:
-        services.context.agent.start()
+    services.context.before_programs()
     environ = {os.fsencode(name): os.fsencode(value) for name, value in services.environ.items() if name != _OURS_ALONE}
     environ |= {b"HOME": encode(user.home), b"SHELL": encode(user.shell), b"USER": encode(user.name)}
     for entry in extra:
