@@ -130,6 +130,12 @@ def control(command: str, /, **members: object) -> bytes:
     return frame_of({"command": command, **{name.replace("_", "-"): value for name, value in members.items()}})
 
 
+def bare(command: str, channel: str) -> bytes:
+    """The frame of a control message of a channel that has no other members, such as `done`. `command` is a name that
+    needs no escapes."""
+    return encode(b"", b'{"command":"%b","channel":%b}' % (command.encode(), _encoder.encode(channel)))
+
+
 def frame_of(message: dict[str, Any]) -> bytes:
     """A whole control frame of `message`, a JSON object with its "command".
 

@@ -93,6 +93,15 @@ def payloads(span: Span) -> Iterator[bytes]:
         pos = stop
 
 
+def only_body(span: bytes) -> bytes | None:
+    """The payload of a span that is one small frame, as most are; None for any other (`bodies`)."""
+    size = len(span)
+    line = span.find(b"\n", 0, LENGTH_DIGITS + 1)
+    if line < 0 or size >= _SMALL or line + 1 + int(span[:line]) != size:
+        return None
+    return span[span.index(b"\n", line + 1) + 1 :]
+
+
 def bodies(span: Span) -> Iterator[Span]:
     """The payload of each frame of a span, in order, not copied where it is large; a list is one payload in pieces."""
     if isinstance(span, list):

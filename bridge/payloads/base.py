@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from spanbridge.manifests.model import Catalog
-from spanbridge.protocol.control import close, control
+from spanbridge.protocol.control import bare, close, control
 from spanbridge.protocol.frames import Buffer, Span, encode, header
 from spanbridge.protocol.problems import Problem
 
@@ -137,7 +137,7 @@ class Port:
     def control(self, command: str, **members: object) -> None:
         """One control message; `_` in a member's name stands for `-`."""
         if self.open:
-            self._put(control(command, channel=self.channel, **members))
+            self._put(control(command, channel=self.channel, **members) if members else bare(command, self.channel))
 
     def close(self, problem: Problem | None = None, **members: Any) -> None:
         """Close the channel; `end` is called: at once, or when it has been made."""
@@ -145,7 +145,7 @@ class Port:
             return
         self.open = False
         if problem is None:
-            frame = close(self.channel, **members)
+            frame = close(self.channel, **members) if members else bare("close", self.channel)
         else:
             told: dict[str, Any] = {**problem.members, **members}
             frame = close(self.channel, problem.code, problem.message, **told)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.protocol.control import close, control, frame_of, read_head, read_message, read_object
+from spanbridge.protocol.control import bare, close, control, frame_of, read_head, read_message, read_object
 from spanbridge.protocol.frames import CONTROL, Splitter, control_payload
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
@@ -286,3 +286,8 @@ def test_a_problem_and_a_close_take_members_of_any_name(name: str) -> None:
         "problem": "not-found",
         "message": "no such thing",
     }.items() <= told.items()
+
+
+@given(channel=st.text(min_size=1))
+def test_a_message_of_a_channel_alone(channel: str) -> None:
+    assert bare("done", channel) == frame_of({"command": "done", "channel": channel})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spanbridge.protocol.frames
-from spanbridge.protocol.frames import CONTROL, UNROUTED, Splitter, control_payload, encode, join, payloads
+from spanbridge.protocol.frames import CONTROL, UNROUTED, Splitter, control_payload, encode, join, only_body, payloads
 
 from .account import Account, given_by, note, note_slowly, told_by, told_slowly
 from .determined import examples
@@ -198,3 +198,4 @@ def test_the_payload_of_a_control_frame(payload: bytes) -> None:
 def test_the_payloads_of_a_span(frames: list[tuple[bytes, bytes]]) -> None:
     span = b"".join(frame(ident, payload) for ident, payload in frames)
     assert list(payloads(memoryview(span))) == [payload for _, payload in frames]
+    assert only_body(span) == (frames[0][1] if len(frames) == 1 else None)

@@ -85,7 +85,8 @@ class Calls:
         self._calls.add(call)
         if timeout is not None:
             call.timer = self._loop.call_later(timeout, self._expire, call)
-        earlier = [event for event in self._place.watching.get(call.name, ()) if not event.is_set()]
+        watching = self._place.watching
+        earlier = [event for event in watching.get(call.name, ()) if not event.is_set()] if watching else []
         self._lanes.put(call.name, lambda: self._begin(call, earlier))
 
     def end(self) -> None:

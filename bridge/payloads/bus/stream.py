@@ -22,9 +22,14 @@ DESCRIPTORS_WAITING: Final = 1_024
 TOGETHER: Final = 8
 """Messages that are written at once."""
 
-_READ_BYTES: Final = 256 << 10
+_READ_BYTES: Final = 64 << 10
+_FULL_BYTES: Final = 256 << 10  # asked for where the last read was full: memory is mapped anew for so much
 _ANCILLARY: Final = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
 _LEAST: Final = 16
+# As plain numbers: `&` of a flag of an enum takes longer than the reading itself.
+_CLOSE_ON_EXEC: Final = int(socket.MSG_CMSG_CLOEXEC)
+_CUT: Final = int(socket.MSG_CTRUNC)
+_NO_SIGNAL: Final = int(socket.MSG_NOSIGNAL)
 
 
 class Stream:
@@ -55,6 +60,7 @@ class Stream:
         self._on_lost = on_lost
         self._on_stuck = on_stuck
         self._buffer = bytearray(rest)
+        self._size = _READ_BYTES  # bytes asked for in one read
         self._descriptors: deque[int] = deque()
         self._new: list[bytes] = []  # messages of this turn
         self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
@@ -89,20 +95,27 @@ class Stream:
         if self._holders or not self._open:
             return
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(_READ_BYTES, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self._sock.recvmsg(self._size, _ANCILLARY, _CLOSE_ON_EXEC)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lost(error.strerror or str(error))
             return
-        self._keep(ancillary)
-        if flags & socket.MSG_CTRUNC or len(self._descriptors) > DESCRIPTORS_WAITING:
+        if ancillary:
+            self._keep(ancillary)
+        if flags & _CUT or len(self._descriptors) > DESCRIPTORS_WAITING:
             self._lost("more descriptors than can be taken")
         elif not data:
             self._lost("it has closed the connection")
         else:
+            self._size = _FULL_BYTES if len(data) == self._size else _READ_BYTES
             self._buffer += data
-            self._heed()
+            # What is said of it is written at once, not in another round of the event loop.
+            self._flusher.begin()
+            try:
+                self._heed()
+            finally:
+                self._flusher.flush()
 
     def _keep(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
@@ -185,11 +198,11 @@ class Stream:
 
     def _write(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
         """How much was taken. Raises OSError."""
-        ancillary = []
-        if descriptors:
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         try:
-            return self._sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+            if not descriptors:
+                return self._sock.send(data, _NO_SIGNAL)
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+            return self._sock.sendmsg([data], ancillary, _NO_SIGNAL)
         except (BlockingIOError, InterruptedError):
             return 0
 

@@ -44,6 +44,7 @@ class Exchange:
         "_connections",
         "_dial",
         "_done",
+        "_flusher",
         "_framing",
         "_head",
         "_head_as_data",
@@ -59,6 +60,7 @@ class Exchange:
         self._channel = channel
         self._request = request
         self._loop = services.context.loop
+        self._flusher = services.context.flusher
         self._head_as_data = head_as_data
         self._connections = services.once(Connections)
         self._dial = Dial(channel, services, self._connected)
@@ -154,7 +156,12 @@ class Exchange:
     # The answer
 
     def _readable(self) -> None:
-        self._channel.guard(self._read)
+        # What is said is written at once: a round of the event loop for it costs as much as all else here.
+        self._flusher.begin()
+        try:
+            self._channel.guard(self._read)
+        finally:
+            self._flusher.flush()
 
     def _go_on(self) -> None:
         """The front end takes data again."""

@@ -205,8 +205,11 @@ class WebSocket:
         """What the protocol wants to say: pongs and close frames."""
         if self._protocol is None or self._connection is None:
             return
+        frames = self._protocol.data_to_send()
+        if not frames:
+            return
         transport = self._connection.transport
-        for frame in self._protocol.data_to_send():
+        for frame in frames:
             if frame[:1] == _PONG and transport.waiting:
                 self._pong = frame
             else:
@@ -226,7 +229,13 @@ class WebSocket:
     # From the server
 
     def _readable(self) -> None:
-        self._channel.guard(self._read)
+        # What is said is written at once: a round of the event loop for it costs as much as all else here.
+        flusher = self._services.context.flusher
+        flusher.begin()
+        try:
+            self._channel.guard(self._read)
+        finally:
+            flusher.flush()
 
     def _go_on(self) -> None:
         """The front end takes data again."""

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from spanbridge.protocol.control import pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
-from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header
+from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
 
 from ...wire.source import Source
@@ -183,6 +183,9 @@ class Channel:
     def send(self, data: Buffer) -> None:
         """Bytes that were read, as messages of at most 64 KiB; nothing of a character that is not whole yet."""
         if not self.raw:
+            if self._text is None and isinstance(data, bytes) and data.isascii():
+                self._send(data)  # as most of it is: whole as it stands
+                return
             if self._text is None:
                 self._text = Text()
             data = self._text.feed(data)
@@ -265,6 +268,9 @@ class Channel:
     def put(self, data: Span) -> None:
         if self._frames is not None and not self._input_over:
             self.guard(self._frames, data)
+            return
+        if isinstance(data, bytes) and (only := only_body(data)) is not None:
+            self._came(only, len(only))
             return
         for body in bodies(data):
             if not self.open:

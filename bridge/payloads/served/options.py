@@ -43,12 +43,12 @@ class Options:
         return value
 
     def text(self, name: str, default: Default | _Required = REQUIRED, *, expected: str = "a string") -> str | Default:
-        value = self._given(name, default, expected)
-        if value is None:
+        value = self._members.get(name)
+        if type(value) is str:
+            return value
+        if value is None and default is not REQUIRED:
             return cast("Default", default)
-        if not isinstance(value, str):
-            raise self.wrong(name, expected)
-        return value
+        raise self.wrong(name, expected)
 
     def system(
         self, name: str, default: Default | _Required = REQUIRED, *, expected: str = "a string"
@@ -76,13 +76,13 @@ class Options:
         most: int | None = None,
     ) -> int | Default:
         """A whole number, which may be written 80.0, within the bounds."""
+        value = self._members.get(name)
+        if value is None and default is not REQUIRED:
+            return cast("Default", default)
         if least is not None and most is not None:
             expected = f"a whole number from {least} to {most}"
         else:
             expected = "a whole number" if least is None else f"a whole number of {least} or more"
-        value = self._given(name, default, expected)
-        if value is None:
-            return cast("Default", default)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) is not int or (least is not None and value < least) or (most is not None and value > most):
@@ -98,12 +98,11 @@ class Options:
         return value
 
     def choice(self, name: str, default: Default | _Required, *words: str) -> str | Default:
-        expected = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
-        value = self._given(name, default, expected)
-        if value is None:
+        value = self._members.get(name)
+        if value is None and default is not REQUIRED:
             return cast("Default", default)
-        if value not in words or not isinstance(value, str):
-            raise self.wrong(name, expected)
+        if not isinstance(value, str) or value not in words:
+            raise self.wrong(name, f"one of {', '.join(words)}" if len(words) > 1 else words[0])
         return value
 
     def texts(
