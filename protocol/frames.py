@@ -11,14 +11,16 @@ Goals
 How
 ---
 A chunk, as read, is cut into *spans*: runs of whole data frames that go to the same place. A span is one slice of the
-chunk, whatever number of frames it holds. Three steps, each tried where the one before it does not apply:
+chunk, whatever number of frames it holds. Four steps, each tried where the one before it does not apply:
 
 1. Frames with the same header bytes lie one stride apart. Column i of all their headers is the slice
    ``chunk[pos + i::stride]``, so a run of n frames is recognised with one slice a header byte: about 10 ns a frame.
 2. Frames of the same length but of several channels lie one stride apart too. Their length lines are recognised in
    the same way, and their ids are looked up as a set: about 150 ns a frame. Where they go to several places they are
    gathered for each place.
-3. Any other frame is read by itself: about 400 ns.
+3. Small frames of any lengths that go to one place, where many of them come, are recognised by a regular expression
+   (mixed.py): 70 ns a frame of one channel, 250 of several.
+4. Any other frame is read by itself: about 400 ns.
 
 A frame that goes on past its chunk is held, in pieces, until it is whole: half a frame must never be passed on, since
 whoever sends it may end before the rest.
@@ -26,6 +28,8 @@ whoever sends it may end before the rest.
 
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, TypeVar, cast
+
+from . import mixed
 
 Route = TypeVar("Route")
 Buffer = bytes | bytearray | memoryview
@@ -146,6 +150,7 @@ class Splitter(Generic[Route]):
         "_held_at",
         "_id_bytes",
         "_ident",
+        "_mixed",
         "_pieces",
         "_sizes",
         "missing",
@@ -167,6 +172,9 @@ class Splitter(Generic[Route]):
         self._frame_bytes = frame_bytes
         self._control_bytes = control_bytes
         self._id_bytes = id_bytes
+        # Its runs are within these limits, whatever is in them.
+        mixes = frame_bytes >= mixed.LONGEST and id_bytes >= mixed.LONGEST_ID
+        self._mixed = mixed.Mixed() if mixes else None
         self._sizes: dict[bytes, int] = {}  # length line, LF included -> bytes after it
         self.seen = 0  # bytes of the stream fed so far, or handed over
         self._head = b""  # an unfinished header, to be read again with the next chunk
@@ -270,6 +278,8 @@ class Splitter(Generic[Route]):
         start = pos
         bins: dict[Route, list[Buffer]] = {}  # earlier spans of this chunk, not yet given out
         ahead = _PROBE
+        alone = 0  # frames read by themselves, one after another
+        patience = self._mixed.patience if self._mixed is not None else end
         error: FrameError | None = None
         try:
             while pos < end:
@@ -320,7 +330,13 @@ class Splitter(Generic[Route]):
                 size = stop - pos
                 last = stop + size  # two more frames must follow, or there is no run worth looking for
                 if last + size > end or size > _RUN_SIZE or not data.startswith(line, last):
-                    pos = stop
+                    alone += 1
+                    if alone >= patience and self._mixed is not None:
+                        pos = self._mixed.run(data, pos, stop, get, found)
+                        patience = self._mixed.patience
+                        alone = 0
+                    else:
+                        pos = stop
                     continue
                 limit = min(ahead, (end - pos) // size)
                 header = data[pos : cut + 1]

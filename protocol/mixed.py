@@ -1,0 +1,131 @@
+"""Runs of small frames of any sizes, recognised by a regular expression instead of one by one.
+
+An expression cannot count, but it can list: "12", LF and any 12 bytes; "13", LF and any 13 bytes; and so on up to
+`LONGEST`, as a tree over the digits. That is one step of the interpreter for a whole run, and 50 to 90 ns a frame,
+where reading a frame by itself takes 500. Two kinds of runs are known:
+
+* frames of one channel: the first id is remembered, and each that follows must be the same;
+* frames of several channels that go to one place: where the run ends is found first, then its ids are listed.
+
+To compile the tree takes some 10 ms for each expression, once in a process, and `re` with it half a MiB. So it is not
+done before so many frames were read one by one that it would have been worth it.
+
+No possessive quantifiers: Python before 3.11.5 may stop within a frame with them.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    import re
+
+Route = TypeVar("Route")
+
+LONGEST: Final = 511
+"""Bytes after the length line of the frames that are recognised: the bytes of a longer one cost more than itself."""
+
+LONGEST_ID: Final = 32
+
+_WORTH = 16_384  # frames read one by one: as long as it takes to compile
+_SAME_BYTES = 16_384  # of one channel, at most at once: frames of equal sizes may follow, of which a run is faster
+_FEW_BYTES = 2_048  # of several channels, looked at ahead; four times as many each time all of them can be used
+_MANY_BYTES = 32_768
+_PATIENCE = 16  # frames read one by one before it is tried, twice as many each time that it was in vain
+_MOST_PATIENCE = 512
+
+
+class Mixed:
+    """What one stream has shown so far of its runs."""
+
+    __slots__ = ("_reach", "patience")
+
+    def __init__(self) -> None:
+        self.patience = _PATIENCE  # frames to be read one by one before `run` is worth a call
+        self._reach = _FEW_BYTES
+
+    def run(self, data: bytes, pos: int, stop: int, get: Callable[[bytes], Route | None], route: Route) -> int:
+        """Where the run of frames ends that all go to `route`: `stop`, or behind it.
+
+        A whole frame lies at `pos`, ends at `stop` and goes there, too. `get` gives the route of an id.
+        """
+        if not _expressions.worth(self.patience):
+            return stop
+        end = self._same(data, pos, stop)
+        if end == stop:
+            end = self._several(data, pos, stop, get, route)
+        self.patience = 1 if end > stop else min(2 * max(self.patience, _PATIENCE), _MOST_PATIENCE)
+        return end
+
+    def _same(self, data: bytes, pos: int, stop: int) -> int:
+        """The end of a run on one channel."""
+        found = _expressions.same().match(data, pos, pos + _SAME_BYTES)
+        return max(stop, found.end()) if found else stop
+
+    def _several(self, data: bytes, pos: int, stop: int, get: Callable[[bytes], Route | None], route: Route) -> int:
+        """The end of a run on several channels."""
+        found = _expressions.several().match(data, pos, pos + self._reach)
+        end = found.end() if found else stop
+        if end <= stop:
+            return stop
+        if set(map(get, _idents(data, pos, end))) != {route}:
+            self._reach = _FEW_BYTES
+            return stop
+        self._reach = min(4 * self._reach, _MANY_BYTES)
+        return end
+
+
+def _idents(data: bytes, pos: int, end: int) -> list[bytes]:
+    """The id of each frame between the two; an empty one for those that are longer than `LONGEST_ID`."""
+    return _expressions.idents().findall(data, pos, end)
+
+
+class _Expressions:
+    """Made when they are first needed, for the whole process."""
+
+    __slots__ = ("_alone", "_idents", "_same", "_several")
+
+    def __init__(self) -> None:
+        self._alone = 0
+        self._same: re.Pattern[bytes] | None = None
+        self._several: re.Pattern[bytes] | None = None
+        self._idents: re.Pattern[bytes] | None = None
+
+    def worth(self, alone: int) -> bool:
+        """Whether they are to be used, now that so many more frames were read one by one."""
+        self._alone += alone
+        return self._alone > _WORTH
+
+    def same(self) -> "re.Pattern[bytes]":
+        if self._same is None:
+            self._same = _compiled(rf"(?=[0-9]{{1,3}}(\n[^\n]{{1,{LONGEST_ID}}}\n))(?:(?=[0-9]{{1,3}}\1){_any()})*")
+        return self._same
+
+    def several(self) -> "re.Pattern[bytes]":
+        if self._several is None:
+            self._several = _compiled(f"{_any()}*")
+        return self._several
+
+    def idents(self) -> "re.Pattern[bytes]":
+        if self._idents is None:
+            self._idents = _compiled(rf"(?=[0-9]{{1,3}}\n([^\n]{{1,{LONGEST_ID}}}(?=\n)|)){_any()}")
+        return self._idents
+
+
+def _compiled(expression: str) -> "re.Pattern[bytes]":
+    import re
+
+    return re.compile(expression.encode(), re.DOTALL)
+
+
+def _any(digits: str = "") -> str:
+    """Any data frame whose length begins with `digits`, from behind them on. Its id may be too long."""
+    ways = [f"{digit}{_any(digits + digit)}" for digit in "0123456789" if 1 <= int(digits + digit) <= LONGEST]
+    length = int(digits or "0")
+    if length > 1:
+        # An id without an LF within the frame is an error; it may be too long for that. None at all: a control frame.
+        within = rf"(?=[^\n]{{1,{length - 1}}}\n)" if length <= LONGEST_ID else r"(?!\n)"
+        ways.append(rf"\n{within}.{{{length}}}")
+    return f"(?:{'|'.join(ways)})"
+
+
+_expressions: Final = _Expressions()
