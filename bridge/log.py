@@ -17,17 +17,24 @@ class Log:
     """Writes lines to stderr and never waits for it: while its reader is stuck, lines are counted and left out.
 
     `debug` names the parts whose debug lines are written; "all" means every part. `journal` is whether stderr
-    leads to the systemd journal.
+    leads to the systemd journal. `sink` gets level, event and fields of each line instead.
     """
 
-    __slots__ = ("_debug", "_dropped", "_prefix", "_room", "limits_hit")
+    __slots__ = ("_debug", "_dropped", "_prefix", "_room", "_sink", "limits_hit")
 
-    def __init__(self, *, debug: frozenset[str] = frozenset(), journal: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        debug: frozenset[str] = frozenset(),
+        journal: bool = False,
+        sink: Callable[[str, str, dict[str, object]], None] | None = None,
+    ) -> None:
         self._debug = debug
         self._dropped = 0
         self._prefix = journal
         self.limits_hit: dict[str, int] = {}  # by name, how often
         self._room = _room_on(_STDERR)
+        self._sink = sink
 
     def debugging(self, part: str) -> bool:
         """Whether `debug` lines of this part are written; for callers to whom making one costs."""
@@ -62,6 +69,9 @@ class Log:
         self.warning("limit", name=name, value=value, setting=f"SPANBRIDGE_{name.upper()}", **fields)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if self._sink is not None:
+            self._sink(level, event, fields)
+            return
         if not self._room():
             self._dropped += 1
             return

@@ -36,6 +36,16 @@ class HostLog:
         """A line that an extension has printed."""
         self._line(f"{extension}: {_shown(line)}")
 
+    def unforeseen(self, where: str, error: BaseException) -> None:
+        """A mistake of ours."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self.error("unforeseen", where=where, what=f"{type(error).__name__}: {error}")
+
+    def put(self, level: str, event: str, fields: dict[str, object]) -> None:
+        """One line."""
+        self._write(level, event, fields)
+
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         told = "".join(f" {name}={_quoted(value)}" for name, value in fields.items())
         self._line(f"{level} {event}{told}")

@@ -14,22 +14,25 @@ from typing import Any, Final
 
 import anyio
 
-from spanbridge.sdk import HelperLimits, open_helper
-from spanbridge.sdk.errors import BridgeGone, ProtocolError
-
 from ...limits import Limits, SettingError, read_limits
+from ...log import Log
+from ...wire.children import Children
+from ...wire.context import Context
+from ...wire.flusher import Flusher
+from ...wire.own import own_descriptor
+from ...wire.pipe_budget import PipeBudget
+from ...wire.poller import Poller
+from ...wire.watchdog import Watchdog
 from ..host_log import HostLog
 from ..life.life import Life
 from ..life.parts import Parts
 from ..places import LOCK, SOCKET, PlaceError, Places, in_directory, open_private, peer_uid, places_of
-from .descriptors import Descriptors
-from .front import Front
 from .management import Management
 from .requests import Requests
+from .session import Session
 from .watch import evaluate_alerts, sweep
 
 _BACKLOG: Final = 128
-_CHANNELS: Final = 100_000
 _AGAIN_SECONDS: Final = 10.0
 _SWITCH_SECONDS: Final = 0.0005
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -65,7 +68,9 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
     # Threads of desks and the event loop take turns often: a call must not wait for the default 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        return anyio.run(_serve, places, directory, limits, log, ready, stay)
+        poller = Poller()
+        loop = {"loop_factory": lambda: asyncio.SelectorEventLoop(poller)}
+        return anyio.run(_serve, places, directory, limits, log, ready, stay, poller, backend_options=loop)
     except (OSError, ValueError, sqlite3.Error) as error:  # a setting that cannot be, a disk that is full
         _say(ready, str(error))
         log.error("host-failed", what=str(error))
@@ -81,15 +86,18 @@ def _say(ready: int, what: str) -> None:
         sys.stderr.write(f"spanbridge extension serve: {what}\n")
 
 
-async def _serve(places: Places, directory: int, limits: Limits, log: HostLog, ready: int, stay: bool) -> int:
+async def _serve(
+    places: Places, directory: int, limits: Limits, log: HostLog, ready: int, stay: bool, poller: Poller
+) -> int:
     def unforeseen(loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
         log.error("unforeseen", where=details.get("message"), what=repr(details.get("exception")))
 
     asyncio.get_running_loop().set_exception_handler(unforeseen)
+    context = _context(limits, log, poller)
     parts = Parts(places, limits, os.environ, log)
     life = Life(parts)
     await life.look()
-    host = Host(parts, life, directory, stay)
+    host = Host(context, parts, life, directory, stay)
     listener = host.listen()
     log.info("host-started", pid=os.getpid())
     _say(ready, "ready")
@@ -102,10 +110,20 @@ async def _serve(places: Places, directory: int, limits: Limits, log: HostLog, r
     return 0
 
 
+def _context(limits: Limits, log: HostLog, poller: Poller) -> Context:
+    """What the channels of sessions are given, as those of a bridge are. No program is started by them."""
+    loop = asyncio.get_running_loop()
+    budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
+    told = Log(sink=log.put)
+    watchdog = Watchdog(lambda why: log.warning("no-watchdog", why=why))
+    return Context(loop, poller, Flusher(loop), budget, limits, told, watchdog, Children(loop))
+
+
 class Host:
     """Takes relays, serves each, and sees to it that all ends."""
 
-    def __init__(self, parts: Parts, life: Life, directory: int, stay: bool) -> None:
+    def __init__(self, context: Context, parts: Parts, life: Life, directory: int, stay: bool) -> None:
+        self._context = context
         self._parts = parts
         self._life = life
         self._directory = directory
@@ -186,9 +204,9 @@ class Host:
             self._lingering.cancel()
             self._lingering = None
         self._relays += 1
-        tasks.start_soon(self._relay, connection)
+        tasks.start_soon(self._relay, connection, tasks)
 
-    async def _relay(self, connection: socket.socket) -> None:
+    async def _relay(self, connection: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
         """One session, from its relay's greeting to its end."""
         fds: list[int] = []
         try:
@@ -196,7 +214,7 @@ class Host:
             _, fds, _, _ = socket.recv_fds(connection, 1, 3)
             if len(fds) == 3:
                 connection.send(b"w")
-                await self._session(connection, fds)
+                await self._session(connection, tasks, fds)
         except Exception as error:  # noqa: BLE001 - of one session: the others go on
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
@@ -209,36 +227,21 @@ class Host:
             self._relays -= 1
             self._linger()
 
-    async def _session(self, connection: socket.socket, fds: list[int]) -> None:
-        for fd in fds[:2]:
-            os.set_blocking(fd, False)
-        front = Front(self._requests, self._user)
-        wire = Descriptors(*fds[:2])
-        limits = HelperLimits(channels=_CHANNELS)
+    async def _session(self, connection: socket.socket, tasks: anyio.abc.TaskGroup, fds: list[int]) -> None:
+        ours = own_descriptor(fds[0]), own_descriptor(fds[1])
+        session = Session(self._context, tasks, *ours, requests=self._requests, user=self._user)
+        loop = self._context.loop
+        # The relay was killed: so is its session.
+        loop.add_reader(connection, session.end)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_gone, connection, tasks.cancel_scope)
-                async with open_helper(wire=wire, signals=(), limits=limits) as helper:
-                    await helper.serve(front.serve)
-                tasks.cancel_scope.cancel()
-            with contextlib.suppress(OSError):
-                connection.send(b"e")
-        except (ProtocolError, BridgeGone) as error:
-            self._parts.log.warning("session", what=str(error))
-        except BaseExceptionGroup as group:
-            known, rest = group.split((ProtocolError, BridgeGone))
-            if known is not None:
-                self._parts.log.warning("session", what=str(known.exceptions[0]))
-            if rest is not None:
-                raise rest from None
+            wrong = await session.over
         finally:
-            wire.close()
-
-
-async def _until_gone(connection: socket.socket, scope: anyio.CancelScope) -> None:
-    """The relay was killed: so is its session."""
-    await anyio.wait_readable(connection)
-    scope.cancel()
+            loop.remove_reader(connection)
+            session.end()
+        if wrong is not None:
+            self._parts.log.warning("session", what=wrong)
+        with contextlib.suppress(OSError):
+            connection.send(b"e")
 
 
 def _name_of(uid: int) -> str:

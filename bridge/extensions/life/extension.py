@@ -125,6 +125,11 @@ class Extension:
             return self._process
         return await self._begin(self.found)
 
+    def running_now(self) -> Process | None:
+        """Its process; None: it is to be started first. Raises Unavailable."""
+        self._check()
+        return self._process
+
     def _check(self) -> None:
         state = self.state
         if state == BROKEN:

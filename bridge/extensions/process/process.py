@@ -44,23 +44,24 @@ class Died(Exception):
 
 
 class Exchange:
-    """One request and its answer. What comes is taken with `take`."""
+    """One request and its answer. `tell` is called when something new has come: the head, bytes, the end."""
 
-    __slots__ = ("broken", "head", "over", "pieces", "received", "taken", "user", "wake")
+    __slots__ = ("broken", "head", "number", "over", "pieces", "received", "taken", "tell", "user")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, user: tuple[str, int]) -> None:
-        self.head: asyncio.Future[Response] = loop.create_future()
+    def __init__(self, number: int, user: tuple[str, int], tell: Callable[[], None]) -> None:
+        self.number = number
+        self.head: Response | None = None
         self.pieces: deque[bytes] = deque()
         self.received = 0
         self.taken = 0
         self.over = False
         self.broken = False
-        self.wake: asyncio.Future[None] | None = None
         self.user = user
+        self.tell = tell
 
-    def tell(self) -> None:
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
+
+def _nobody() -> None:
+    """Nobody waits any more."""
 
 
 class Process:
@@ -127,6 +128,11 @@ class Process:
             self._loop.add_reader(ours, self._readable)
 
     @property
+    def why(self) -> str:
+        """How it has ended."""
+        return self._why
+
+    @property
     def idle(self) -> bool:
         return not self._calling and not self.exchanges
 
@@ -151,39 +157,32 @@ class Process:
 
     # Requests
 
-    def request(self, make: Callable[[int], Request], user: tuple[str, int]) -> tuple[int, Exchange]:
-        """Hand it a request; its number."""
+    def request(self, make: Callable[[int], Request], user: tuple[str, int], tell: Callable[[], None]) -> Exchange:
+        """Hand it a request. `leave` must follow."""
         self._number += 1
         number = self._number
-        exchange = self.exchanges[number] = Exchange(self._loop, user)
+        exchange = self.exchanges[number] = Exchange(number, user, tell)
         self._calling.add(number)
         self._send(make(number))
-        return number, exchange
+        return exchange
 
-    async def piece(self, number: int, exchange: Exchange) -> bytes | None:
-        """The next bytes of the body; None: it is over. Raises Died."""
-        while not exchange.pieces:
-            if exchange.broken:
-                raise Died(self._why or "the answer broke off")
-            if exchange.over:
-                return None
-            exchange.wake = self._loop.create_future()
-            await exchange.wake
+    def take(self, exchange: Exchange) -> bytes:
+        """The next bytes of the body, of which there are some."""
         piece = exchange.pieces.popleft()
         exchange.taken += len(piece)
-        if exchange.taken >= WINDOW // 2 and not exchange.over:
-            self._send(Credit(number, exchange.taken))
+        if exchange.taken >= WINDOW // 2 and not exchange.over and not self._closed:
+            self._send(Credit(exchange.number, exchange.taken))
             exchange.received -= exchange.taken
             exchange.taken = 0
         return piece
 
-    def leave(self, number: int, *, late: bool = False) -> None:
+    def leave(self, exchange: Exchange, *, late: bool = False) -> None:
         """Nobody waits for the answer any more, or it is there."""
-        exchange = self.exchanges.pop(number, None)
-        if exchange is None or self._closed:
+        exchange.tell = _nobody
+        if self.exchanges.pop(exchange.number, None) is None or self._closed:
             return
         if not exchange.over and not exchange.broken:
-            self._send(Cancel(number, late))
+            self._send(Cancel(exchange.number, late))
             if late:
                 self._ping(asked=True)
 
@@ -219,7 +218,7 @@ class Process:
         elif isinstance(message, (Done, Broken)):
             exchange = self.exchanges.get(message.id)
             if exchange is not None:
-                if not exchange.head.done():
+                if exchange.head is None:
                     raise _Wrong("the end of an answer without its head")
                 exchange.over = isinstance(message, Done)
                 exchange.broken = not exchange.over
@@ -252,19 +251,20 @@ class Process:
             self._ended(message.id)
         if exchange is None:
             return
-        if exchange.head.done():
+        if exchange.head is not None:
             raise _Wrong("a second answer to one request")
         if message.body:
             exchange.pieces.append(message.body)
             exchange.received = len(message.body)
         exchange.over = message.over
-        exchange.head.set_result(message)
+        exchange.head = message
+        exchange.tell()
 
     def _data(self, message: Data) -> None:
         exchange = self.exchanges.get(message.id)
         if exchange is None:
             return
-        if exchange.over or not exchange.head.done():
+        if exchange.over or exchange.head is None:
             raise _Wrong("data that belongs to no answer")
         exchange.received += len(message.data)
         if exchange.received > 2 * WINDOW:
@@ -277,9 +277,6 @@ class Process:
             raise _Wrong("the end of what was not asked for")
         self._calling.discard(number)
         self._call_ended(self, number)
-        exchange = self.exchanges.get(number)
-        if exchange is not None and not exchange.head.done():
-            return  # the head is part of this message, or it gets none, and the time tells
 
     # Whether it lives
 
@@ -344,10 +341,7 @@ class Process:
             last = f": {self._output.last}" if self._output.last else ""
             self._why = f"it has ended with {how}{last}"
         self._close()
-        for exchange in self.exchanges.values():
-            if not exchange.head.done():
-                exchange.head.set_exception(Died(self._why))
-                exchange.head.exception()  # whoever waited may have left
+        for exchange in list(self.exchanges.values()):
             exchange.broken = not exchange.over
             exchange.tell()
         if not self.ready.done():

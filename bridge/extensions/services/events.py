@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -30,7 +30,7 @@ class Subscription:
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._missed = 0
-        self._wake: asyncio.Future[None] | None = None
+        self.on_news: Callable[[], None] = _nobody
 
     def wants(self, topic: str) -> bool:
         return any(topic == wanted or (open_end and topic.startswith(wanted)) for wanted, open_end in self._topics)
@@ -41,20 +41,25 @@ class Subscription:
         while self._size > _WAITING_BYTES:
             self._size -= len(self._waiting.popleft())
             self._missed += 1
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        self.on_news()
 
-    async def take(self) -> bytes:
-        """The next event; or how many were missed, in their place."""
-        while not self._waiting and not self._missed:
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._waiting or self._missed)
+
+    def take(self) -> bytes:
+        """The next event, of which there is one; or how many were missed, in their place."""
         if self._missed:
             missed, self._missed = self._missed, 0
             return msgspec.json.encode({"missed": missed})
         text = self._waiting.popleft()
         self._size -= len(text)
         return text
+
+
+def _nobody() -> None:
+    """Nobody listens yet."""
 
 
 class _Stream:
@@ -89,18 +94,21 @@ class Events:
         told = {"extension": extension, "topic": topic, "data": msgspec.Raw(data), "id": stream.last, "time": time}
         event = Event(stream.last, topic, msgspec.json.encode(told))
         stream.kept.append(event)
-        for subscription in stream.subscriptions:
+        for subscription in tuple(stream.subscriptions):
             if subscription.wants(topic):
                 subscription.put(event)
 
-    def subscribe(self, extension: str, topics: Iterable[str], after: int | None) -> Subscription:
-        """`after`: what is kept and newer comes first."""
+    def subscribe(
+        self, extension: str, topics: Iterable[str], after: int | None, on_news: Callable[[], None]
+    ) -> Subscription:
+        """`after`: what is kept and newer comes first. `on_news` is called with each event that comes later."""
         stream = self._streams.setdefault(extension, _Stream())
         subscription = Subscription(topics)
         if after is not None:
             for event in stream.kept:
                 if event.id > after and subscription.wants(event.topic):
                     subscription.put(event)
+        subscription.on_news = on_news
         stream.subscriptions.add(subscription)
         return subscription
 

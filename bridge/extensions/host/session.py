@@ -1,0 +1,185 @@
+"""One session, as its relay has handed it over: the bridge at the other end of two descriptors, and its channels.
+
+A request costs no task: it is handed over, and its answer passed on, by callbacks.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from anyio.abc import TaskGroup
+
+from spanbridge.manifests.model import Catalog
+from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, close, control, pong, read_message
+from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
+from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, TOO_LARGE, Problem
+
+from ...payloads.base import Port, Services
+from ...payloads.served.channel import Channel
+from ...wire.context import Context
+from ...wire.front import Front
+from .events_channel import events_channel
+from .http_channel import http_channel
+from .requests import Requests
+
+_CHANNELS: Final = 100_000
+_LAST_WORDS_SECONDS: Final = 1.0
+_IGNORED: Final = FOR_THE_TRANSPORT | {"kill", "hint", "logout"}
+
+
+class Served(Protocol):
+    """What a maker gives: the channel, and what is due once all that was read with the open has been dealt with."""
+
+    channel: Channel
+
+    def settle(self) -> None: ...
+
+
+Maker = Callable[[Port, dict[str, Any], Services, Requests, tuple[str, int]], Served]
+_MAKERS: Final[dict[Any, Maker]] = {"http-stream2": http_channel, "extension-events": events_channel}
+
+
+class Session:
+    """Begins at once; `over` is settled with what was wrong, None for nothing, when it has ended."""
+
+    def __init__(
+        self,
+        context: Context,
+        tasks: TaskGroup,
+        in_fd: int,
+        out_fd: int,
+        *,
+        requests: Requests,
+        user: tuple[str, int],
+    ) -> None:
+        """The descriptors are its own from now on. `user`: whose session it is."""
+        self._context = context
+        self._requests = requests
+        self._user = user
+        self._began = False
+        self._routes: dict[bytes, Channel] = {}
+        self._ports: dict[bytes, Port] = {}
+        self._opened: list[Served] = []
+        self._splitter: Splitter[Channel] = Splitter(self._routes, id_bytes=context.limits.channel_id_bytes)
+        self.over: asyncio.Future[str | None] = context.loop.create_future()
+        self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
+        self._services = Services(
+            context,
+            self._front,
+            tasks,
+            {},
+            catalog=Catalog,
+            reload=_nothing,
+            front_drained=self._front.drained,
+            end_session=self.end,
+        )
+        self._front.put(control("init", version=VERSION))
+        self._front.link.resume()
+
+    def end(self, wrong: str | None = None) -> None:
+        """All channels are over; what waits still goes out, for a moment."""
+        if self.over.done():
+            return
+        self.over.set_result(wrong)
+        link = self._front.link
+        link.close_in()
+        for ident, channel in list(self._routes.items()):
+            self._forget(ident)
+            channel.end()
+        link.flush()
+        timer = self._context.loop.call_later(_LAST_WORDS_SECONDS, link.close)
+
+        def written() -> None:
+            timer.cancel()
+            link.close()
+
+        link.when_empty(written)
+
+    # From the bridge
+
+    def _chunk(self, chunk: bytes) -> None:
+        try:
+            for place, span in self._splitter.feed(chunk):
+                if place is CONTROL:
+                    self._control(span)  # type: ignore[arg-type]  # a control frame comes in one piece
+                elif place is not UNROUTED:
+                    place.put(span)  # type: ignore[union-attr]
+                elif not self._began:
+                    raise Problem(PROTOCOL_ERROR, "expected init, found data")
+        except (FrameError, Problem) as error:
+            self.end(str(error))
+            return
+        opened, self._opened = self._opened, []
+        for served in opened:
+            served.channel.guard(served.settle)
+
+    def _control(self, frame: bytes) -> None:
+        command, ident, message = read_message(control_payload(frame))
+        if not self._began:
+            if command != "init" or message.get("version") != VERSION:
+                raise Problem(PROTOCOL_ERROR, f"expected init, version {VERSION}, found {command[:40]!r}")
+            self._began = True
+        elif command in _IGNORED:
+            return
+        elif ident is None:
+            if command == "ping":
+                self._front.put(pong(message))
+        elif command == "open":
+            self._open(ident, message)
+        elif (channel := self._routes.get(ident.encode())) is not None:
+            channel.command(ident.encode(), command, frame)
+            if command == "close":
+                self._forget(ident.encode())
+                self._front.put(close(ident))
+                channel.end()
+
+    def _open(self, ident: str, message: dict[str, Any]) -> None:
+        name = ident.encode()
+        if name in self._routes or "\n" in ident:
+            raise Problem(PROTOCOL_ERROR, f"open of channel {ident[:80]!r}: expected an id that is not in use")
+        port = Port(ident, self._front.put, self._closed)
+        try:
+            if len(self._routes) >= _CHANNELS:
+                raise Problem(TOO_LARGE, f"the host serves at most {_CHANNELS} channels of one session at once")
+            payload = message.get("payload")
+            maker = _MAKERS.get(payload) if isinstance(payload, str) else None
+            if maker is None:
+                raise Problem(NOT_SUPPORTED, f"extensions serve no payload {payload!r}")
+            served = maker(port, message, self._services, self._requests, self._user)
+        except Problem as problem:
+            self._front.put(close(ident, problem.code, problem.message, **problem.members))
+            return
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
+            self._context.log.unforeseen("open", error)
+            self._front.put(close(ident, INTERNAL_ERROR, "a mistake within the host, see host.log"))
+            return
+        self._routes[name] = served.channel
+        self._ports[name] = port
+        self._opened.append(served)
+        port.made()
+
+    def _closed(self, ident: bytes, frame: bytes) -> None:
+        """The channel has closed itself."""
+        channel = self._routes.get(ident)
+        self._forget(ident)
+        self._front.put(frame)
+        if channel is not None:
+            channel.end()
+
+    def _forget(self, ident: bytes) -> None:
+        self._routes.pop(ident, None)
+        port = self._ports.pop(ident, None)
+        if port is not None:
+            port.shut()
+
+    def _ended(self, reason: str | None) -> None:
+        if reason is None and self._splitter.held:
+            reason = "it ended within a frame"
+        self.end(reason)
+
+    def _broken(self, reason: str) -> None:
+        self.end()
+
+
+def _nothing() -> None:
+    """A host has no packages to read anew."""
