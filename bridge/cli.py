@@ -137,6 +137,7 @@ def _main(arguments: list[str]) -> int:
     try:
         limits = read_limits(settings, os.environ)
         _hand_down(settings)
+        parts = _parts(debug) if serves else frozenset()
     except SettingError as error:
         if serves:
             _tell_front_end(str(error))
@@ -148,7 +149,9 @@ def _main(arguments: list[str]) -> int:
     if not serves:
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
-    return _run(limits, debug, privileged)
+    from .start import run
+
+    return run(limits, parts, privileged=privileged)
 
 
 def _tell_front_end(message: str) -> None:
@@ -183,14 +186,13 @@ def _tool(name: str, arguments: list[str]) -> int:
     return status
 
 
-def _run(limits: Limits, debug: str, privileged: bool) -> int:
+def _parts(debug: str) -> frozenset[str]:
     from .log import PARTS
-    from .start import run
 
     parts = frozenset(filter(None, debug.split(",")))
-    for part in parts.difference(PARTS, ("all",)):
-        raise UsageError(f"--debug={part}: expected parts of {', '.join(PARTS)}")
-    return run(limits, parts, privileged=privileged)
+    for part in sorted(parts.difference(PARTS, ("all",))):
+        raise SettingError(f"--debug={part}: expected parts of {', '.join(PARTS)}")
+    return parts
 
 
 def _packages(limits: Limits) -> int:

@@ -166,6 +166,8 @@ def _parts(name: str) -> tuple[type, Meta]:
 DESCRIPTIONS: Final[Mapping[str, str]] = {name: _parts(name)[1].description or "" for name in Limits.__struct_fields__}
 
 VARIABLE_PREFIX: Final = "SPANBRIDGE_"
+_ALIKE: Final = "SPAN"  # how a variable begins that may have been meant for us
+_RELOAD: Final = f"{VARIABLE_PREFIX}RELOAD_ON_CHANGE"
 _OTHER_VARIABLES: Final = frozenset(
     {f"{VARIABLE_PREFIX}{name}" for name in ("DEBUG", "DEPTH", "RELOAD_ON_CHANGE", "RULE")}
 )
@@ -197,11 +199,25 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
 
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
-    """What there is to say of variables that are most likely a slip for one of ours."""
+    """What there is to say of variables that are most likely a slip for one of ours, or have a value that is none."""
     ours = {VARIABLE_PREFIX + name.upper() for name in DESCRIPTIONS} | _OTHER_VARIABLES
-    unknown = [name for name in environ if name.startswith(VARIABLE_PREFIX) and name not in ours]
-    slips = [(name, _nearest(name, ours)) for name in sorted(unknown)]
-    return [f"{name} means nothing; did you mean {meant}?" for name, meant in slips if meant]
+    unknown = sorted(name for name in environ if name not in ours and _folded(name).startswith(_ALIKE))
+    slips = [(name, _meant(_folded(name), ours)) for name in unknown]
+    told = [f"{name} means nothing; did you mean {meant}?" for name, meant in slips if meant]
+    value = environ.get(_RELOAD, "")
+    if value not in ("", "0", "1"):
+        told.append(f"{_RELOAD}={value} means nothing; expected 1, or 0")
+    return told
+
+
+def _folded(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def _meant(name: str, ours: Iterable[str]) -> str:
+    """The one that is spelt nearly so, or that goes on with its unit."""
+    units = [each for each in ours if each.startswith(f"{name}_") and name != VARIABLE_PREFIX.rstrip("_")]
+    return _nearest(name, ours) or (units[0] if len(units) == 1 else "")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def read_document(file: str, *, max_bytes: int, max_depth: int) -> Document:
     A byte order mark before it is passed over. Never waits, for a FIFO neither. Raises FileNotFoundError or
     NotADirectoryError if nothing is there under that name, DefectError for all else.
     """
-    data = _read(file, max_bytes).removeprefix(_BOM)
+    data = read_bytes(file, max_bytes).removeprefix(_BOM)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -69,7 +69,8 @@ def located(file: str, data: bytes, path: Path, message: str) -> Defect:
     return Defect(file, line, column, spell(path), message)
 
 
-def _read(file: str, max_bytes: int) -> bytes:
+def read_bytes(file: str, max_bytes: int) -> bytes:
+    """What is in it. Never waits; raises as `read_document`."""
     try:
         descriptor = os.open(file, _FLAGS)
     except (FileNotFoundError, NotADirectoryError):

@@ -10,9 +10,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .conditions import judge, unmet_requirement, version
 from .directories import Place, data_directories, libexecdir, override_directories
-from .files import DefectError, Document, located, read_document
+from .files import DefectError, Document, located, read_bytes, read_document
 from .member import MemberError, Path, Report, describe, quote, raise_it, wrong
 from .merge import merge
 from .model import Catalog, Defect, Hidden, Package, Rule
@@ -30,6 +32,7 @@ _DEEPEST = 200
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 NAME_EXPECTED = "letters, digits, underscore and dash"
 _DEFAULT_PRIORITY = 1.0
+_PROBLEM = b'problem"'
 NOT_REFUSED = "; what it was to refuse is not refused now"
 """Said of an entry that is left out and has a `problem`."""
 
@@ -99,6 +102,7 @@ class _Loading:
         self._libexecdir = Libexecdir(askpass, libexec)
         self._defects: list[Defect] = []
         self._hidden: list[Hidden] = []
+        self._left_out: list[tuple[Rule, Defect]] = []
         self._incomplete = False
 
     def catalog(self) -> Catalog:
@@ -114,6 +118,7 @@ class _Loading:
             privileged=tuple([rule for rule in rules if rule.privileged]),
             defects=tuple(self._defects),
             hidden=tuple(self._hidden),
+            left_out=tuple(self._left_out),
             incomplete=self._incomplete,
         )
 
@@ -123,7 +128,7 @@ class _Loading:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            self._defects.append(Defect(directory, 0, 0, "", f"cannot be read: {error.strerror or error}"))
+            self._defects.append(_lost(Defect(directory, 0, 0, "", f"cannot be read: {error.strerror or error}")))
             self._incomplete = True
             return []
 
@@ -165,12 +170,13 @@ class _Loading:
             # The name may hold anything, a line break too: it is quoted wherever it is shown.
             shown = f"{path[: -len(directory)]}{quote(directory)}"
             message = f"found the directory name {quote(directory)}, expected {NAME_EXPECTED}"
-            self._leave_out(quote(directory), shown, Defect(f"{shown}/manifest.json", 0, 0, "", message))
+            defect = Defect(f"{shown}/manifest.json", 0, 0, "", message)
+            self._leave_out(quote(directory), shown, _lost(defect, self._may_refuse(file)))
             return None
         try:
             return self._read(file)
         except DefectError as error:
-            self._leave_out(directory, path, error.defect)
+            self._leave_out(directory, path, _lost(error.defect, self._may_refuse(file)))
             return None
 
     def _candidate(
@@ -187,7 +193,8 @@ class _Loading:
             name, priority = identity(manifest, directory)
             self._check_usable(manifest, documents)
         except MemberError as error:
-            self._leave_out(name, path, _blame(documents, error.path, error.message))
+            defect = _blame(documents, error.path, error.message)
+            self._leave_out(name, path, _lost(defect, _mention_problem(documents)))
             return None
         except _Unusable as reason:
             self._hidden.append(Hidden(name, path, str(reason)))
@@ -196,6 +203,13 @@ class _Loading:
 
     def _read(self, file: str) -> Document:
         return read_document(file, max_bytes=self._max_bytes, max_depth=self._max_depth)
+
+    def _may_refuse(self, file: str) -> bool:
+        """Whether a manifest that is no good may have rules that refuse: one that cannot be read may have anything."""
+        try:
+            return _PROBLEM in read_bytes(file, self._max_bytes)
+        except (OSError, DefectError):
+            return True
 
     def _leave_out(self, name: str, path: str, defect: Defect) -> None:
         self._defects.append(defect)
@@ -209,7 +223,7 @@ class _Loading:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except DefectError as error:
-                self._defects.append(error.defect)
+                self._defects.append(_lost(error.defect))  # whatever it was to take away is there now
             else:
                 yield override
 
@@ -283,12 +297,14 @@ class _Loading:
         entries = winner.manifest["bridges"]
         if not isinstance(entries, list):
             message = f"found {describe(entries)}, expected a list of bridges"
-            self._defects.append(_blame(winner.documents, ("bridges",), message))
+            defect = _blame(winner.documents, ("bridges",), message)
+            self._defects.append(_lost(defect, _mention_problem(winner.documents)))
             return []
         # A merge patch replaces a list whole, so all of it stands in the last file that has one.
         document = next(document for document in reversed(winner.documents) if "bridges" in document.value)
         rules: list[Rule] = []
         bad = line = counted = 0
+        more_restrict = False
         for position, (entry, offset) in enumerate(zip(entries, elements(document.data, "bridges"), strict=True)):
             line += document.data.count(b"\n", counted, offset)
             counted = offset
@@ -296,14 +312,20 @@ class _Loading:
                 rules.append(read_rule(entry, winner.name, position, f"{document.file}:{line + 1}"))
             except MemberError as error:
                 bad += 1
+                restricts = may_refuse(entry)
                 if bad <= self._max_defects:
                     place = line_and_column(document.data, find(document.data, error.path[2:], offset))
-                    restricts = isinstance(entry, dict) and "problem" in entry
                     message = error.message + (NOT_REFUSED if restricts else "")
-                    self._defects.append(Defect(document.file, *place, spell(error.path), message, restricts))
+                    defect = Defect(document.file, *place, spell(error.path), message, restricts)
+                    self._defects.append(defect)
+                    if isinstance(entry, dict) and isinstance(entry.get("match"), dict):
+                        rule = Rule(winner.name, position, f"{document.file}:{line + 1}", entry["match"], ())
+                        self._left_out.append((rule, defect))
+                else:
+                    more_restrict |= restricts
         if bad > self._max_defects:
             message = f"{bad - self._max_defects} more entries are wrong, and left out like these"
-            self._defects.append(_blame(winner.documents, ("bridges",), message))
+            self._defects.append(_lost(_blame(winner.documents, ("bridges",), message), more_restrict))
         return rules
 
 
@@ -381,6 +403,26 @@ def check_override(override: Document) -> None:
                 unmet_requirement(wanted, "0", (member,))
     except MemberError as error:
         raise DefectError(located(override.file, override.data, error.path, error.message)) from None
+
+
+def may_refuse(entry: Any) -> bool:
+    """Whether an entry that is left out may have been there to refuse what it matches."""
+    if not isinstance(entry, dict) or entry.get("privileged") is True:
+        return False
+    if "problem" in entry:
+        return True
+    from difflib import get_close_matches
+
+    return "spawn" not in entry and bool(get_close_matches("problem", [name.lower() for name in entry]))
+
+
+def _lost(defect: Defect, restricts: bool = True) -> Defect:
+    """The defect for which a file, or all bridges of one, is left out."""
+    return msgspec.structs.replace(defect, restricts=restricts, loses=True)
+
+
+def _mention_problem(documents: list[Document]) -> bool:
+    return any(_PROBLEM in document.data for document in documents)
 
 
 def _blame(documents: list[Document], path: Path, message: str) -> Defect:

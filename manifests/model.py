@@ -104,6 +104,8 @@ class Defect(msgspec.Struct, frozen=True):
     """What was found and what was expected."""
     restricts: bool = False
     """What is left out for it may have been there to refuse something, which goes on now to whatever comes after."""
+    loses: bool = False
+    """A whole file, or all of its bridges, is left out for it, so that nobody knows which rules are missing."""
 
     def __str__(self) -> str:
         place = self.file
@@ -136,5 +138,7 @@ class Catalog(msgspec.Struct, frozen=True):
     """Superuser bridges, in the same order."""
     defects: tuple[Defect, ...] = ()
     hidden: tuple[Hidden, ...] = ()
+    left_out: tuple[tuple[Rule, Defect], ...] = ()
+    """Entries with a mistake in them: as much of a rule as tells what it was to match, and the mistake."""
     incomplete: bool = False
     """A directory could not be listed: packages may be missing for no reason of their own."""

@@ -4,7 +4,7 @@
 the front end. All else is talk between the helper and the bridge: its `init`, its questions, the ends of its channels.
 """
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from spanbridge.protocol.control import (
     FOR_THE_TRANSPORT,
@@ -28,6 +28,9 @@ from .handshake import check_first, read_refusal
 from .life import ENDING, STARTING, Life
 from .roster import FORWARD, Roster
 from .stderr import give_stderr
+
+_LINE_BYTES: Final = 200
+"""As much is shown of what a helper says first, and is no frame."""
 
 
 class Speaker(Protocol):
@@ -161,11 +164,25 @@ class Dialogue:
             self._helper.end(refusal)
         except Forgery as forgery:
             self._violate(PROTOCOL_ERROR, forgery.message)
-        except (FrameError, Problem) as error:
+        except FrameError as error:
+            self._violate(TERMINATED, self._found(error, chunk))
+        except Problem as error:
             self._violate(TERMINATED, str(error))
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this helper, not the session
             self._log.unforeseen(f"helper {self._helper.name}", error)
             self._helper.end(Problem(INTERNAL_ERROR, "given up for a mistake within the bridge"), abandon=True)
+
+    def _found(self, error: FrameError, chunk: bytes) -> str:
+        """What was found in place of a frame. At the start that is mostly a line for people, which is shown to its end;
+        never of a privileged helper, whose line may be a password."""
+        if self._privileged:
+            return f"expected a frame at byte {error.offset} of the stream, found something else"
+        begin = max(0, error.offset + len(chunk) - self._splitter.seen)
+        line = chunk[begin : begin + _LINE_BYTES + 1].partition(b"\n")[0]
+        if self._life.state != STARTING or not line:
+            return str(error)
+        more = "..." if len(line) > _LINE_BYTES else ""
+        return f"{error}; the line is {line[:_LINE_BYTES].decode('utf-8', 'backslashreplace')!r}{more}"
 
     def _move_rest(self) -> None:
         """As Session._move_rest."""

@@ -30,7 +30,19 @@ class Opening:
     it was handed to a helper that has ended without reading it.
     """
 
-    __slots__ = ("came", "failures", "frame", "given_back", "ident", "later", "message", "router", "size", "tried")
+    __slots__ = (
+        "came",
+        "failures",
+        "frame",
+        "given_back",
+        "handed_at",
+        "ident",
+        "later",
+        "message",
+        "router",
+        "size",
+        "tried",
+    )
 
     def __init__(
         self, ident: bytes, frame: bytes, message: dict[str, Any], router: Rules, came: bytes | None = None
@@ -43,6 +55,7 @@ class Opening:
         self.tried = -1
         self.failures: list[str] = []
         self.given_back = False
+        self.handed_at = 0.0  # to a helper, in loop time
         self.later: list[tuple[str | None, Span]] = []
         self.size = len(frame)
 

@@ -75,6 +75,11 @@ class Roster:
         self._closed: dict[bytes, _Closed] = {}
         self._ended: dict[bytes, None] = {}  # the oldest first
 
+    def unanswered(self) -> tuple[int, float]:
+        """Opens that the helper was handed and has said nothing of; how many seconds ago the oldest was."""
+        oldest = next(iter(self.unheard.values()), None)
+        return len(self.unheard), 0.0 if oldest is None else self._loop.time() - oldest[1].handed_at
+
     def take(self, opening: Opening, *, ready: bool) -> bool:
         """Have a new channel served. False where its open must wait: for `init` unless `ready`, or for an answer."""
         self.used = self._loop.time()
@@ -167,6 +172,7 @@ class Roster:
     def _adopt(self, opening: Opening) -> None:
         self.routes[opening.ident] = FORWARD
         self._ended.pop(opening.ident, None)
+        opening.handed_at = self._loop.time()
         self.unheard[opening.ident] = (self._place(), opening)
         self._put(opening.frame)
         if opening.later:

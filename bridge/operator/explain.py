@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     try:
         opens = read_opens(options.open)
         # Our own rule is worth a line only where it might be the one.
-        bridge = _bridge(options, own_rules=any(each.get("internal") == "extensions" for each in opens))
+        bridge = _bridge(options, own_rules=any(each.message.get("internal") == "extensions" for each in opens))
     except (ArgumentError, SettingError, _Unreadable) as error:
         print(f"spanbridge explain: {error}\nTry 'spanbridge explain --help'.", file=sys.stderr)
         return 2
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
         encoding = "utf-8" if options.json else sys.stdout.encoding
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     explainer = Explainer(bridge)
-    told = [explainer.explain(message) for message in opens]
+    told = [explainer.explain(each.message, each.payload) for each in opens]
     shared = [
         compare(first + 1, second + 1, told[first], told[second])
         for second in range(1, len(told))

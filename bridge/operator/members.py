@@ -1,13 +1,13 @@
 """An open message from the arguments of a command line."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from spanbridge.manifests.locate import line_and_column
 from spanbridge.manifests.member import describe
 from spanbridge.manifests.syntax import first_error
-from spanbridge.protocol.control import read_message
+from spanbridge.protocol.control import read_message, read_object, written
 from spanbridge.protocol.problems import Problem
 
 AND = "and"
@@ -18,14 +18,22 @@ class ArgumentError(Exception):
     """An argument that is no open, or no part of one; the text says which and what was expected."""
 
 
-def read_opens(arguments: list[str]) -> list[dict[str, Any]]:
-    """The opens that the arguments describe, as a front end would have sent them.
+class Said(NamedTuple):
+    """An open as a front end would have sent it."""
+
+    message: dict[str, Any]
+    payload: bytes
+    """Its JSON, with numbers as they were written."""
+
+
+def read_opens(arguments: list[str]) -> list[Said]:
+    """The opens that the arguments describe.
 
     An argument that begins with `{` is the JSON of an open, and begins one. `name=value` and `name:=value` set a member
     of the open that they stand in or behind; `and` ends it. Raises ArgumentError.
     """
-    opens: list[dict[str, Any]] = []
-    current: dict[str, Any] | None = None
+    opens: list[dict[str, msgspec.Raw]] = []
+    current: dict[str, msgspec.Raw] | None = None
     for argument in arguments:
         if argument == AND:
             if current is None:
@@ -35,7 +43,7 @@ def read_opens(arguments: list[str]) -> list[dict[str, Any]]:
             current = _object(argument)
             opens.append(current)
         else:
-            name, value = read_member(argument)
+            name, value = _member(argument)
             if current is None:
                 current = {}
                 opens.append(current)
@@ -45,7 +53,7 @@ def read_opens(arguments: list[str]) -> list[dict[str, Any]]:
     return [_as_sent(each) for each in opens]
 
 
-def read_member(argument: str) -> tuple[str, Any]:
+def _member(argument: str) -> tuple[str, msgspec.Raw]:
     """`name=value`: the value is JSON if it can be read as such, else a string. `name:=value`: it must be JSON."""
     name, equals, text = argument.partition("=")
     must = name.endswith(":")
@@ -54,34 +62,36 @@ def read_member(argument: str) -> tuple[str, Any]:
         raise ArgumentError(f"{argument}: expected name=value, or the JSON of an open")
     _check_utf8(argument)
     try:
-        return name, msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+        value = msgspec.json.decode(text, type=msgspec.Raw)
+        read_object(b'{"value":%b}' % bytes(value))  # which looks into it
+    except (msgspec.MsgspecError, Problem, RecursionError):
         if must:
             raise ArgumentError(f"{argument}: {_not_json(text)}") from None
-        return name, text
+        return name, msgspec.Raw(msgspec.json.encode(text))
+    return name, value
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, msgspec.Raw]:
     _check_utf8(text)
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+        read = read_object(text.encode())
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError:  # half a character, as an escape
+        return {name: msgspec.Raw(written({"": value})[4:-1]) for name, value in read.items()}
+    except (Problem, RecursionError):
         raise ArgumentError(f"{_short(text)}: {_not_json(text)}") from None
-    if not isinstance(value, dict):
-        raise ArgumentError(f"{_short(text)}: found {describe(value)}, expected an object")
-    return value
 
 
-def _as_sent(members: dict[str, Any]) -> dict[str, Any]:
-    message = {"command": "open", "channel": "1", **members}
-    if message["command"] != "open":
-        raise ArgumentError(f'command: found {describe(message["command"])}, expected "open", or none')
+def _as_sent(members: dict[str, msgspec.Raw]) -> Said:
+    said = {"command": msgspec.Raw(b'"open"'), "channel": msgspec.Raw(b'"1"'), **members}
+    payload = msgspec.json.encode(said)
     try:
-        return read_message(msgspec.json.encode(message))[2]
+        message = read_message(payload)[2]
     except Problem as problem:
         raise ArgumentError(problem.message) from None
-    except RecursionError:
-        raise ArgumentError("an open that is nested too deeply") from None
+    if message["command"] != "open":
+        raise ArgumentError(f'command: found {describe(message["command"])}, expected "open", or none')
+    return Said(message, payload)
 
 
 def _check_utf8(text: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from ..installed import own_command
 from .child import StartError
 from .complain import complain
-from .members import ArgumentError, read_opens
+from .members import ArgumentError, Said, read_opens
 from .signals import heard
 from .talking.talk import INIT_SECONDS, Manner, talk
 
@@ -94,7 +94,7 @@ def _seconds(value: str) -> float:
     return seconds
 
 
-def _open(options: argparse.Namespace) -> dict[str, Any]:
+def _open(options: argparse.Namespace) -> Said:
     for text in (options.payload, options.host, options.superuser or ""):
         if not _is_text(text):
             raise ArgumentError(f"{ascii(text)[1:-1]}: expected UTF-8")
@@ -110,7 +110,7 @@ def _open(options: argparse.Namespace) -> dict[str, Any]:
     opens = read_opens([first, *options_said, *options.members])
     if len(opens) != 1:
         raise ArgumentError("one channel at a time")
-    if "payload" not in opens[0]:
+    if "payload" not in opens[0].message:
         raise ArgumentError(f"{options.payload}: expected a payload in it")
     return opens[0]
 

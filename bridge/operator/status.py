@@ -22,6 +22,9 @@ from .terminal import Paint
 
 _ANSWER_SECONDS: Final = 2.0
 _INTERVAL_SECONDS: Final = 2.0
+PATIENT_SECONDS: Final = 3.0
+"""An open that its helper has not answered for so long is told of."""
+
 _ANSWER_BYTES: Final = 64 << 20
 _CLEAR: Final = "\33[H\33[2J"
 _HEADER: Final = ("HELPER", "PID", "STATE", "AGE", "CHANNELS", "FROM IT", "TO IT", "QUEUED")
@@ -196,6 +199,7 @@ def lines(
             told.append("  " + (paint("dim", text) if not at else text))
             if at:
                 told += [f"      {line}" for line in _details(helpers[at - 1])]
+                told += [paint("yellow", f"      {line}") for line in _unanswered(helpers[at - 1])]
     else:
         told.append("  no helper runs")
     for rule, starts in status["rules"].items():
@@ -225,6 +229,14 @@ def _details(helper: Status) -> list[str]:
     variables = [f"{name}={shlex.quote(value)}" for name, value in helper["variables"].items()]
     told = [f"{shlex.join(helper['command'])}  ({helper['source']})", " ".join(variables)]
     return [printable(line) for line in told if line]
+
+
+def _unanswered(helper: Status) -> list[str]:
+    """Of a helper that takes its time. One that is asked by an older bridge tells nothing of it."""
+    count, seconds = helper.get("unanswered", 0), helper.get("unanswered-seconds", 0.0)
+    if seconds < PATIENT_SECONDS:
+        return []
+    return [f"{count} open{'s' if count > 1 else ''} neither ready nor closed, for up to {_age(seconds)}"]
 
 
 def _host(host: str | None) -> str:

@@ -231,7 +231,7 @@ class Channels:
             return
         found = base.find(own_payload(message))
         if found is None:
-            problem = nobody(message, opening.failures)
+            problem = nobody(message, opening.failures, self._services.catalog())
             self._log.info("nobody-serves", channel=ident.decode(), problem=problem.code, why=problem.message)
             self._refuse(opening, problem)
             return

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from spanbridge.manifests.model import Rule
+from spanbridge.manifests.model import Catalog, Rule
 from spanbridge.protocol.problems import NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+
+from ..payloads.base import PAYLOADS
 
 
 def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,13 +49,15 @@ def own_payload(message: dict[str, Any]) -> Any:
     return None if "host" in message else message.get("payload")
 
 
-def nobody(message: dict[str, Any], failures: Iterable[str]) -> Problem:
+def nobody(message: dict[str, Any], failures: Iterable[str], catalog: Catalog) -> Problem:
     """What an open is closed with that no rule will have and that the bridge does not serve itself.
 
-    `failures`: what became of the rules that matched.
+    `failures`: what became of the rules that matched. `catalog`: where what nearly matched, or would have, is found.
     """
+    from spanbridge.manifests.nearest import near_misses
+
     tried = "; ".join(failures)
-    why = tried or "no rule matches"
+    why = tried or "; ".join(("no rule matches", *near_misses(catalog, PAYLOADS, message)))
     if "host" in message:
         return Problem(NOT_SUPPORTED if tried else NO_HOST, f"nobody serves host {message['host']!r}: {why}")
     if "payload" not in message:

@@ -59,6 +59,7 @@ def snapshot(context: Context, front: Front, channels: Table, began: float, from
 
 
 def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
+    unanswered, seconds = helper.roster.unanswered()
     return {
         "rule": helper.name,
         "source": helper.rule.source,
@@ -69,6 +70,8 @@ def _helper(helper: Helper, now: float, queue_limit: int) -> dict[str, Any]:
         "variables": {name: _short(value) for name, value in helper.launch.variables.items()},
         "seconds": round(now - helper.made_at, 3),
         "channels": helper.roster.channels,
+        "unanswered": unanswered,
+        "unanswered-seconds": round(seconds, 3),
         "bytes-in": helper.bytes_in,
         "bytes-out": helper.link.written if helper.link else 0,
         "queued": helper.queued,

@@ -196,19 +196,41 @@ def test_a_variable_that_is_empty_is_not_set(start: Start) -> None:
     front.expect("ready", "a")
 
 
-@pytest.mark.parametrize(("arguments", "environ"), [((), {"SPANBRIDGE_HELPERS": "x"}), (("--set", "helpers=x"), {})])
-def test_a_front_end_is_told_of_a_bad_setting(start: Start, arguments: Sequence[str], environ: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "environ", "expected"),
+    [
+        ((), {"SPANBRIDGE_HELPERS": "x"}, "=x: expected a whole number above 0"),
+        (("--set", "helpers=x"), {}, "=x: expected a whole number above 0"),
+        ((), {"SPANBRIDGE_DEBUG": "x"}, "=x: expected parts of front, open"),
+    ],
+)
+def test_a_front_end_is_told_of_a_bad_setting(
+    start: Start, arguments: Sequence[str], environ: dict[str, str], expected: str
+) -> None:
     bridge = start(arguments=arguments, environ=environ, handshake=False)
     told = bridge.front_end.expect("init", version=1, problem="internal-error")
-    assert "=x: expected a whole number above 0" in told["message"]
+    assert expected in told["message"]
     assert bridge.wait() == 2
-    assert bridge.log.matches("=x: expected a whole number above 0")
+    assert bridge.log.matches(expected)
 
 
 def test_a_misspelt_variable_is_told(home: Home) -> None:
-    done = run(home, environ={"SPANBRIDGE_HELPRES": "5", "SPANBRIDGE_OF_SOMEBODY_ELSE": "1"})
-    assert "SPANBRIDGE_HELPRES means nothing; did you mean SPANBRIDGE_HELPERS?" in done.stderr.decode()
-    assert "ELSE" not in done.stderr.decode()
+    slips = (
+        "SPANBRIDGE_HELPRES",
+        "SPANBRIDGE_helpers",
+        "SPANBRIGDE_HELPERS",
+        "SPAN_BRIDGE_HELPERS",
+    )
+    others = {"SPANBRIDGE_OF_SOMEBODY_ELSE": "1", "SPAN": "1", "SPANBRIDGE": "1", "SPANBRIDGE_": "1"}
+    environ = {**dict.fromkeys(slips, "5"), "SPANBRIDGE_HANDSHAKE": "5", "SPANBRIDGE_RELOAD_ON_CHANGE": "yes", **others}
+    told = run(home, environ=environ).stderr.decode().splitlines()
+    assert sorted(line for line in told if line.startswith("spanbridge: ")) == sorted(
+        [
+            *(f"spanbridge: {name} means nothing; did you mean SPANBRIDGE_HELPERS?" for name in slips),
+            "spanbridge: SPANBRIDGE_HANDSHAKE means nothing; did you mean SPANBRIDGE_HANDSHAKE_SECONDS?",
+            "spanbridge: SPANBRIDGE_RELOAD_ON_CHANGE=yes means nothing; expected 1, or 0",
+        ]
+    )
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("check",), ("explain", "payload=x"), ("--bridges",), ("--help",)])

@@ -1,5 +1,6 @@
 """A rule without a command refuses what it matches: that is how a site forbids a payload."""
 
+from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import exit_with, helper_rule, init, serve
 
@@ -47,3 +48,48 @@ def test_an_open_that_nobody_serves_is_one_line_of_the_log(start: Start) -> None
     front.sync()
     (line,) = bridge.log.matches("nobody-serves")
     assert "test/bridges[1]" in line
+
+
+def test_who_would_nearly_have_served_an_open(start: Start) -> None:
+    """The close and the log name it, as `spanbridge explain` does, and nothing that the open has."""
+    bridge = start(
+        {"match": {"payload": "near", "tag": "x", "n": 1, "secret": "?"}, "spawn": ["/bin/cat"]},
+        {"match": {"payload": "left-out", "tag": "x"}, "spawn": ["/bin/cat"], "timeout": "5"},
+    )
+    front = bridge.front_end
+    for members, told in (
+        ({"payload": "near", "tag": "x", "secret": "hunter2"}, "test/bridges[0], all of which matches but n, secret"),
+        ({"payload": "left-out", "tag": "x"}, "bridges[1].timeout"),
+        ({"payload": "neat"}, "there is a payload 'near'"),
+        ({"payload": "strem"}, "there is a payload 'stream'"),
+    ):
+        front.open("a", **members)
+        message = front.expect("close", "a")["message"]
+        assert told in message
+        assert "hunter2" not in message
+        front.sync()
+        assert told in bridge.log.matches("nobody-serves")[-1]
+
+
+def test_what_may_refuse_and_cannot_be_read_is_an_error_of_the_log(start: Start, home: Home) -> None:
+    """An override whatever it says, a manifest where it mentions a problem; and whoever is refused for it is told."""
+    home.package("good", {"match": {"payload": "x"}, "problem": "access-denied"})
+    for name, text in (
+        ("refuses", '{"bridges": [{"match": {}, "problem": "access-denied"}'),
+        ("serves", '{"bridges": ['),
+    ):
+        (home.package(name) / "manifest.json").write_text(text)
+    misspelt = {"match": {"payload": "y"}, "Problem": "access-denied"}
+    for directory in (home.config_home, home.config_dir):
+        (directory / "cockpit").mkdir(parents=True, exist_ok=True)
+        (directory / "cockpit/good.override.json").write_text('{"bridges": [')
+    bridge = start(misspelt)
+    front = bridge.front_end
+    front.open("a", "nonesuch")
+    assert "left out for a mistake" in front.expect("close", "a")["message"]
+    errors, warnings = bridge.log.matches("error: manifest"), bridge.log.matches("warning: manifest")
+    assert sum("good.override.json" in line for line in errors) == 2
+    assert sum("refuses/manifest.json" in line for line in errors) == 1
+    assert sum("what it was to refuse is not refused now" in line for line in errors) == 1
+    assert len(errors) == 4
+    assert [("serves/manifest.json" in line) for line in warnings] == [True]

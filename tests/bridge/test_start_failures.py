@@ -49,7 +49,7 @@ FAILURES: dict[str, tuple[list[Step], str]] = {
     "sends ready first": ([send("ready", channel="a"), forever()], "ready"),
     "sends open first": ([send("open", channel="a", payload="echo"), forever()], "open"),
     "sends ping first": ([send("ping"), forever()], "ping"),
-    "sends text": ([raw(b"Welcome to the helper\n"), forever()], "Welcome"),
+    "sends text": ([raw(b"Welcome to the helper\n"), forever()], "the line is 'Welcome to the helper'$"),
     "sends an empty line": ([raw(b"\n"), forever()], "length"),
     "sends length 0": ([raw(b"0\n\n"), forever()], "'0'"),
     "sends no JSON": ([raw(b"6\n\nhello"), forever()], "JSON"),

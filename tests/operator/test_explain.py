@@ -17,7 +17,7 @@ from spanbridge.manifests.model import Rule
 from spanbridge.operator.explain import main
 from spanbridge.operator.explaining.explain_text import quoted
 from spanbridge.operator.explaining.hints import hint
-from spanbridge.operator.members import ArgumentError, read_member, read_opens
+from spanbridge.operator.members import ArgumentError, read_opens
 from spanbridge.testing.bridge import SPANBRIDGE
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
@@ -62,13 +62,13 @@ def entry(match: dict[str, Any], **members: Any) -> dict[str, Any]:
     ],
 )
 def test_a_value_is_json_where_it_can_be_read_as_such(argument: str, value: Any) -> None:
-    read = read_member(argument)
-    assert read == ("a", value)
-    assert type(read[1]) is type(value)
+    read = read_opens([argument])[0].message["a"]
+    assert read == value
+    assert type(read) is type(value)
 
 
 def test_dots_are_nothing_special() -> None:
-    assert read_member("a.b[0].c-d=1") == ("a.b[0].c-d", 1)
+    assert read_opens(["a.b[0].c-d=1"])[0].message["a.b[0].c-d"] == 1
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def test_dots_are_nothing_special() -> None:
     ],
 )
 def test_opens_from_arguments(arguments: list[str], opens: list[dict[str, Any]]) -> None:
-    assert read_opens(arguments) == [{"command": "open", "channel": "1", **each} for each in opens]
+    assert [each.message for each in read_opens(arguments)] == [
+        {"command": "open", "channel": "1", **each} for each in opens
+    ]
 
 
 @pytest.mark.parametrize(
@@ -254,13 +256,26 @@ def test_what_comes_of_a_failure(home: Home) -> None:
     assert lines_of(home, "payload=lost")[-1].strip() == "the channel closes with not-supported"
 
 
+def test_numbers_are_as_the_open_has_them(home: Home) -> None:
+    """As a bridge fills them in, and as `open` sends them."""
+    home.package("test", {"match": {"payload": "n"}, "spawn": [*TRUE, "${a}", "${b}", "${c}", "${d}"]})
+    written = ("1.0e2", "-0", "0.10", "1e400")
+    members = [f"{name}={text}" for name, text in zip("abcd", written, strict=True)]
+    said = '{"payload":"n",' + ",".join(f'"{name}":{text}' for name, text in zip("abcd", written, strict=True)) + "}"
+    for arguments in (("payload=n", *members), (said,)):
+        told = json.loads(explain(home, "--json", *arguments).stdout)["opens"][0]
+        assert told["attempts"][0]["argv"][-4:] == [*written]
+        assert " ".join(written) in explain(home, *arguments).stdout
+        assert b'"a":1.0e2' in read_opens([*arguments])[0].payload
+
+
 def test_nobody(home: Home) -> None:
     home.package("test", entry({"payload": "flow", "unit": "x", "n": 1}), entry({"payload": "journal"}))
     text = "\n".join(lines_of(home, "payload=flow", "unit=x", status=1))
     assert "Served by nobody: the channel closes with not-supported" in text
-    assert "The closest rule is test/bridges[0]: all of it matches but n." in text
-    assert 'There is a payload "journal".' in "\n".join(lines_of(home, "payload=jornal", status=1))
-    assert 'There is a payload "dbus-json3".' in "\n".join(lines_of(home, "payload=dbus-json", status=1))
+    assert "the closest rule is test/bridges[0], all of which matches but n" in text
+    assert "there is a payload 'journal'" in "\n".join(lines_of(home, "payload=jornal", status=1))
+    assert "there is a payload 'dbus-json3'" in "\n".join(lines_of(home, "payload=dbus-json", status=1))
     assert "There are no rules." in "\n".join(lines_of(Home(home.root / "other"), "payload=x", status=1))
 
 
@@ -274,6 +289,8 @@ def test_home_is_not_shortened_where_no_shell_would_take_it_for_that(home: Home)
 
 def test_a_rule_that_refuses(home: Home) -> None:
     home.package("test", entry({"payload": "x"}), {"match": {"payload": "*"}, "problem": "access-denied"}, entry({}))
+    home.package("zero", {"match": {"host": "z"}, "problem": ""})
+    assert "closes with an empty problem" in "\n".join(lines_of(home, "payload=y", "host=z", status=1))
     text = "\n".join(lines_of(home, "payload=y", status=1))
     assert "refuses what it matches: the channel closes with access-denied" in text
     assert "not tried: test/bridges[1] refuses what it matches" in text

@@ -20,7 +20,7 @@ from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.frames import encode_control
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
-from spanbridge.testing.script import exit_with, forever, helper_rule, init, read, ready, send, serve, stderr
+from spanbridge.testing.script import exit_with, forever, helper_rule, init, note, read, ready, send, serve, stderr
 
 from ..docs.pages import DOCS, blocks
 
@@ -134,6 +134,25 @@ def test_a_helper_that_is_stuck(start: Start, home: Home) -> None:
     assert "SPANBRIDGE_HELPER_QUEUE_BYTES" in text
     bridge.signal(signal.SIGTERM)
     sending.join()
+
+
+def test_opens_that_are_not_answered(start: Start, home: Home) -> None:
+    """Those that a helper has said nothing of, for how long; on a terminal once that is long."""
+    bridge = start(
+        helper_rule({"payload": "test"}, [init(), read("open"), ready(), read("open"), note("b"), forever()])
+    )
+    front = bridge.front_end
+    for channel in ("a", "b", "c"):
+        front.open(channel)
+    front.expect("ready", "a")
+    bridge.wait_note("b")
+    (one,) = told(home)
+    assert one["helpers"][0]["unanswered"] == 2
+    assert one["helpers"][0]["unanswered-seconds"] > 0
+    one["helpers"][0]["unanswered-seconds"] = 2.9
+    assert "neither" not in "\n".join(status_tool.lines(one, lambda _, text: text))
+    one["helpers"][0]["unanswered-seconds"] = 61.0
+    assert "      2 opens neither ready nor closed, for up to 1m1s" in status_tool.lines(one, lambda _, text: text)
 
 
 def test_a_rule_that_fails(start: Start, home: Home) -> None:

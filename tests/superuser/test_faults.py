@@ -4,7 +4,7 @@ import select
 import signal
 
 from spanbridge.testing import processes
-from spanbridge.testing.script import close_fd, exit_with, forever, init, note, read, repeat, send, serve, wait
+from spanbridge.testing.script import close_fd, exit_with, forever, init, note, raw, read, repeat, send, serve, wait
 
 from .site import Site
 from .test_process import Privileged
@@ -29,6 +29,14 @@ def test_one_that_asks_for_a_stderr_and_goes_away(site: Site) -> None:
 
     assert "one" not in superuser.failure(started).text
     superuser.call("Start", "two")
+
+
+def test_what_one_says_in_place_of_a_frame_is_told_nobody(site: Site) -> None:
+    """It may be a password that was typed into it; what others say first is shown."""
+    bridge, _, superuser = site.superuser(site.privileged([raw(b"hunter2\n"), forever()], "one"))
+    assert "hunter" not in superuser.fail("Start", "one").text
+    bridge.log.wait("expected a frame")
+    assert not bridge.log.matches("hunter")
 
 
 def test_one_that_asks_for_more_stderrs_than_can_be_had(site: Site) -> None:

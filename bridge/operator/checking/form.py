@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spanbridge.manifests.conditions import judge, unmet_requirement
 from spanbridge.manifests.files import DefectError
-from spanbridge.manifests.load import NOT_REFUSED, Libexecdir, check_override, identity
+from spanbridge.manifests.load import NOT_REFUSED, Libexecdir, check_override, identity, may_refuse
 from spanbridge.manifests.member import MemberError, Path, describe, quote
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.rules import read_rule
@@ -156,7 +156,7 @@ def _bridges(source: Source, entries: Any, errors: list[MemberError]) -> Iterato
     for position, entry in enumerate(entries):
         known = len(errors)
         rule = read_rule(entry, "-", position, "", errors.append)
-        if isinstance(entry, dict) and "problem" in entry:
+        if errors[known:] and may_refuse(entry):
             errors[known:] = [MemberError(error.path, error.message + NOT_REFUSED) for error in errors[known:]]
         if isinstance(entry, dict):
             yield from _unknown(source, ("bridges", position), entry, KNOWN)

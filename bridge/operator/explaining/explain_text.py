@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from itertools import groupby
 from typing import Any, Final
 
@@ -15,11 +14,11 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.problems import PROTOCOL_ERROR
 
 from ...helpers.privileges import REQUIRE
-from ...payloads.base import PAYLOADS
 from ..printable import printable
 from ..terminal import Paint
 from .explanation import (
     CONNECTION,
+    EMPTY,
     INTERNAL,
     NOBODY,
     PRIVILEGED,
@@ -41,7 +40,6 @@ SHOWN: Final = 300  # characters of a value
 NEXT: Final = 5  # rules behind the winner that are named
 
 WIDTH: Final = 40  # of the column of rules
-CLOSE: Final = 0.75  # how alike two payloads are for the one to be taken for the other
 
 _QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|(?<!\w)'[^']*')""")
 _INDENT: Final = " " * 14
@@ -185,25 +183,8 @@ class Text:
         elif served.by == PRIVILEGED:
             yield self._paint("green", "Served by the privileged bridge that runs") + ", which has rules of its own"
         else:
-            yield self._paint("red", f"Served by nobody: the channel closes with {printable(served.problem)}")
+            yield self._paint("red", f"Served by nobody: the channel closes with {printable(served.problem) or EMPTY}")
             yield f"  {printable(served.message)}"
-            yield from self._closest(told)
-
-    def _closest(self, told: Explanation) -> Iterator[str]:
-        """Where no rule matches: what the best of them would have needed."""
-        if any(look.matches for look in told.rules):
-            return
-        near = [look for look in told.rules if _near(look) and look.match]
-        if near:
-            best = max(near, key=lambda look: (_agreeing(look), -look.position))
-            missing = ", ".join(dict.fromkeys(miss.member for miss in best.misses))
-            yield f"  The closest rule is {best.rule}: all of it matches but {missing}."
-        payload = told.matched.get("payload")
-        if isinstance(payload, str):
-            known = {text for look in told.rules if isinstance(text := look.match.get("payload"), str)}
-            for each in get_close_matches(payload, sorted(known | PAYLOADS.keys()), n=1, cutoff=CLOSE):
-                if each != payload:
-                    yield f"  There is a payload {_value(each)}."
 
     def _attempt(self, attempt: Attempt) -> Iterator[str]:
         yield f"  command     {_cut(' '.join(map(quoted, attempt.argv)), self._everything)}"
@@ -269,9 +250,9 @@ def _width(told: Explanation) -> tuple[int, int]:
 
 def _fate(look: Look, attempt: Attempt | None, told: Explanation) -> tuple[str, str, str]:
     """Mark, style, and a word on what becomes of a rule that matches."""
-    refusing = next((each for each in told.rules if each.matches and each.refuses), None)
+    refusing = next((each for each in told.rules if each.matches and each.refuses is not None), None)
     if refusing is look:
-        return "ends", "red", f"refuses what it matches: the channel closes with {look.refuses}"
+        return "ends", "red", f"refuses what it matches: the channel closes with {look.refuses or EMPTY}"
     if refusing is not None and refusing.position < look.position:
         return "never", "dim", f"not tried: {refusing.rule} refuses what it matches"
     if attempt is None and told.attempts[-1].if_it_fails.next:  # one of very many
@@ -382,7 +363,8 @@ def _or_own(text: object) -> str:
 
 
 def _value(value: object) -> str:
-    text = printable(json.dumps(value, ensure_ascii=False, default=str))
+    # What JSON has and Python has not, such as a number beyond any float, is kept as it stands.
+    text = printable(json.dumps(value, ensure_ascii=False, default=lambda raw: bytes(raw).decode()))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 

@@ -14,8 +14,11 @@ from spanbridge.manifests.match import Mismatch, mismatches
 from spanbridge.manifests.model import Catalog, Rule
 from spanbridge.manifests.router import Router
 from spanbridge.manifests.template import Expansion, ExpansionError, Plan, Recipe, expand, parse, variables
+from spanbridge.protocol.control import written
+from spanbridge.protocol.frames import encode
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
 
+from ...helpers.as_written import as_written
 from ...helpers.host_rule import without_secrets
 from ...helpers.launch import Key, helper_environ
 from ...helpers.offered import in_turn, offer
@@ -31,6 +34,9 @@ ATTEMPTS: Final = 20  # rules made a command, at most, once one was found that s
 
 CONNECTION: Final = "ssh"
 """Stands in the place of a rule for the bridge's own connections to other hosts."""
+
+EMPTY: Final = "an empty problem"
+"""How a problem of no characters is called."""
 
 NONE: Final = "none"
 RUNNING: Final = "running"
@@ -86,8 +92,8 @@ class Look(msgspec.Struct, frozen=True):
     misses: list[Miss]
     behind: str
     """Why a rule that matches comes behind the one that comes first."""
-    refuses: str = ""
-    """The problem with which a rule without a command closes what it matches."""
+    refuses: str | None = None
+    """The problem with which a rule without a command closes what it matches; None: it has a command."""
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -201,8 +207,9 @@ class Explainer:
         self._router = Router(self._rules)
         self._priorities = {package.name: package.priority for package in bridge.catalog.packages}
 
-    def explain(self, message: dict[str, Any]) -> Explained:
-        """Who gets an open, and the key of the helper that would have it, if it is one of a rule."""
+    def explain(self, message: dict[str, Any], payload: bytes | None = None) -> Explained:
+        """Who gets an open, and the key of the helper that would have it, if it is one of a rule. `payload`: the open
+        as it came, where numbers may be written in ways of their own."""
         bridge = self._bridge
         try:
             matched, forwarded = normalise(message, bridge.host)
@@ -221,7 +228,8 @@ class Explainer:
                     without_privileges(wanted)
             except Problem as problem:
                 return self._told(message, matched, forwarded, privileged, _closed(problem)), None
-        attempts, served, key = self._attempts(matched)
+        came = encode(b"", written(message) if payload is None else payload)
+        attempts, served, key = self._attempts(matched, came)
         looks = self._looks(matched)
         winner = attempts[0].position if attempts else None
         told = Explanation(message, matched, forwarded, privileged, looks, winner, attempts, served)
@@ -290,7 +298,7 @@ class Explainer:
             yield position, self._router.plan(position)
             position = self._router.find(message, position)
 
-    def _attempts(self, message: dict[str, Any]) -> tuple[list[Attempt], Served, Key | None]:
+    def _attempts(self, message: dict[str, Any], came: bytes) -> tuple[list[Attempt], Served, Key | None]:
         attempts: list[Attempt] = []
         served: Served | None = None
         key: Key | None = None
@@ -300,12 +308,13 @@ class Explainer:
             if forbidden is not None:
                 return attempts, served or _closed(forbidden), key
             try:
-                expansion = expand(recipe, message)
+                filled = as_written(message, recipe.variables, came)
+                expansion = expand(recipe, filled)
             except ExpansionError as error:
                 problem = Problem(PROTOCOL_ERROR, f"{rule.name}: {error}")
                 attempts.append(self._unmade(position, rule, recipe, problem.message))
                 return attempts, served or _closed(problem), key
-            attempt = self._attempt(position, rule, recipe, expansion, message)
+            attempt = self._attempt(position, rule, recipe, expansion, filled)
             attempts.append(attempt)
             failed = Problem(
                 INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {_in_full(attempt)}"
@@ -328,7 +337,7 @@ class Explainer:
             return self._connected(message)
         payload = own_payload(message)
         if base.find(payload) is None:
-            return _closed(nobody(message, failures))
+            return _closed(nobody(message, failures, self._bridge.catalog))
         try:
             base.check(message)
         except Problem as problem:
@@ -388,20 +397,22 @@ class Explainer:
         """When the helper says nothing of its own."""
         last = after_failure(rule, Problem(INTERNAL_ERROR, ""))
         if last is not None:
-            return Failure(last.code, "", "")
+            return Failure(last.code or EMPTY, "", "")
         following = self._router.find(message, position)
         if following >= 0:
             forbidden = refusal(self._rules[following])
-            return Failure(forbidden.code if forbidden else "", "" if forbidden else self._rules[following].name, "")
+            if forbidden:
+                return Failure(forbidden.code or EMPTY, "", "")
+            return Failure("", self._rules[following].name, "")
         served = self._itself(message, ["it failed"])
         if served.by == HOST:
             return Failure("", CONNECTION, "")
         return Failure(served.problem, "", served.payload if served.by == INTERNAL else "")
 
 
-def _refuses(rule: Rule) -> str:
+def _refuses(rule: Rule) -> str | None:
     forbidden = refusal(rule)
-    return forbidden.code if forbidden else ""
+    return forbidden.code if forbidden else None
 
 
 def _closed(problem: Problem, payload: str = "") -> Served:

@@ -17,6 +17,7 @@ from spanbridge.protocol.frames import encode
 from spanbridge.protocol.problems import Problem
 
 from ..complain import complain, painted
+from ..members import Said
 from ..printable import message_line, printable
 from ..recordings.follower import Garbage, Seen
 from ..recordings.redact import redact
@@ -48,7 +49,7 @@ class Manner(NamedTuple):
 def talk(
     command: Sequence[str],
     init: dict[str, Any],
-    opening: dict[str, Any],
+    opening: Said,
     timeout: float | None,
     manner: Manner,
     woken: Woken,
@@ -76,7 +77,7 @@ class _Talk:
     def __init__(
         self,
         bridge: Connection,
-        opening: dict[str, Any],
+        opening: Said,
         timeout: float | None,
         manner: Manner,
         woken: Woken,
@@ -84,7 +85,7 @@ class _Talk:
     ) -> None:
         self._bridge = bridge
         self._opening = opening
-        self._channel: str = opening["channel"]
+        self._channel: str = opening.message["channel"]
         self._ident = self._channel.encode()
         self._timeout = timeout
         self._manner = manner
@@ -95,7 +96,7 @@ class _Talk:
         self._stdout = Stream(1, writes=True)
         self._on_terminal = os.isatty(1) and not manner.raw
         self._cutter = Cutter(
-            by_line=manner.lines or os.isatty(0), line_end=manner.line_end, text=opening.get("binary") != "raw"
+            by_line=manner.lines or os.isatty(0), line_end=manner.line_end, text=opening.message.get("binary") != "raw"
         )
         self._waiting = memoryview(b"")  # for stdout
         self._reading = True  # stdin has not ended
@@ -114,7 +115,7 @@ class _Talk:
     def begin(self, init: dict[str, Any]) -> None:
         """Say who we are, and what we want; the bridge need not have spoken."""
         self._send(init)
-        self._send(self._opening)
+        self._send(self._opening.message, encode(b"", self._opening.payload))
 
     def run(self) -> None:
         """Until the channel is over."""
@@ -315,10 +316,11 @@ class _Talk:
 
     # To the bridge
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any], frame: bytes | None = None) -> None:
+        """`frame`: the message as it was written, where that may say more."""
         if self._manner.verbose:
             self._told(">", "green", message)
-        self._bridge.wire.send(frame_of(message))
+        self._bridge.wire.send(frame or frame_of(message))
 
     def _read_stdin(self) -> None:
         if not self._reading:
