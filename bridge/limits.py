@@ -120,7 +120,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     websocket_bytes: Annotated[int, Meta(description="longest message of a WebSocket server")] = 16 << 20
     dbus_calls: Annotated[int, Meta(description="calls of one D-Bus channel that are not answered yet")] = 4096
     metric_instances: Annotated[int, Meta(description="instances of one metric")] = 10_000
-    hosts: Annotated[int, Meta(ge=0, description="connections to other hosts; 0: none are made")] = 256
+    hosts: Annotated[
+        int, Meta(ge=0, description="connections to other hosts, by ssh or by a rule that names host; 0: none by ssh")
+    ] = 256
     host_starts: Annotated[int, Meta(description="connections to other hosts that are coming up at once")] = 16
     host_queue_bytes: Annotated[int, Meta(description="bytes waiting for a host that is not connected yet")] = 1 << 20
     host_noise_bytes: Annotated[

@@ -121,7 +121,7 @@ def crowd(other: Farm) -> list[str]:
         front.ready("local", payload="echo")
         quiet = sorted(front.echo("local") for _ in range(500))
         for number in range(MANY):
-            front.control("open", channel=f"m{number}", payload="echo", host=f"light@127.1.2.{number + 1}")
+            front.control("open", channel=f"m{number}", payload="echo", host=f"alice@127.1.2.{number + 1}")
         busy: list[float] = []
         until = time.perf_counter() + 8
         while time.perf_counter() < until:

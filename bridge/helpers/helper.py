@@ -202,6 +202,7 @@ class Helper:
             return
         way.started(self.pid)
         await self._exited_early.wait()
+        self._patience.end()  # what is asked to find out why has a limit of its own
         self.end(await way.failure(self._process.status))
 
     def _start(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> None:
@@ -254,10 +255,12 @@ class Helper:
     async def _watch_output(self) -> None:
         """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
         await self._output_closed.wait()
+        if self._is_on_its_way:  # only its exit tells why; how long that may take is limited already
+            await self.life.reached(ENDING)
+            return
         with anyio.move_on_after(self._context.limits.last_words_seconds):
             await self.life.reached(ENDING)
-        if not self._exited_early.is_set():  # else its way is about to say more
-            self.end(self.last_words("closed its output"))
+        self.end(self.last_words("closed its output"))
 
     async def _stop(self) -> None:
         if self._process is None or self.link is None or self._stderr is None:
@@ -282,6 +285,11 @@ class Helper:
         """Wait no more for the `init` of one that is to finish."""
         if self.link is not None and self.life.state == STARTING:
             self.link.close_out()
+
+    @property
+    def _is_on_its_way(self) -> bool:
+        """It has a way, and no `init` has come."""
+        return self._way is not None and self.life.state == STARTING
 
     @property
     def _seconds(self) -> float:
@@ -386,7 +394,7 @@ class Helper:
         more = self.link.drain()
         self._left -= self.dialogue.heard - before
         if not more or self._left <= 0:
-            if self._way is not None and self.life.state == STARTING:
+            if self._is_on_its_way:
                 self.last_words("")  # what is left of its stderr is read
                 self._exited_early.set()
                 return
@@ -425,7 +433,7 @@ class Helper:
         self._input_closed.begin(self._context.limits.last_words_seconds)
 
     def _reads_no_more(self) -> None:
-        if self._process is not None and not self._process.exited.is_set():
+        if self._process is not None and not self._process.exited.is_set() and not self._is_on_its_way:
             self.end(self.last_words("closed its input"))
 
     def _says_nothing(self) -> None:

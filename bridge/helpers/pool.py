@@ -16,6 +16,7 @@ from .attendant import Attendant, refuse
 from .backoff import Backoff
 from .endings import FAILED, SERVED, End, Refusal
 from .helper import Helper, Table
+from .host_places import HostPlaces
 from .host_rule import answering
 from .launch import Begin, Key, Launch, helper_environ, of_account
 from .life import ENDING, GONE, QUEUED
@@ -73,6 +74,7 @@ class Pool:
         host: Callable[[], str],
     ) -> None:
         self.alive: set[Helper] = set()  # all that are not reaped yet
+        self.host_places = HostPlaces(context.limits, context.log)
         self._context = context
         self._loop = context.loop
         self._limits = context.limits
@@ -110,7 +112,8 @@ class Pool:
         resting = self._backoff.resting(key)
         if resting is not None:
             raise Resting(resting)
-        victim = self._room_for(rule, key[0])
+        to_host = for_other is not None and self._limits.hosts > 0
+        victim = self.host_places.room() if to_host else self._room_for(rule, key[0])
         self._context.before_programs()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         host = self._host()
@@ -118,7 +121,9 @@ class Pool:
         if for_other is not None:
             host, attendant = for_other["host"], answering(for_other, of_account().get("USER", ""))
         helper = self._serving[key] = self._make(Launch(rule, key, environ, host, variables()), attendant)
-        if victim is not None:
+        if to_host:
+            self.host_places.take(helper, victim)
+        elif victim is not None:
             self._leaving[victim] = helper
         self._tasks.start_soon(self._run, helper, victim)
         return helper
@@ -133,7 +138,7 @@ class Pool:
     ) -> Helper:
         """Start a privileged helper, which serves no open but those that ask for it. `begin` as in Launch. Raises
         Problem."""
-        if self._occupied(self.alive) >= self._limits.helpers:
+        if self._occupied(self._counted) >= self._limits.helpers:
             self._context.log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
@@ -157,14 +162,15 @@ class Pool:
         return {record.name: record.told(now, rest_of(identity)) for identity, record in self._records.items()}
 
     async def _run(self, helper: Helper, victim: Helper | None) -> None:
-        if victim is not None:
+        if victim is not None and victim in self._leaving:
             self._tasks.start_soon(self._make_room, helper, victim)
-        elif helper.state == QUEUED:
+        elif victim is None and helper.state == QUEUED:
             helper.life.move("room")
         try:
             await helper.run()
         finally:
             self.alive.discard(helper)
+            self.host_places.free(helper)
 
     async def _make_room(self, helper: Helper, victim: Helper) -> None:
         await victim.life.reached(GONE)
@@ -176,13 +182,18 @@ class Pool:
 
     def _room_for(self, rule: Rule, identity: bytes) -> Helper | None:
         """None if one more process may be started; else a helper that leaves, for which the new one waits."""
-        limits = self._limits
-        of_rule = [helper for helper in self.alive if helper.launch.key[0] == identity]
+        limits, counted = self._limits, self._counted
+        of_rule = [helper for helper in counted if helper.launch.key[0] == identity]
         if self._occupied(of_rule) >= limits.helpers_per_rule:
             return self._leaver(of_rule, "helpers_per_rule", limits.helpers_per_rule, rule)
-        if self._occupied(self.alive) >= limits.helpers:
-            return self._leaver(self.alive, "helpers", limits.helpers, rule)
+        if self._occupied(counted) >= limits.helpers:
+            return self._leaver(counted, "helpers", limits.helpers, rule)
         return None
+
+    @property
+    def _counted(self) -> list[Helper]:
+        """Those that `helpers` and `helpers_per_rule` are about: not those for other hosts."""
+        return [helper for helper in self.alive if helper not in self.host_places]
 
     def _occupied(self, helpers: Iterable[Helper]) -> int:
         """Places taken: one that waits for another to leave shares its place."""

@@ -166,7 +166,8 @@ class Session:
         from ..helpers.hosts.hosts import Hosts
 
         services = self._services
-        return Hosts(services.context, self._front, channels, services.tasks, self._environ, self._user)
+        places = channels.pool.host_places
+        return Hosts(services.context, self._front, channels, services.tasks, self._environ, self._user, places)
 
     def _status_socket(self, context: Context, tasks: TaskGroup) -> StatusSocket:
         began = context.loop.time()

@@ -53,7 +53,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' websocket_bytes 'longest message of a WebSocket server'
     printf '%s=\t%s\n' dbus_calls 'calls of one D-Bus channel that are not answered yet'
     printf '%s=\t%s\n' metric_instances 'instances of one metric'
-    printf '%s=\t%s\n' hosts 'connections to other hosts; 0: none are made'
+    printf '%s=\t%s\n' hosts 'connections to other hosts, by ssh or by a rule that names host; 0: none by ssh'
     printf '%s=\t%s\n' host_starts 'connections to other hosts that are coming up at once'
     printf '%s=\t%s\n' host_queue_bytes 'bytes waiting for a host that is not connected yet'
     printf '%s=\t%s\n' host_noise_bytes 'what login scripts of a host may print before its bridge speaks'

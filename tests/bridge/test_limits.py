@@ -201,3 +201,29 @@ def test_what_is_kept_of_an_open_is_no_longer_than_an_id(start: Start, name: str
     front.open("b", **{name: "x" * 8_193})
     assert f'"{name}" of the open: 8193 characters' in front.expect("close", "b", problem="protocol-error")["message"]
     front.round_trip("a")
+
+
+def test_helpers_for_other_hosts_have_a_bound_of_their_own(start: Start) -> None:
+    """`hosts` counts them, whatever rule they are of, and the other bounds do not."""
+    bridge = start(
+        helper_rule({"payload": "test", "host": None}, GOOD, "${host}"),
+        helper_rule({"payload": "other", "host": None}, GOOD, "other", "${host}"),
+        helper_rule(TEST, GOOD, "${tag}"),
+        limits={"hosts": 3, "helpers": 1, "helpers_per_rule": 1},
+    )
+    front = bridge.front_end
+    for channel, (payload, host) in {"a": ("test", "one"), "b": ("test", "two"), "c": ("other", "one")}.items():
+        front.open(channel, payload, host=host)
+        front.expect("ready", channel)
+    open_one(bridge, "here")
+    front.open("d", host="three")
+    closed = front.expect("close", "d")
+    assert closed["problem"] == "internal-error"
+    assert "(hosts)" in closed["message"]
+    front.close("b")
+    front.expect("close", "b")
+    front.open("d", host="three")
+    assert front.expect("ready", "d")["argv"] == ["three"]
+    front.send("here", b"alive")
+    assert front.data("here", 5) == b"alive"
+    assert len(bridge.children) == 4

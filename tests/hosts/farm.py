@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 INSIDE: Final = Path(__file__).with_name("inside.py")
 PASSWORD: Final = "sesam"
 CODE: Final = "123456"
+ADMINISTRATOR: Final = "carol"
+"""Whom sudo lets be root over there, for the password. All of spanbridge is there for this one."""
 MUTE_PORT: Final = 2222
 """Somebody listens there and says nothing."""
 REFUSING_PORT: Final = 2223
@@ -46,9 +48,20 @@ class Farm:
         self.front_home = directory / "homes" / "front"
         self.personas = personas
         self.uids = {"front": self.front_uid, **{name: 20_001 + n for n, name in enumerate(personas)}}
-        self.command: list[str] = []
+        self.entered: list[str] = []  # what runs a command within, as root
         self.host_key = ""
         self._fronts = iter(range(1_000_000))
+
+    @property
+    def as_front(self) -> list[str]:
+        """What runs a command as the front's user."""
+        uid = str(self.front_uid)
+        return [shutil.which("setpriv") or "setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--"]
+
+    @property
+    def command(self) -> list[str]:
+        """What runs a command within, as the front's user."""
+        return [*self.entered, *self.as_front]
 
     # Files
 
@@ -78,6 +91,12 @@ class Farm:
             "password required pam_unix.so\n"
             "session required pam_unix.so\n"
         )
+        (self.directory / "etc/pam.d/sudo").write_text(
+            "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n"
+        )
+        sudoers = self.directory / "etc/sudoers"
+        sudoers.write_text(f"Defaults !syslog\n{ADMINISTRATOR} ALL=(ALL) ALL\n")
+        sudoers.chmod(0o440)
         self._write_sshd_config()
         self._build_pam_module()
 
@@ -227,7 +246,7 @@ def farm(
             assert inside.stdout is not None
             if inside.stdout.readline() != b"ready\n":
                 raise RuntimeError("the farm did not start")
-            made.command = entering(inside.pid, made.front_uid)
+            made.entered = entering(inside.pid)
             yield made
         finally:
             assert inside.stdin is not None
@@ -237,7 +256,6 @@ def farm(
         shutil.rmtree(directory)
 
 
-def entering(pid: int, uid: int) -> list[str]:
-    """What runs a command in the namespaces of `pid`, as a user."""
-    spaces: Sequence[str] = [f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net"]
-    return [shutil.which("nsenter") or "nsenter", *spaces, f"--setuid={uid}", f"--setgid={uid}", "--"]
+def entering(pid: int) -> list[str]:
+    """What runs a command in the namespaces of `pid`."""
+    return [shutil.which("nsenter") or "nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", "--"]

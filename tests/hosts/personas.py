@@ -8,7 +8,7 @@ from typing import Final
 
 from spanbridge.testing.frames import encode_control
 
-from .farm import Persona
+from .farm import ADMINISTRATOR, Persona
 
 BACKPORTS: Final = Path(os.environ.get("SPANBRIDGE_TESTS_BACKPORTS", "/var/cache/spanbridge-tests/backports"))
 REFLECTOR: Final = Path(__file__).with_name("reflector.py").resolve()
@@ -22,19 +22,20 @@ _NOISE: Final = "echo Welcome to this machine\n"
 
 def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
     """By name. `directory` is the farm's."""
-    ours = (("spanbridge", str(spanbridge)),)
+    ours = (("spanbridge", str(directory / "echo")),)  # what is over there matters to few tests; this starts at once
     no_password = ("PasswordAuthentication no",)
     bare = (f"SetEnv PATH={directory}/tools",)
     python = (f"SetEnv PATH={directory}/tools-python",)
     newer = f"#!/bin/sh\nPYTHONPATH={BACKPORTS}/usr/lib/python3/dist-packages exec /usr/bin/python3 -m cockpit.bridge\n"
     return {
         "alice": Persona(bridge=ours),
+        ADMINISTRATOR: Persona(bridge=(("spanbridge", str(spanbridge)),)),
         "kbd": Persona(bridge=ours, config=no_password),
         "twofactor": Persona(bridge=ours, config=no_password),
         "keyed": Persona(bridge=ours, config=("AuthenticationMethods publickey",)),
         "both": Persona(bridge=ours, config=("AuthenticationMethods publickey,password",)),
         "expired": Persona(bridge=ours, expired=True),
-        "forced": Persona(bridge=ours, key_options=f'command="{spanbridge}"'),
+        "forced": Persona(bridge=ours, key_options=f'command="{directory}/echo"'),
         "bannered": Persona(bridge=ours, config=(f"Banner {directory}/banner",)),
         "noisy": Persona(bridge=ours, files=((".bashrc", _NOISE),)),
         "endless": Persona(bridge=ours, files=((".bashrc", "while :; do echo yes; done\n"),)),
@@ -52,7 +53,6 @@ def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
         "stranger": Persona(config=bare, files=(_saying(version=99999),)),
         "refusing": Persona(config=bare, files=(_saying(version=1, problem="access-denied", message="no"),)),
         "reflecting": Persona(files=((".local/bin/spanbridge", f"#!/bin/sh\nexec /usr/bin/python3 {REFLECTOR}\n"),)),
-        "light": Persona(bridge=(("spanbridge", str(directory / "echo")),)),
         "deaf": Persona(files=(_saying("exec sleep 1000", version=1),)),
         "dumb": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\nexec sleep 1000\n"),)),
     }

@@ -1,12 +1,10 @@
 """Connecting to a real sshd: with a key, a password, or neither; to bridges of all kinds, or none."""
 
-import pytest
-
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.plugin import Start
 
 from ..missing import lack
-from .farm import MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
+from .farm import ADMINISTRATOR, MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
 from .personas import BACKPORTS, C_BRIDGE
 
 SESSIONS = ["shared", "private"]
@@ -21,20 +19,20 @@ def echo(bridge: Bridge, host: str, channel: str = "a", **members: str) -> None:
     assert front.data(channel, 10) == b"to and fro"
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_with_a_key(other: Farm, begin: Start, session: str) -> None:
+def test_with_a_key(other: Farm, begin: Start) -> None:
     other.use_key()
     bridge = begin()
-    echo(bridge, "alice@far", session=session)
-    assert len(bridge.log.matches(r"host-connected .*program=spanbridge")) == 1
+    for session in SESSIONS:
+        echo(bridge, "alice@far", session, session=session)
+    assert len(bridge.log.matches(r"host-connected .*program=spanbridge")) == 2
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-@pytest.mark.parametrize("user", ["alice", "kbd"])
-def test_with_a_password(begin: Start, session: str, user: str) -> None:
+def test_with_a_password(begin: Start) -> None:
     """`kbd` has keyboard-interactive alone."""
     bridge = begin()
-    echo(bridge, f"{user}@far", session=session, password=PASSWORD)
+    for session in SESSIONS:
+        for user in ("alice", "kbd"):
+            echo(bridge, f"{user}@far", f"{user}-{session}", session=session, password=PASSWORD)
     assert PASSWORD not in bridge.log.text
 
 
@@ -85,32 +83,43 @@ def test_a_wrong_password(begin: Start) -> None:
     echo(bridge, "alice@far", "c", password=PASSWORD)
 
 
-@pytest.mark.parametrize("host", ["alice@[::1]", "alice@::1", "alice@six", "alice@[::1]:22", "alice@127.0.0.77:22"])
-def test_addresses(other: Farm, begin: Start, host: str) -> None:
+ADDRESSES = ["alice@[::1]", "alice@::1", "alice@six", "alice@[::1]:22", "alice@127.0.0.77:22"]
+
+
+def test_addresses(other: Farm, begin: Start) -> None:
     other.use_key()
-    echo(begin(), host)
+    front = begin().front_end
+    for host in ADDRESSES:
+        front.open(host, "echo", host=host)
+    for host in ADDRESSES:
+        front.expect("ready", host)
 
 
 def test_far_bridges_know_themselves_by_the_spelling(other: Farm, begin: Start) -> None:
     """An open with the host of its `init` is for the far bridge itself, also where that is spanbridge."""
     other.use_key()
     front = begin().front_end
-    front.open("a", "dbus-json3", host="alice@far:22", bus="internal")
+    front.open("a", "dbus-json3", host=f"{ADMINISTRATOR}@far:22", bus="internal")
     front.expect("ready", "a")
 
 
 # What is there on the far side
 
 
-@pytest.mark.parametrize("shell", ["fish", "tcsh", "csh", "zsh", "noisy", "bannered", "forced"])
-def test_any_login_shell_and_noise(other: Farm, begin: Start, shell: str) -> None:
+NOISY = ["fish", "tcsh", "csh", "zsh", "noisy"]
+
+
+def test_any_login_shell_and_noise(other: Farm, begin: Start) -> None:
     other.use_key()
     bridge = begin()
-    echo(bridge, f"{shell}@far")
-    noisy = shell not in ("bannered", "forced")
-    assert bool(bridge.log.matches('host-noise .*line="Welcome to this machine"')) == noisy
-    if shell == "bannered":
-        assert bridge.log.matches('helper-stderr .*line="Authorized use only"')
+    for shell in (*NOISY, "bannered", "forced"):
+        bridge.front_end.open(shell, "echo", host=f"{shell}@far")
+    for shell in (*NOISY, "bannered", "forced"):
+        bridge.front_end.expect("ready", shell)
+    noise = bridge.log.matches('host-noise .*line="Welcome to this machine"')
+    assert {shell for shell in NOISY if any(f"{shell}@far" in line for line in noise)} == {*NOISY}
+    assert len(noise) == len(NOISY)
+    assert bridge.log.matches('helper-stderr .*line="Authorized use only"')
 
 
 def test_the_c_bridge(other: Farm, begin: Start) -> None:
@@ -143,49 +152,47 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("host", PROBLEMS)
-def test_what_cannot_be_served(other: Farm, begin: Start, host: str) -> None:
+def test_what_cannot_be_served(other: Farm, begin: Start) -> None:
     other.use_key()
-    bridge = begin()
-    front = bridge.front_end
-    for channel, session in zip("ab", SESSIONS, strict=True):
-        front.open(channel, "echo", host=host, session=session)
-    for channel in "ab":
-        closed = front.expect("close", channel)
-        assert closed["problem"] == PROBLEMS[host][0]
-        assert PROBLEMS[host][1] in closed["message"]
+    front = begin().front_end
+    for host in PROBLEMS:
+        for session in SESSIONS:
+            front.open(f"{session} {host}", "echo", host=host, session=session)
+    for host, (problem, words) in PROBLEMS.items():
+        for session in SESSIONS:
+            closed = front.expect("close", f"{session} {host}")
+            assert closed["problem"] == problem, closed
+            assert words in closed["message"]
     front.sync()
 
 
-@pytest.mark.parametrize("host", [f"alice@far:{MUTE_PORT}", "dumb@far"])
-def test_one_that_does_not_answer(other: Farm, begin: Start, host: str) -> None:
+def test_one_that_does_not_answer(other: Farm, begin: Start) -> None:
     other.use_key()
     front = begin(limits={"host_connect_seconds": 2}).front_end
-    front.open("a", "echo", host=host)
-    assert front.expect("close", "a")["problem"] == "timeout"
+    hosts = [f"alice@far:{MUTE_PORT}", "dumb@far"]
+    for host in hosts:
+        front.open(host, "echo", host=host)
+    for host in hosts:
+        assert front.expect("close", host)["problem"] == "timeout"
 
 
-@pytest.mark.parametrize("host", ["-oProxyCommand=touch x", "a b", "$(touch x)@far", "far:0", "alice@", "%h"])
-def test_a_name_that_is_none(begin: Start, host: str) -> None:
+def test_a_name_that_is_none(begin: Start) -> None:
     bridge = begin()
-    front = bridge.front_end
-    front.open("a", "echo", host=host)
-    assert front.expect("close", "a")["problem"] == "no-host"
+    for host in ("-oProxyCommand=touch x", "a b", "$(touch x)@far", "far:0", "alice@", "%h"):
+        bridge.front_end.open("a", "echo", host=host)
+        assert bridge.front_end.expect("close", "a")["problem"] == "no-host"
     assert bridge.children == []
 
 
-@pytest.mark.parametrize(
-    "members",
-    [{"user": 5}, {"password": True}, {"session": "other"}, {"host-key": "nonsense"}, {"init-superuser": {}}],
-    ids=str,
-)
-def test_a_member_of_the_wrong_type(begin: Start, members: dict[str, object]) -> None:
+def test_a_member_of_the_wrong_type(begin: Start) -> None:
     bridge = begin()
-    front = bridge.front_end
-    front.message({"command": "open", "channel": "a", "payload": "echo", "host": "far", **members})
-    closed = front.expect("close", "a")
-    assert closed["problem"] == "protocol-error"
-    assert next(iter(members)) in closed["message"]
+    members = {"user": 5, "password": True, "session": "other", "host-key": "nonsense", "init-superuser": {}}
+    for name, value in members.items():
+        opened = {"command": "open", "channel": "a", "payload": "echo", "host": "far", name: value}
+        bridge.front_end.message(opened)
+        closed = bridge.front_end.expect("close", "a")
+        assert closed["problem"] == "protocol-error"
+        assert name in closed["message"]
     assert bridge.children == []
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
@@ -22,20 +20,19 @@ def key_of(other: Farm, name: str) -> str:
     return " ".join((other.directory / f"keys/{name}.pub").read_text().split()[:2])
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_one_that_is_not_known(other: Farm, begin: Start, session: str) -> None:
+def test_one_that_is_not_known(other: Farm, begin: Start) -> None:
     """It is told, and with it the next open succeeds; nobody has written it down."""
     other.use_key()
     other.write("known_hosts", "")
     bridge = begin()
-    told = closed(bridge.front_end, "a", session=session)
-    code = {"shared": "unknown-host", "private": "unknown-hostkey"}[session]
-    assert told["problem"] == told["error"] == code
-    assert told["auth-method-results"] == {}
-    assert told["host-key"] == f"far {other.host_key}"
-    assert told["host-fingerprint"].startswith("SHA256:")
-    assert told["host-fingerprint"] in told["message"]
-    echo(bridge, HOST, "b", session=session, **{"host-key": told["host-key"]})
+    for session, code in {"shared": "unknown-host", "private": "unknown-hostkey"}.items():
+        told = closed(bridge.front_end, session, session=session)
+        assert told["problem"] == told["error"] == code
+        assert told["auth-method-results"] == {}
+        assert told["host-key"] == f"far {other.host_key}"
+        assert told["host-fingerprint"].startswith("SHA256:")
+        assert told["host-fingerprint"] in told["message"]
+        echo(bridge, HOST, f"{session} again", session=session, **{"host-key": told["host-key"]})
     assert (other.front_home / ".ssh/known_hosts").read_text() == ""
 
 
@@ -53,15 +50,15 @@ def test_the_line_is_as_known_hosts_has_it(other: Farm, begin: Start) -> None:
     front.expect("ready", "d")
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_one_that_has_changed(other: Farm, begin: Start, session: str) -> None:
+def test_one_that_has_changed(other: Farm, begin: Start) -> None:
     other.use_key()
     other.write("known_hosts", f"far {key_of(other, 'other')}\n")
     bridge = begin()
-    told = closed(bridge.front_end, "a", session=session)
-    assert told["problem"] == told["error"] == "invalid-hostkey"
-    assert told["host-key"] == f"far {other.host_key}"
-    echo(bridge, HOST, "b", session=session, **{"host-key": told["host-key"]})
+    for session in SESSIONS:
+        told = closed(bridge.front_end, session, session=session)
+        assert told["problem"] == told["error"] == "invalid-hostkey"
+        assert told["host-key"] == f"far {other.host_key}"
+        echo(bridge, HOST, f"{session} again", session=session, **{"host-key": told["host-key"]})
 
 
 def test_one_that_is_revoked_is_not_offered(other: Farm, begin: Start) -> None:
@@ -95,17 +92,18 @@ def test_through_a_jump_host(other: Farm, begin: Start) -> None:
     echo(begin(), HOST)
 
 
-@pytest.mark.parametrize("strict", ["ask", "yes"])
-def test_a_jump_host_that_is_not_known(other: Farm, begin: Start, strict: str) -> None:
+def test_a_jump_host_that_is_not_known(other: Farm, begin: Start) -> None:
     """No key is told: the message names the jump host."""
     other.use_key()
     other.write("known_hosts", f"far {other.host_key}\n")
-    other.write("config", f"{JUMP}Host jump\n    StrictHostKeyChecking {strict}\n")
-    told = closed(begin().front_end, "a")
-    assert told["problem"] == "unknown-host"
-    assert "host-key" not in told
-    assert "jump" in told["message"]
-    assert ("SHA256:" in told["message"]) == (strict == "ask")
+    front = begin().front_end
+    for strict in ("ask", "yes"):
+        other.write("config", f"{JUMP}Host jump\n    StrictHostKeyChecking {strict}\n")
+        told = closed(front, strict)
+        assert told["problem"] == "unknown-host"
+        assert "host-key" not in told
+        assert "jump" in told["message"]
+        assert ("SHA256:" in told["message"]) == (strict == "ask")
 
 
 def test_a_jump_host_whose_key_has_changed(other: Farm, begin: Start) -> None:

@@ -10,9 +10,9 @@ from spanbridge.testing.plugin import Start
 from .farm import MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
 from .test_life import ssh_of
 
-LIVING = [f"light@127.1.0.{number}" for number in range(1, 61)]
-MUTE = [f"light@127.2.0.{number}:{MUTE_PORT}" for number in range(1, 21)]
-REFUSING = [f"light@127.3.0.{number}:{REFUSING_PORT}" for number in range(1, 21)]
+LIVING = [f"alice@127.1.0.{number}" for number in range(1, 61)]
+MUTE = [f"alice@127.2.0.{number}:{MUTE_PORT}" for number in range(1, 21)]
+REFUSING = [f"alice@127.3.0.{number}:{REFUSING_PORT}" for number in range(1, 21)]
 
 FRAMES = 300  # of 64 KiB, from the one that floods
 DYING = 20

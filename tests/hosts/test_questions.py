@@ -63,24 +63,24 @@ def bridge(begin: Start) -> Iterator[Bridge]:
         assert secret not in made.log.text
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_a_locked_key(other: Farm, bridge: Bridge, session: str) -> None:
+def test_a_locked_key(other: Farm, bridge: Bridge) -> None:
     """Its path is told; with a password besides it is not needed; and from the agent it serves."""
     other.use_key("locked")
-    closed = refused(bridge.front_end, "a", "alice@far", session=session)
-    assert closed["error"] == f"locked identity: {other.front_home}/.ssh/id_ed25519"
-    echo(bridge, "alice@far", "b", session=session, password=PASSWORD)
+    for session in SESSIONS:
+        closed = refused(bridge.front_end, session, "alice@far", session=session)
+        assert closed["error"] == f"locked identity: {other.front_home}/.ssh/id_ed25519"
+        echo(bridge, "alice@far", f"{session} again", session=session, password=PASSWORD)
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_a_second_factor(bridge: Bridge, session: str) -> None:
+def test_a_second_factor(bridge: Bridge) -> None:
     people = People(bridge.front_end)
-    bridge.front_end.open("a", "echo", host="twofactor@far", session=session, password=PASSWORD)
-    prompt = people.prompt()
-    assert prompt["host"] == "twofactor@far"
-    assert "Verification code" in prompt["prompt"]
-    people.call("Answer", prompt["id"], CODE)
-    bridge.front_end.expect("ready", "a")
+    for session in SESSIONS:
+        bridge.front_end.open(session, "echo", host="twofactor@far", session=session, password=PASSWORD)
+        prompt = people.prompt()
+        assert prompt["host"] == "twofactor@far"
+        assert "Verification code" in prompt["prompt"]
+        people.call("Answer", prompt["id"], CODE)
+        bridge.front_end.expect("ready", session)
 
 
 def test_a_second_factor_that_nobody_answers(other: Farm, bridge: Bridge) -> None:

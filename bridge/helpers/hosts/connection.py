@@ -29,7 +29,7 @@ from .failure import (
 from .host_key import known_hosts
 from .key_probe import fetch_key
 from .noise import Noise
-from .question import Kind, is_interactive
+from .question import Kind, asks_by_name, is_interactive
 from .remote_command import PYTHON, remote_command
 from .sending import LONGEST_LINE, REFUSAL, fits
 from .ssh_command import UNKNOWN_VERSION, Trust, ssh_command
@@ -210,7 +210,12 @@ class Connection:
         """Nobody answers. ssh is ended before it gets nothing for an answer, which it would send to the host."""
         question = asking.question
         why = f"{question.messages} {question.prompt}".strip()
-        self._verdict = not_let_in(self._attempt(0), why, ["password"] if self._gave_password else [])
+        if self._gave_password and asks_by_name(question):
+            why = f"the password was not accepted; asked again: {why}"
+        methods = ["password"] if self._gave_password or question.kind is Kind.PASSWORD else []
+        if question.kind is Kind.PASSWORD and is_interactive(question):
+            methods.append("keyboard-interactive")
+        self._verdict = not_let_in(self._attempt(0), why, methods)
         self.helper.kill()
         asking.refuse()
 

@@ -74,6 +74,7 @@ def not_let_in(attempt: Attempt, why: str, methods: Sequence[str] = ()) -> Probl
 
 def told(host: str, why: str) -> str:
     """A message about `host`, without control characters and not too long."""
+    why = why.removeprefix(f"{host}: ")  # ssh names it in some of its lines
     text = "".join(character if character.isprintable() else " " for character in f"{host}: {why}")
     return text.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore")
 

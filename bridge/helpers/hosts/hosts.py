@@ -15,9 +15,10 @@ from ...wire.context import Context
 from ...wire.front import Front
 from ..endings import DISMISSED, SERVED, End
 from ..helper import Helper
+from ..host_places import HostPlaces
 from ..host_rule import without_secrets, without_what_its_name_says
 from ..launch import Launch
-from ..life import ENDING, GONE, QUEUED, READY
+from ..life import QUEUED, READY
 from ..opening import Opening
 from ..pool import Channels
 from .connection import Connection
@@ -44,6 +45,7 @@ class Hosts:
         tasks: TaskGroup,
         environ: Mapping[str, str],
         user: str,
+        places: HostPlaces,
     ) -> None:
         self.alive: dict[Helper, Connection] = {}  # all that are not reaped yet
         self.prompts = Prompts(context.loop, context.limits, context.log)
@@ -56,9 +58,9 @@ class Hosts:
         self._tasks = tasks
         self._environ = environ
         self._user = user
+        self._places = places
         self._equipment: Equipment | None = None
         self._serving: dict[ConnectionKey, Helper] = {}  # those that take opens
-        self._leaving: dict[Helper, Helper] = {}  # connection that makes room -> the one that waits for it
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
 
     # Opens
@@ -79,7 +81,7 @@ class Hosts:
         return helper
 
     def _begin(self, wanted: Wanted) -> Helper:
-        victim = self._room()
+        leaver = self._places.room()
         equipment = self._equip()
         connection = Connection(equipment, wanted)
         helper = Helper(
@@ -94,9 +96,8 @@ class Hosts:
         connection.helper = helper
         self.alive[helper] = connection
         self._serving[wanted.key] = helper
-        if victim is not None:
-            self._leaving[victim] = helper
-        self._tasks.start_soon(self._run, helper, victim)
+        self._places.take(helper, leaver)
+        self._tasks.start_soon(self._run, helper, leaver)
         self.on_change()
         return helper
 
@@ -108,44 +109,15 @@ class Hosts:
                 raise Problem(INTERNAL_ERROR, f"no place for what ssh needs: {error}") from None
         return self._equipment
 
-    async def _run(self, helper: Helper, victim: Helper | None) -> None:
-        if victim is not None:
-            self._tasks.start_soon(self._make_room, helper, victim)
-        elif helper.state == QUEUED:
+    async def _run(self, helper: Helper, leaver: Helper | None) -> None:
+        if leaver is None and helper.state == QUEUED:
             helper.life.move("room")
         try:
             await helper.run()
         finally:
             del self.alive[helper]
+            self._places.free(helper)
             self.on_change()
-
-    async def _make_room(self, helper: Helper, victim: Helper) -> None:
-        await victim.life.reached(GONE)
-        del self._leaving[victim]
-        if helper.state == QUEUED:
-            helper.life.move("room")
-
-    # Limits
-
-    def _room(self) -> Helper | None:
-        """None if one more connection may be made; else one that leaves, for which the new one waits."""
-        most = self._limits.hosts
-        if len(self.alive) >= 2 * most:  # so many are on their way out that the way out is what is too narrow
-            self._context.log.limit("hosts", most, ending=len(self.alive))
-            raise Problem(INTERNAL_ERROR, f"the limit of {most} connections to other hosts (hosts) is reached")
-        if sum(1 for helper in self.alive if helper not in self._leaving) < most:
-            return None
-        free = [helper for helper in self.alive if helper not in self._leaving and helper.state != QUEUED]
-        ending = [helper for helper in free if helper.state in (ENDING, GONE)]
-        if ending:
-            return ending[0]
-        idle = [helper for helper in free if helper.idle]
-        self._context.log.limit("hosts", most, idle=len(idle))
-        if not idle:
-            raise Problem(INTERNAL_ERROR, f"the limit of {most} connections to other hosts (hosts) is reached")
-        oldest = min(idle, key=lambda helper: helper.roster.used)
-        oldest.end(Problem(TERMINATED, f"made room for another one, at the limit of {most} connections (hosts)"))
-        return oldest
 
     def queue(self, helper: Helper) -> Queue:
         """Who keeps what comes for an open that waits for the connection."""

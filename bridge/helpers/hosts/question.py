@@ -52,3 +52,8 @@ def is_interactive(question: Question) -> bool:
     """Whether a PASSWORD question is one of keyboard-interactive."""
     text = f"{question.messages}\n{question.prompt}" if question.messages else question.prompt
     return _INTERACTIVE.fullmatch(text) is not None
+
+
+def asks_by_name(question: Question) -> bool:
+    """Whether it is for the password of the account, in the words of ssh itself."""
+    return question.kind is Kind.PASSWORD and _PASSWORD.fullmatch(question.prompt) is not None
