@@ -52,9 +52,9 @@ def curtains(browser: Chrome) -> list[str]:
 
 
 @contextlib.contextmanager
-def page(browser: Chrome, path: str) -> Iterator[None]:
-    """In the block the browser is within the frame of the page `path` of this host, once that is loaded."""
-    selector = f"iframe[name='cockpit1:localhost{path}'][data-loaded]"
+def page(browser: Chrome, path: str, host: str = "localhost") -> Iterator[None]:
+    """In the block the browser is within the frame of the page `path` of a host, once that is loaded."""
+    selector = f"iframe[name='cockpit1:{host}{path}'][data-loaded]"
     frame = wait_for(browser, f"the page {path}", lambda: browser.find_elements(By.CSS_SELECTOR, selector))[0]
     browser.switch_to.frame(frame)
     try:
