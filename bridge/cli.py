@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from .limits import Limits, SettingError, explain, misspelt, read_limits
@@ -149,9 +150,8 @@ def _main(arguments: list[str]) -> int:
     if not serves:
         print(_ON_A_TERMINAL.format(program=os.path.abspath(sys.argv[0])), end="")
         return 0
-    from .start import run
-
-    return run(limits, parts, privileged=privileged)
+    status: int = _program("start").run(limits, parts, privileged=privileged)
+    return status
 
 
 def _tell_front_end(message: str) -> None:
@@ -161,7 +161,7 @@ def _tell_front_end(message: str) -> None:
     from spanbridge.protocol.control import VERSION, control
     from spanbridge.protocol.problems import INTERNAL_ERROR
 
-    from .start import write
+    from .stdout import write
 
     write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
 
@@ -180,10 +180,15 @@ def _unknown(argument: str) -> str:
 
 def _tool(name: str, arguments: list[str]) -> int:
     """Run the tool of that name; its status."""
+    status: int = _program(f"operator.{name}").main(arguments)
+    return status
+
+
+def _program(name: str) -> ModuleType:
+    """What runs, by the name of its module: more than what it is called need not be known here."""
     from importlib import import_module
 
-    status: int = import_module(f".operator.{name}", __package__).main(arguments)
-    return status
+    return import_module(f".{name}", __package__)
 
 
 def _parts(debug: str) -> frozenset[str]:
@@ -196,7 +201,7 @@ def _parts(debug: str) -> frozenset[str]:
 
 
 def _packages(limits: Limits) -> int:
-    from .installed import load
+    from .catalog import load
 
     for package in load(os.environ, limits.manifest_bytes).packages:
         labels = [
@@ -223,7 +228,7 @@ def _hand_down(settings: list[str]) -> None:
 
 
 def _bridges(limits: Limits) -> int:
-    from .installed import BUILT_IN, load, with_own_rules
+    from .catalog import BUILT_IN, load, with_own_rules
     from .operator.output import print_json
 
     catalog = with_own_rules(load(os.environ, limits.manifest_bytes))
@@ -239,7 +244,7 @@ def _bridges(limits: Limits) -> int:
 
 def _connections(limits: Limits) -> dict[str, object]:
     """What comes last for opens with another host (docs/hosts.md), as if it were a rule."""
-    from .installed import BUILT_IN
+    from .catalog import BUILT_IN
 
     own = {"package": "ssh", "position": 0, "source": BUILT_IN}
     return {**own, "match": {"host": None}, "spawn": ["ssh"], "timeout": limits.host_idle_seconds}

@@ -14,10 +14,12 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import VERSION, control
 from spanbridge.protocol.problems import INTERNAL_ERROR
 
-from .installed import depth_of, load, tell_defects, with_own_rules
+from .catalog import load, tell_defects, with_own_rules
+from .installed import depth_of
 from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
+from .stdout import write
 from .wire.descriptor_limit import raise_limit
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -156,19 +158,6 @@ def _serve(
     finally:
         for fd, was in blocking:
             os.set_blocking(fd, was)  # the mode belongs to the open file, which others may share
-
-
-def write(data: bytes) -> None:
-    """Write all of `data` to stdout, in whatever mode that is."""
-    while data:
-        try:
-            data = data[os.write(1, data) :]
-        except BlockingIOError:
-            import select
-
-            poll = select.poll()
-            poll.register(1, select.POLLOUT)
-            poll.poll()
 
 
 def _end_at_once(number: int, frame: object) -> NoReturn:

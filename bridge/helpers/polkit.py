@@ -21,7 +21,7 @@ from ..payloads.bus.connecting import connect
 from ..payloads.bus.connection import Connection
 from ..payloads.bus.errors import ACCESS_DENIED, UNKNOWN_METHOD, BusError
 from ..payloads.bus.message import Message, call
-from ..payloads.bus.values import Variant
+from ..payloads.bus.signature import Variant
 from .polkit_helper import Ask, authenticate
 
 NAME: Final = "org.freedesktop.PolicyKit1"

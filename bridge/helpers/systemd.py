@@ -9,8 +9,8 @@ from spanbridge.protocol.problems import Problem
 
 from ..payloads.bus.addresses import address_of, parse
 from ..payloads.bus.authentication import LINE_BYTES, Authentication
+from ..payloads.bus.match_rule import BUS_NAME, BUS_PATH
 from ..payloads.bus.message import ERROR, REPLY, Message, call, read_head, read_message, write_message
-from ..payloads.bus.rules import BUS_NAME, BUS_PATH
 from ..payloads.bus.unmarshal import Malformed
 
 NAME: Final = "org.freedesktop.systemd1"

@@ -21,9 +21,9 @@ from ..payloads.bus.addresses import address_of
 from ..payloads.bus.connecting import connect
 from ..payloads.bus.connection import Connection
 from ..payloads.bus.errors import BusError
+from ..payloads.bus.match_rule import signals_of
 from ..payloads.bus.message import INTERACTIVE, Message, call
-from ..payloads.bus.rules import signals_of
-from ..payloads.bus.values import Variant
+from ..payloads.bus.signature import Variant
 from .launch import Launch
 from .process import SpawnError, socket_pair
 from .systemd import MANAGER, NAME, PATH

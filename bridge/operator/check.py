@@ -10,7 +10,8 @@ from spanbridge.manifests.directories import data_directories, override_director
 from spanbridge.manifests.load import Libexecdir
 from spanbridge.manifests.model import Catalog
 
-from ..installed import GENERATION, askpass, load
+from ..catalog import load
+from ..installed import GENERATION, askpass
 from ..limits import Limits, SettingError, read_limits
 from .checking import form, machine
 from .checking.finding import ERROR, KINDS, NOTE, WARNING, Finding, of_defect, of_file

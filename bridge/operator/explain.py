@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..installed import depth_of, load, with_own_rules
+from ..catalog import load, with_own_rules
+from ..installed import depth_of
 from ..limits import Limits, SettingError, read_limits
 from .explaining.explain_text import Text, left_out, sharing
 from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation

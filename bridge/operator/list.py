@@ -13,8 +13,8 @@ from spanbridge.manifests.directories import data_directories, override_director
 from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
 from spanbridge.manifests.wildcard import is_wildcard
 
+from ..catalog import load
 from ..helpers.offered import ident_of, offer
-from ..installed import load
 from ..limits import Limits, SettingError, read_limits
 from .checking.spelling import nearest
 from .checking.targets import override_files

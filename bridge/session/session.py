@@ -21,10 +21,10 @@ from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, control, pon
 from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
 
+from ..catalog import tell_defects
 from ..helpers.helper import Helper
 from ..helpers.life import GONE
 from ..helpers.superuser import Superuser
-from ..installed import tell_defects
 from ..limits import Limits
 from ..log import Log
 from ..payloads.base import Services

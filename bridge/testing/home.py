@@ -62,7 +62,7 @@ class Home:
 
     def defects(self) -> list[str]:
         """What is wrong in the manifests and overrides: file, line and member, what was found and expected."""
-        from ..installed import load
+        from ..catalog import load
 
         return [str(defect) for defect in load(self.environ).defects]
 

@@ -8,7 +8,7 @@ from spanbridge.payloads.base import Services
 from spanbridge.payloads.bus.bus import Outlet
 from spanbridge.payloads.bus.errors import BusError
 from spanbridge.payloads.bus.interface import method, readable, signal
-from spanbridge.payloads.bus.values import Variant
+from spanbridge.payloads.bus.signature import Variant
 
 
 class Kettle:

@@ -13,7 +13,7 @@ from spanbridge.payloads import dbus
 from spanbridge.payloads.base import Services
 from spanbridge.payloads.bus import inside
 from spanbridge.payloads.bus.bus import Bus
-from spanbridge.payloads.bus.values import Variant
+from spanbridge.payloads.bus.signature import Variant
 
 from .client import ERROR, PROPERTIES
 from .sample import OBJECTS, Kettle, Lamp

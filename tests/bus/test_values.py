@@ -12,20 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbridge.manifests.member import MemberError, spell
-from spanbridge.payloads.bus.values import (
-    SignatureError,
-    Type,
-    Variant,
-    as_utf8,
-    from_json,
-    is_below,
-    is_path,
-    many_from_json,
-    many_to_json,
-    to_json,
-    type_of,
-    types_of,
-)
+from spanbridge.payloads.bus.signature import SignatureError, Type, Variant, is_below, is_path, type_of, types_of
+from spanbridge.payloads.bus.values import as_utf8, from_json, many_from_json, many_to_json, to_json
 
 from ..protocol.determined import examples
 

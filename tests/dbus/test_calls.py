@@ -10,7 +10,8 @@ from dbus_fast import Message, MessageFlag, MessageType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.payloads.bus.values import to_json, type_of
+from spanbridge.payloads.bus.signature import type_of
+from spanbridge.payloads.bus.values import to_json
 from spanbridge.testing.front_end import FrontEnd
 
 from ..bus.client import ERROR, BusClient

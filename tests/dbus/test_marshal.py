@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from spanbridge.payloads.bus import message as wire
 from spanbridge.payloads.bus.marshal import TooMuch, marshal
 from spanbridge.payloads.bus.message import Message, read_head, read_message, write_message
+from spanbridge.payloads.bus.signature import Type, Variant, type_of, types_of
 from spanbridge.payloads.bus.unmarshal import Handle, Malformed, unmarshal
-from spanbridge.payloads.bus.values import Type, Variant, many_to_json, type_of, types_of
+from spanbridge.payloads.bus.values import many_to_json
 
 from ..bus.test_values import PATHS, SIGNATURES, values_of
 from ..protocol.determined import examples

@@ -9,9 +9,9 @@ from hypothesis import given
 from spanbridge.payloads.bus import slices
 from spanbridge.payloads.bus.marshal import marshal
 from spanbridge.payloads.bus.message import Message
+from spanbridge.payloads.bus.signature import Variant
 from spanbridge.payloads.bus.slices import Text, encoder, entries
 from spanbridge.payloads.bus.unmarshal import Malformed
-from spanbridge.payloads.bus.values import Variant
 
 from ..protocol.determined import examples
 from .test_marshal import BODIES

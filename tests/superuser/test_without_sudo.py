@@ -13,7 +13,7 @@ from dbus_fast import Message, MessageFlag
 from spanbridge.helpers.polkit import start_time, subject
 from spanbridge.helpers.polkit_helper import unescape
 from spanbridge.helpers.systemd import missing
-from spanbridge.payloads.bus.values import Variant
+from spanbridge.payloads.bus.signature import Variant
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.script import Rule, exit_with, forever, init, serve, stderr
 

@@ -4,6 +4,7 @@ All goes into memory files: modules as an archive that Python imports from, comp
 program in one that sudo can start. Nothing is written to disk.
 """
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class _Compiled(importlib.abc.MetaPathFinder):
@@ -46,13 +47,15 @@ def run(size: int, nothing_fits: int) -> NoReturn:
 
 
 def _bridge(askpass: bytes) -> Callable[[], int]:
-    import spanbridge.__main__
-    import spanbridge.installed  # imports what is compiled, which may not fit
-
+    """By name: what came is another copy of this program than the one that has sent it."""
+    command = importlib.import_module("spanbridge.__main__")
+    importlib.import_module("spanbridge.catalog")  # imports what is compiled, which may not fit
+    installed: Any = importlib.import_module("spanbridge.installed")
     start = f"#!{sys.executable} -I\n".encode()
     end = b"\nif __name__ == '__main__':\n    sys.exit(main())\n"
-    spanbridge.installed.sent_askpass = _memory("spanbridge-askpass", start + askpass + end, str(os.getpid()))
-    return spanbridge.__main__.main
+    installed.sent_askpass = _memory("spanbridge-askpass", start + askpass + end, str(os.getpid()))
+    main: Callable[[], int] = command.main
+    return main
 
 
 def _memory(name: str, data: bytes, process: str = "self") -> str:

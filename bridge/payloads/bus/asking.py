@@ -1,13 +1,23 @@
 """Questions to a service: many at the same time, and such whose answers are heeded in the order in which it speaks."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import anyio
 
 from spanbridge.protocol.problems import Problem
 
-from .connection import ANSWER_SECONDS, Answered, Connection
-from .message import Message
+from .limits import ANSWER_SECONDS
+from .message import Answered, Message
+
+
+class Line(Protocol):
+    """A connection, as far as these need it."""
+
+    def call(
+        self, message: Message, answered: Answered, /, *, in_order: bool, lost: Callable[[Problem], None]
+    ) -> int: ...
+    def forget(self, serial: int, /) -> None: ...
 
 
 async def each(visit: Callable[[str], Awaitable[object]], paths: list[str]) -> None:
@@ -27,7 +37,7 @@ async def each(visit: Callable[[str], Awaitable[object]], paths: list[str]) -> N
         raise problems[0]
 
 
-async def ask_in_order(connection: Connection, message: Message, take: Answered) -> None:
+async def ask_in_order(connection: Line, message: Message, take: Answered) -> None:
     """Ask, and have `take` heed the answer in the order in which the service speaks."""
     done = anyio.Event()
     lost: list[Problem] = []

@@ -9,8 +9,9 @@ from .errors import UNKNOWN_OBJECT, BusError
 from .interface import Interface, Signal, interface_of
 from .meta import PROPERTIES
 from .node import Node, Offer, bare
+from .signature import is_below, is_path
 from .standard import Properties
-from .values import is_below, is_path, many_to_json
+from .values import many_to_json
 
 # path -> the module that has its class, and the class. An object is made when it is first asked for.
 OBJECTS: Final[Mapping[str, tuple[str, str]]] = {

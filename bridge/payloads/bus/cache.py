@@ -26,10 +26,10 @@ from .descriptions import Descriptions
 from .errors import FAILED, BusError
 from .finding import Finder
 from .kept import Kept
+from .match_rule import signals_of
 from .matches import Watch
 from .message import Message
 from .meta import OBJECT_MANAGER, PROPERTIES
-from .rules import signals_of
 from .trees import Tree, Trees, Watcher
 
 

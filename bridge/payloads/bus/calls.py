@@ -6,21 +6,20 @@ from typing import Any, Final
 
 import anyio
 
-from spanbridge.manifests.member import MemberError, describe, spell
+from spanbridge.manifests.member import describe
 from spanbridge.protocol.problems import Problem
 
 from . import message as wire
-from .channel import Message, unclear
+from .channel import Message, encode, unclear
+from .checks import check_interface, check_path, convert, signature_of, values_from_json
 from .errors import INVALID_ARGS, LIMITS_EXCEEDED, TIMED_OUT, UNKNOWN_METHOD, BusError
 from .lanes import Lanes
 from .marshal import TooMuch
-from .matches import Match, Watch
 from .message import Message as BusMessage
-from .names import is_interface, is_member
-from .place import Place, answer_text, convert
+from .names import is_member
+from .place import Place
 from .slices import Text, is_large
 from .turns import Turn
-from .values import SignatureError, is_path, many_from_json, types_of
 
 _CALL: Final = tuple[str, str, str, list[Any] | None]
 
@@ -180,13 +179,13 @@ class Calls:
         message = call.message
         members: dict[str, Any] = {}
         if answer.error is not None:
-            text = answer_text("error", b"[" + _text(answer.error) + b"," + values + b"]", message)
+            text = _answer_text("error", b"[" + _text(answer.error) + b"," + values + b"]", message)
         else:
             if message.get("type") is not None:
                 members["type"] = answer.signature
             if message.get("flags") is not None:
                 members["flags"] = answer.order
-            text = answer_text("reply", b"[" + (values if answer.signature else b"null") + b"]", message, **members)
+            text = _answer_text("reply", b"[" + (values if answer.signature else b"null") + b"]", message, **members)
         if len(text) > self._limits.frame_bytes:
             self._log.limit("frame_bytes", self._limits.frame_bytes)
             self._refuse(call, BusError(LIMITS_EXCEEDED, f"the answer has {len(text)} bytes of JSON"))
@@ -232,20 +231,6 @@ def _read(asked: Any, message: Message) -> _Call:
     return call
 
 
-def signature_of(kind: str, message: Message) -> str | None:
-    """The `type` of a message, None if it has none. Raises Problem."""
-    signature = message.get("type")
-    if signature is None:
-        return None
-    try:
-        if isinstance(signature, str):
-            types_of(signature)
-            return signature
-    except SignatureError as error:
-        raise unclear(f'"type" of {kind}: {error}') from None
-    raise unclear(f'"type" of {kind}: expected a signature, found {describe(signature)}')
-
-
 def message_flags(message: Message) -> int:
     """Whether the service may ask somebody: it may, unless the flags say nothing of it. Raises Problem."""
     flags = message.get("flags")
@@ -268,36 +253,10 @@ _LONGEST_SECONDS: Final = 10_000_000.0
 """More than a timer of the event loop takes is no limit at all."""
 
 
-def values_from_json(signature: str, arguments: Any) -> list[Any]:
-    """Values of these types, as marshal.py takes them. Raises BusError, which names the place."""
-    try:
-        return many_from_json(types_of(signature), arguments)
-    except MemberError as error:
-        where = f"{spell(error.path)}: " if error.path else ""
-        raise BusError(INVALID_ARGS, f"{where}{error.message}") from None
-
-
-def check_path(kind: str, path: str) -> None:
-    """Raises Problem."""
-    if not is_path(path):
-        raise unclear(f"{kind}: expected an object path, found {describe(path)}")
-
-
-def check_interface(kind: str, interface: str) -> None:
-    """Raises Problem."""
-    if not is_interface(interface):
-        raise unclear(f"{kind}: expected the name of an interface, found {describe(interface)}")
-
-
-def check_where(kind: str, asked: Match | Watch) -> None:
-    """What a match and a watch have in common: the path, or what it is below, and the interface. Raises Problem."""
-    if asked.path is not None and asked.path_namespace is not None:
-        raise unclear(f"{kind}: expected path or path_namespace, found both")
-    for path in (asked.path, asked.path_namespace):
-        if path is not None:
-            check_path(kind, path)
-    if asked.interface is not None:
-        check_interface(kind, asked.interface)
+def _answer_text(kind: str, values: "bytes | bytearray", message: Message, **members: Any) -> bytes:
+    """The answer to a message with an `id`, of which `values` is the JSON text."""
+    more = b"".join(b"," + encode(name) + b":" + encode(value) for name, value in members.items())
+    return b"".join((b'{"', kind.encode(), b'":', values, b',"id":', encode(message["id"]), more, b"}"))
 
 
 def _text(text: str) -> bytes:

@@ -7,8 +7,8 @@ from .asking import each
 from .connection import Connection
 from .descriptions import Descriptions
 from .errors import BusError
-from .finding import OBJECTS
 from .kept import Kept
+from .limits import OBJECTS
 from .message import Message, call
 from .meta import PROPERTIES
 from .trees import Trees

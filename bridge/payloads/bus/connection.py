@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
@@ -12,17 +12,15 @@ from ..base import Services
 from . import message as wire
 from .errors import FAILED, INVALID_ARGS, TIMED_OUT, UNKNOWN_METHOD, BusError
 from .lanes import Lanes
+from .limits import ANSWER_SECONDS
 from .marshal import TooMuch
-from .message import Message, write_message
+from .match_rule import BUS_NAME, BUS_PATH
+from .message import Answered, Message, write_message
 from .owners import Owners
-from .rules import BUS_NAME, BUS_PATH, Rules
+from .rules import Rules
 from .stream import Stream, close_all
 from .unmarshal import Malformed
 
-ANSWER_SECONDS: Final = 30.0
-"""How long the answer to a question of our own may take."""
-
-Answered = Callable[[Message], Awaitable[None] | None]
 Made = TypeVar("Made")
 
 

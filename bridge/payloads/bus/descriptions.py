@@ -1,17 +1,23 @@
 """What is known of the interfaces of one service: asked of its objects, once for each interface."""
 
-from typing import Final
+from typing import Any, Final, Protocol
 
 import anyio
 
-from .connection import Connection
+from ...log import Log
 from .errors import BusError
 from .introspection import Node, Unreadable, parse
-from .message import call
+from .message import Message, call
 from .meta import INTROSPECTABLE, Meta
 
 AT_ONCE: Final = 64
 """Questions to one service that wait for their answers."""
+
+
+class Line(Protocol):
+    """A connection, as far as this needs it."""
+
+    async def ask_for(self, signature: str, message: Message, /) -> list[Any]: ...
 
 
 class _Asked:
@@ -25,10 +31,10 @@ class _Asked:
 class Descriptions:
     """`name`: who is asked; None: a peer without a bus. `metas`: all interfaces that are known."""
 
-    def __init__(self, connection: Connection, name: str | None) -> None:
+    def __init__(self, connection: Line, name: str | None, log: Log) -> None:
         self._connection = connection
         self._name = name
-        self._log = connection.services.context.log
+        self._log = log
         self._asked: dict[str, _Asked] = {}
         self._places = anyio.Semaphore(AT_ONCE)
         self.metas: dict[str, Meta] = {}

@@ -11,14 +11,13 @@ from .descriptions import AT_ONCE, Descriptions
 from .errors import LIMITS_EXCEEDED, BusError
 from .introspection import Node
 from .kept import Kept
+from .limits import OBJECTS
 from .message import Message, call
 from .meta import OBJECT_MANAGER, PROPERTIES, STANDARD
 from .slices import entries
 from .trees import Tree, Trees
 from .turns import Turn
 
-OBJECTS: Final = 100_000
-"""Under one watch."""
 DEEPEST: Final = 64
 """Levels of objects below a watched one."""
 

@@ -7,7 +7,7 @@ from ..other_hosts import NoSuchPrompt, Question
 from .bus import Outlet
 from .errors import BusError
 from .interface import method, readable, signal
-from .values import Variant
+from .signature import Variant
 
 _ERROR: Final = "spanbridge.Hosts.Error"
 _SIGNATURES: Final = {"state": "s", "user": "s", "seconds": "d", "channels": "u"}

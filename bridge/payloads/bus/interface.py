@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, Final, NamedTuple, TypeVar
 
-from .values import Type, type_of
+from .signature import Type, type_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from .meta import Meta, Method, Property, Signal
 from .names import is_interface, is_member
-from .values import SignatureError, is_path, type_of
+from .signature import SignatureError, is_path, type_of
 
 XML_BYTES: Final = 4 << 20
 """Longest description that is read."""

@@ -17,5 +17,11 @@ FILE_BYTES: Final = 1 << 20
 FILE_DEPTH: Final = 8
 """How deep lists and objects may nest in a file of cockpit/machines.d."""
 
+ANSWER_SECONDS: Final = 30.0
+"""How long the answer to a question of our own may take."""
+
 WATCHES: Final = 65_536
 """Watches of one channel of a real bus, and separately its matches."""
+
+OBJECTS: Final = 100_000
+"""Under one watch."""

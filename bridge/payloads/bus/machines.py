@@ -13,7 +13,7 @@ from .cockpit_conf import config_directories
 from .errors import ACCESS_DENIED, FAILED, INVALID_ARGS, BusError
 from .interface import method, readable
 from .machine_files import FileError, Hosts, Value, is_machine_file, read_machines, update_machine
-from .values import Variant
+from .signature import Variant
 
 _SIGNATURES: Final[dict[type, str]] = {bool: "b", int: "x", float: "d", str: "s"}
 

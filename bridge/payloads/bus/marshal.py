@@ -9,20 +9,13 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
-from .values import Type, Variant, type_of, types_of
-
-ARRAY_BYTES: Final = 64 << 20
-DEEPEST: Final = 64
-"""Containers around a value: arrays, structs, dict entries and variants."""
+from .signature import ALIGNMENT, ARRAY_BYTES, DEEPEST, Type, Variant, type_of, types_of
 
 Writer = Callable[[bytearray, Any, int], None]
 
 _U32: Final = Struct("<I")
 _FIXED: Final = {"n": "<h", "q": "<H", "i": "<i", "u": "<I", "h": "<I", "x": "<q", "t": "<Q", "d": "<d"}
 _PADDING: Final = bytes(8)
-
-ALIGNMENT: Final = {**dict.fromkeys("ygv", 1), **dict.fromkeys("nq", 2), **dict.fromkeys("biusoah", 4)}
-"""Of the types that are not aligned to 8 bytes."""
 
 
 class TooMuch(ValueError):

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from .values import is_below
+from .signature import is_below
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ reads the body.
 """
 
 import sys
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -72,6 +73,10 @@ class Message(NamedTuple):
     def values(self, *, bare: bool = False) -> list[Any]:
         """The body as JSON has it; `bare` as in unmarshal.py. Raises Malformed."""
         return unmarshal(self.signature, self.body, self.order, bare=bare)
+
+
+Answered = Callable[[Message], Awaitable[None] | None]
+"""Is given the answer to a call. What it returns is awaited before anything else of the peer is heeded."""
 
 
 class Head(NamedTuple):

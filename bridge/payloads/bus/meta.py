@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from .names import is_interface, is_member
-from .values import SignatureError, type_of
+from .signature import SignatureError, type_of
 
 STANDARD: Final = "org.freedesktop.DBus."
 """How the names of interfaces begin that any object has: nobody is told of them unasked."""

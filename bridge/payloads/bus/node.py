@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from .errors import UNKNOWN_INTERFACE, UNKNOWN_METHOD, UNKNOWN_PROPERTY, BusError
 from .interface import Interface, Method, interface_of
+from .signature import Variant
 from .standard import Introspectable, Peer, Properties
-from .values import Variant, to_json
+from .values import to_json
 
 
 class Offer(NamedTuple):

@@ -16,6 +16,7 @@ from .connection import Connection
 from .errors import BusError
 from .message import Message as BusMessage
 from .opened import Opened
+from .peer import Peers
 from .place import Place
 from .publishing import Publishing
 from .signals import Signals
@@ -61,7 +62,9 @@ class Outside:
         return await connect(opened.address, self._services, name=opened.address, is_bus=is_bus)
 
     def _take_place(self, connection: Connection) -> Place:
-        place = self._place = Place(self._front, self._services, connection, self._opened.name, self._owner_changed)
+        place = self._place = Place(
+            self._front, self._services, connection, self._opened.name, self._owner_changed, connection.once(Peers)
+        )
         calls, signals, watches, publishing = Calls(place), Signals(place), Watches(place), Publishing(place)
         self._parts = [calls, signals, watches, publishing]
         self._signals = signals

@@ -6,13 +6,20 @@ from typing import Any, Final, Protocol
 import anyio
 
 from .errors import BusError
+from .match_rule import BUS_NAME, BUS_PATH, signals_of
 from .message import Message, call
-from .rules import BUS_NAME, BUS_PATH, Rules, signals_of
 
 Changed = Callable[[str, str | None], None]
 """Is called with the name and its new owner, a unique name; None if nobody has it."""
 
 _NOBODY: Final = "org.freedesktop.DBus.Error.NameHasNoOwner"
+
+
+class Rules(Protocol):
+    """What the bus is to send (rules.py)."""
+
+    def add(self, rule: str, refused: Callable[[BusError], None], /) -> None: ...
+    def remove(self, rule: str, refused: Callable[[BusError], None], /) -> None: ...
 
 
 class Line(Protocol):

@@ -29,11 +29,12 @@ class Peers:
         peer.channels[channel] = None
         return peer
 
-    def leave(self, peer: "Peer", channel: Channel) -> None:
-        """Harmless for one that has not joined."""
-        peer.channels.pop(channel, None)
-        if not peer.channels and self._peers.get(peer.name) is peer:
-            del self._peers[peer.name]
+    def leave(self, name: str | None, channel: Channel) -> None:
+        """Of one that has joined."""
+        peer = self._peers[name]
+        del peer.channels[channel]
+        if not peer.channels:
+            del self._peers[name]
             peer.end()
 
 
@@ -45,7 +46,7 @@ class Peer:
         self.name = name
         self.channels: dict[Channel, None] = {}
         self._owner: str | None = None
-        self.descriptions = Descriptions(connection, name)
+        self.descriptions = Descriptions(connection, name, connection.services.context.log)
         self.cache = Cache(connection, name, self.descriptions)
         connection.caches[name] = self.cache
         if name is not None:

@@ -1,23 +1,47 @@
 """Where a channel stands on a bus: what its parts have in common."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
-import msgspec
 
 from spanbridge.manifests.member import describe
 
 from ..base import Services
-from .channel import Message, Messages, encode, unclear
+from .channel import Message, Messages, unclear
 from .connection import Connection
+from .descriptions import Descriptions
 from .descriptors import Descriptors
+from .matches import Watch
 from .message import Message as BusMessage
 from .meta import Meta
 from .names import is_bus_name
-from .peer import Peer, Peers
 from .slices import Encode, encoder, without_descriptors
+from .trees import Watcher
 from .unmarshal import Handle
+
+
+class Watched(Protocol):
+    """The properties of a peer's objects: cache.Cache."""
+
+    async def watch(self, watch: Watch, watcher: Watcher, /) -> None: ...
+    def unwatch(self, watch: Watch, watcher: Watcher, /) -> None: ...
+
+
+class Peer(Protocol):
+    """One service on the bus: peer.Peer."""
+
+    @property
+    def descriptions(self) -> Descriptions: ...
+    @property
+    def cache(self) -> Watched: ...
+
+
+class Peers(Protocol):
+    """Those of a connection that channels use: peer.Peers."""
+
+    def join(self, name: str | None, channel: "Place", /) -> Peer: ...
+    def leave(self, name: str | None, channel: "Place", /) -> None: ...
 
 
 class Place:
@@ -31,6 +55,7 @@ class Place:
         connection: Connection,
         name: str | None,
         on_owner: Callable[[str, str | None], None],
+        peers: Peers,
     ) -> None:
         self._on_owner = on_owner
         self.front = front
@@ -39,7 +64,8 @@ class Place:
         self.name = name
         self.metas: dict[str, Meta] = {}
         self.watching: dict[str | None, list[anyio.Event]] = {}
-        self._peers: dict[str | None, Peer] = {}
+        self._peers = peers
+        self._used: dict[str | None, Peer] = {}
 
     def name_of(self, kind: str, given: Any) -> str | None:
         """Who is meant in a message of this kind; None: the peer without a bus. Raises Problem."""
@@ -58,9 +84,9 @@ class Place:
 
     def peer(self, name: str | None) -> Peer:
         """The peer, which the channel uses until its end."""
-        if name not in self._peers:
-            self._peers[name] = self.connection.once(Peers).join(name, self)
-        return self._peers[name]
+        if name not in self._used:
+            self._used[name] = self._peers.join(name, self)
+        return self._used[name]
 
     def owner_changed(self, name: str, owner: str | None) -> None:
         """Of a peer that is used (peer.Channel)."""
@@ -78,19 +104,5 @@ class Place:
 
     def end(self) -> None:
         self.services.once(Descriptors).close(self.front)
-        for peer in self._peers.values():
-            self.connection.once(Peers).leave(peer, self)
-
-
-def answer_text(kind: str, values: "bytes | bytearray", message: Message, **members: Any) -> bytes:
-    """The answer to a message with an `id`, of which `values` is the JSON text."""
-    more = b"".join(b"," + encode(name) + b":" + encode(value) for name, value in members.items())
-    return b"".join((b'{"', kind.encode(), b'":', values, b',"id":', encode(message["id"]), more, b"}"))
-
-
-def convert(kind: str, asked: Any, into: type[Any], expected: str = "") -> Any:
-    """What was asked, of the right type. Raises Problem."""
-    try:
-        return msgspec.convert(asked, into)
-    except msgspec.ValidationError as error:
-        raise unclear(f"{kind}: {f'expected {expected}: ' if expected else ''}{error}") from None
+        for name in self._used:
+            self._peers.leave(name, self)

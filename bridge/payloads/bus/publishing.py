@@ -6,14 +6,14 @@ from typing import Any, Final
 from spanbridge.manifests.member import describe
 
 from . import message as wire
-from .calls import check_interface, check_path, signature_of, values_from_json
 from .channel import Message, encode, unclear
+from .checks import check_interface, check_path, convert, signature_of, values_from_json
 from .errors import DISCONNECTED, INVALID_ARGS, LIMITS_EXCEEDED, BusError
 from .marshal import TooMuch
 from .message import Message as BusMessage
 from .meta import Method
 from .names import is_interface
-from .place import Place, convert
+from .place import Place
 from .publish import Objects
 
 CALLS: Final = 1_024

@@ -1,16 +1,11 @@
-"""What a connection has asked its bus to be sent: one rule for each distinct match, however many users it has.
-
-D-Bus Specification, "Match Rules".
-"""
+"""What a connection has asked its bus to be sent: one rule for each distinct match, however many users it has."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from .errors import BusError
+from .match_rule import BUS_NAME, BUS_PATH
 from .message import Message, call
-
-BUS_NAME: Final = "org.freedesktop.DBus"
-BUS_PATH: Final = "/org/freedesktop/DBus"
 
 Refused = Callable[[BusError], None]
 
@@ -22,20 +17,6 @@ class Line(Protocol):
     def is_bus(self) -> bool: ...
     def tell(self, message: Message) -> int: ...
     def call(self, message: Message, answered: Callable[[Message], None]) -> int: ...
-
-
-def signals_of(sender: str | None, /, **members: str | None) -> str:
-    """The rule for the signals of a peer. A `path_namespace` of `/`, which is all, is left out: some brokers fail on
-    it."""
-    if members.get("path_namespace") == "/":
-        members["path_namespace"] = None
-    parts = {"type": "signal", "sender": sender, **members}
-    return ",".join(f"{key}={_quote(value)}" for key, value in parts.items() if value is not None)
-
-
-def _quote(value: str) -> str:
-    """Nothing is special within apostrophes, and an apostrophe stands outside of them."""
-    return "'" + value.replace("'", "'\\''") + "'"
 
 
 class Rules:

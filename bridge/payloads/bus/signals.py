@@ -7,16 +7,16 @@ from spanbridge.manifests.member import describe
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from . import message as wire
-from .calls import check_interface, check_path, check_where, signature_of, values_from_json
 from .channel import Message, encode, unclear
+from .checks import check_interface, check_path, check_where, convert, signature_of, values_from_json
 from .errors import BusError
 from .limits import WATCHES
 from .marshal import TooMuch
+from .match_rule import signals_of
 from .matches import Counted, Full, Match
 from .message import Message as BusMessage
 from .names import is_bus_name, is_member
-from .place import Place, convert
-from .rules import signals_of
+from .place import Place
 from .slices import Text, is_large
 from .turns import Turn
 

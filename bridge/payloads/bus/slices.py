@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from .message import Message
+from .signature import Type, type_of, types_of
 from .unmarshal import ERRORS, Malformed, array_bounds, key_reader, malformed, reader
-from .values import Type, type_of, types_of
 
 PIECE_BYTES: Final = 64 << 10
 """Of the body: so much is read in one go."""

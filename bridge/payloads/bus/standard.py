@@ -7,7 +7,7 @@ from .errors import FAILED, PROPERTY_READ_ONLY, BusError
 from .interface import Interface, method, signal
 from .introspect import to_xml
 from .meta import INTROSPECTABLE, PEER, PROPERTIES
-from .values import Variant
+from .signature import Variant
 
 _MACHINE_ID: Final = Path("/etc/machine-id")
 

@@ -7,7 +7,7 @@ from ..privileged import Cancelled, SuperuserError
 from .bus import Outlet
 from .errors import BusError
 from .interface import method, readable, signal
-from .values import Variant
+from .signature import Variant
 
 _ERROR: Final = "cockpit.Superuser.Error"
 _CANCELLED: Final = "cockpit.Superuser.Error.Cancelled"

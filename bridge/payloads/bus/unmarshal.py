@@ -19,8 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .marshal import ALIGNMENT, ARRAY_BYTES, DEEPEST
-from .values import SignatureError, Type, is_path, type_of, types_of
+from .signature import ALIGNMENT, ARRAY_BYTES, DEEPEST, SignatureError, Type, is_path, type_of, types_of
 
 Reader = Callable[[bytes, int, int], tuple[Any, int]]
 

@@ -7,13 +7,13 @@ from anyio import CancelScope
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
-from .calls import check_where
 from .channel import Message, encode, unclear
+from .checks import check_where, convert
 from .errors import LIMITS_EXCEEDED, BusError
 from .limits import WATCHES
 from .matches import Counted, Full, Watch
 from .meta import Meta, MetaError, read
-from .place import Place, convert
+from .place import Place
 from .trees import Told
 
 
