@@ -49,9 +49,9 @@ class Channels:
         rules: Sequence[Rule],
         services: base.Services,
         depth: int,
-        make_hosts: "Callable[[Channels], Hosts]",
+        connections: Callable[[], Hosts],
     ) -> None:
-        """`make_hosts`: called when the first connection to another host is asked for."""
+        """`connections`: those to other hosts; asked for when the first is needed."""
         self.routes: dict[bytes, Sink] = {}
         self.host: str | None = None
         self.pool = Pool(context, front, self, tasks, services.environ, depth, host=lambda: self.host or "")
@@ -66,20 +66,14 @@ class Channels:
         self._answers: dict[bytes, Sink] = {}  # closed by the front end, and nobody's since: who is to answer
         self.unanswered: list[bytes] = []  # of the bridge's own channels, closed by the front end in this chunk
         self._ending = False
-        self.hosts: Hosts | None = None  # made when the first of them is asked for
-        self._make_hosts = make_hosts
+        self._connections = connections
+        self._hosts: Hosts | None = None  # once the first was needed
 
     @property
     def helpers(self) -> list[Helper]:
         """All that are not reaped yet, those on other hosts among them, the oldest first."""
-        alive = [*self.pool.alive, *(self.hosts.alive if self.hosts is not None else ())]
+        alive = [*self.pool.alive, *(self._hosts.alive if self._hosts is not None else ())]
         return sorted(alive, key=lambda helper: helper.made_at)
-
-    def connections(self) -> Hosts:
-        """The connections to other hosts."""
-        if self.hosts is None:
-            self.hosts = self._make_hosts(self)
-        return self.hosts
 
     def use_rules(self, rules: Sequence[Rule], privileged: Sequence[Rule]) -> None:
         """From now on these rules serve; helpers of rules that are gone are stopped."""
@@ -256,7 +250,7 @@ class Channels:
                 self.command(ident, command, span)  # type: ignore[arg-type]
 
     def _connect(self, opening: Opening) -> None:
-        hosts = self.connections()
+        hosts = self._hosts = self._connections()
         try:
             helper = hosts.get(opening)
         except Problem as problem:

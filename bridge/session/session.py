@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio import CancelScope
@@ -42,7 +42,9 @@ from .channels import Channels
 from .sinks import Sink
 from .status_directory import directory_of
 from .status_socket import StatusSocket
-from .takers import Hosts
+
+if TYPE_CHECKING:
+    from ..helpers.hosts.hosts import Hosts
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # a session process is hung up on: HUP does not reload
 RELOAD_ON_CHANGE: Final = "SPANBRIDGE_RELOAD_ON_CHANGE"
@@ -91,6 +93,7 @@ class Session:
         self._secrets: SecretChunks
         self._services: Services
         self._catalog: Catalog
+        self._hosts: Hosts | None = None
 
     async def run(self, catalog: Catalog, poller: Poller, in_fd: int, out_fd: int) -> int:
         """Serve until the front end goes away or a signal ends the session; the exit status."""
@@ -119,9 +122,11 @@ class Session:
                     end_session=self._end,
                 )
                 self._services = services
-                channels = Channels(context, self._front, tasks, catalog.rules, services, self._depth, self._hosts)
+                channels = Channels(
+                    context, self._front, tasks, catalog.rules, services, self._depth, self._connections
+                )
                 self._channels = channels
-                services.hosts = channels.connections
+                services.hosts = self._connections
                 services.superuser = channels.superuser = self._superuser = Superuser(
                     context,
                     self._front,
@@ -153,21 +158,25 @@ class Session:
                     await self._over.wait()
                     await self._finish()
                 tasks.cancel_scope.cancel()
-            if self._channels.hosts is not None:
-                self._channels.hosts.close()
+            if self._hosts is not None:
+                self._hosts.close()
             if agent is not None:
                 agent.end()
             self._at_the_end()
         context.watchdog.close()
         return self._status
 
-    def _hosts(self, channels: Channels) -> Hosts:
-        """Imported when it is needed: most sessions never leave their host."""
-        from ..helpers.hosts.hosts import Hosts
+    def _connections(self) -> "Hosts":
+        """Those to other hosts. Imported when they are needed: most sessions never leave their host."""
+        if self._hosts is None:
+            from ..helpers.hosts.hosts import Hosts
 
-        services = self._services
-        places = channels.pool.host_places
-        return Hosts(services.context, self._front, channels, services.tasks, self._environ, self._user, places)
+            services, channels = self._services, self._channels
+            places = channels.pool.host_places
+            self._hosts = Hosts(
+                services.context, self._front, channels, services.tasks, self._environ, self._user, places
+            )
+        return self._hosts
 
     def _status_socket(self, context: Context, tasks: TaskGroup) -> StatusSocket:
         began = context.loop.time()

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from ..helpers.helper import Helper
 from ..helpers.opening import Opening
-from ..payloads.other_hosts import OtherHosts
 from .sinks import Keeper
 
 
@@ -19,7 +18,7 @@ class Privileged(Protocol):
         """The helper that is to have an open, True where it waits, False where it goes on. Raises Problem."""
 
 
-class Hosts(OtherHosts, Protocol):
+class Hosts(Protocol):
     """The connections to other hosts: helpers.hosts.hosts.Hosts. `alive` are those that are not reaped yet."""
 
     @property
@@ -30,6 +29,3 @@ class Hosts(OtherHosts, Protocol):
 
     def queue(self, helper: Helper, /) -> Keeper:
         """Who keeps what comes for an open that waits for the connection."""
-
-    def close(self) -> None:
-        """All helpers have gone."""
