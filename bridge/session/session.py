@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import msgspec
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
@@ -370,4 +371,6 @@ class Session:
 
 def _kind(value: object) -> str:
     """What kind of value it is: no payload is quoted, since it may hold a password."""
+    if isinstance(value, msgspec.Raw):  # which Python has no number for
+        return "a long number"
     return "nothing" if value is None else "an empty string" if value == "" else type(value).__name__
