@@ -44,7 +44,7 @@ test: check  ## the checks, then the tests, in some minutes
 test-browser: setup  ## the tests with cockpit-ws and Chromium
 	$(BIN)/python -m pytest $(TEST_ARGS) tests/browser
 
-test-soak: setup  ## a few seconds of chaos, as a test
+test-soak: setup  ## some seconds of chaos, as a test
 	$(BIN)/python -m pytest tests/soak
 
 test-roots:  ## `make demo` and `make test` on minimal Debian 12 and 13; needs root and debootstrap

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -36,10 +36,11 @@ CONFIG: Final = """\
 
 
 class PrivateBus:
-    """A dbus-daemon of one's own, in `directory`."""
+    """A dbus-daemon of one's own, in `directory`. `prefix`: what begins its command."""
 
-    def __init__(self, directory: Path, kind: str = "session", more: str = "") -> None:
+    def __init__(self, directory: Path, kind: str = "session", more: str = "", prefix: Sequence[str] = ()) -> None:
         self.directory = directory
+        self._prefix = prefix
         self.socket = directory / "bus"
         self.services = directory / "services"
         self.services.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ class PrivateBus:
 
     def start(self) -> None:
         """Returns once it can be connected to."""
-        command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]
+        command = [*self._prefix, "dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except FileNotFoundError:

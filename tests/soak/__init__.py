@@ -5,6 +5,8 @@
     peer      the helpers' program, and what a frame holds
     wire      the front end's two pipes
     faults    helper processes by pidfd, manifests on disk
+    errands   what the bridge is asked to serve itself, and what must become of it; served: those on their way
+    site      what errands are sent to: servers, a bus, an extension, files, another host
     run       the schedule, played on a real bridge, with the model looking on
 
 `python -m tests.soak --seconds 120 --seed 7` plays it; the same seed makes the same decisions. When a helper that was

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from .run import ROUNDS, Soak
+from .site import site
 
 
 def main() -> int:
@@ -19,12 +20,14 @@ def main() -> int:
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     limits = dict(setting.split("=", 1) for setting in given.set)
     print(f"soak: seed {seed}, {given.seconds:g} s", flush=True)
-    with tempfile.TemporaryDirectory(prefix="spanbridge-soak-") as root:
-        soak = Soak(Path(root) / "home", seed, given.seconds, rounds=given.rounds, limits=limits)
+    with tempfile.TemporaryDirectory(prefix="spanbridge-soak-") as root, site(Path(root) / "home") as there:
+        if not there.host:
+            print("soak: without other hosts, for which it needs uid 0, openssh-server and gcc", flush=True)
+        soak = Soak(there, seed, given.seconds, rounds=given.rounds, limits=limits)
         try:
             soak.run()
         except AssertionError as error:
-            log = (Path(root) / "home/bridge.log").read_text()[-4_000:]
+            log = (there.home.root / "bridge.log").read_text()[-4_000:]
             print(f"{log}\nsoak: seed {seed}: {error}\n{soak.report()}", flush=True)
             return 1
     print(f"soak: seed {seed}: {soak.report()}", flush=True)

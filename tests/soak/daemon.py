@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from spanbridge.testing import processes
-from spanbridge.testing.bridge import MARK, SPANBRIDGE
+from spanbridge.testing.bridge import MARK
 from spanbridge.testing.deadline import Deadline
-from spanbridge.testing.home import Home
 from spanbridge.testing.tail import Tail
 
 from .model import Violation
+from .site import Site
 from .wire import Wire
 
 END_SECONDS: Final = 30.0
@@ -31,20 +31,20 @@ class Usage(NamedTuple):
 class Daemon:
     """Started when made; gone, with all that it started, when it is left as a context manager."""
 
-    def __init__(self, home: Home, limits: Mapping[str, float | str]) -> None:
-        self.log = Tail(home.root / "bridge.log")
+    def __init__(self, site: Site, limits: Mapping[str, float | str]) -> None:
+        self.log = Tail(site.home.root / "bridge.log")
         self._mark = uuid.uuid4().hex
         given = {f"SPANBRIDGE_{name.upper()}": str(value) for name, value in limits.items()}
         from_bridge, child_out = os.pipe()
         child_in, to_bridge = os.pipe()
         with self.log.path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(SPANBRIDGE)],
+                site.command,
                 stdin=child_in,
                 stdout=child_out,
                 stderr=log,
-                env={**home.environ, **given, MARK: self._mark},
-                cwd=home.root,
+                env={**site.environ, **given, MARK: self._mark},
+                cwd=site.home.root,
             )
         os.close(child_in)
         os.close(child_out)

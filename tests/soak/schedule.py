@@ -3,7 +3,7 @@
 Decisions speak of places (channel 17, helper 3), not of what is there at the time: `run` acts on what it finds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple, TypeAlias
 
@@ -15,6 +15,8 @@ LONGEST_DEAF: Final = 6.0  # seconds
 
 _SIZES: Final = ((30, 0, 16), (40, 17, 2_000), (18, 2_001, 70_000), (10, 70_001, 300_000), (2, 300_001, 1 << 20))
 _LARGE: Final = 6 << 20  # once in a while
+_MOST_FRAMES: Final = 12  # of an errand
+_TOO_LARGE: Final = 1 << 20
 
 
 class Send(NamedTuple):
@@ -41,6 +43,16 @@ class Close(NamedTuple):
     place: int
     gently: bool
     reopen: bool  # as soon as the bridge has heeded the close
+
+
+class Task(NamedTuple):
+    """Something that the bridge serves itself, if that place has nothing to do."""
+
+    place: int
+    kind: int  # an index
+    sizes: tuple[int, ...]
+    cut: bool  # closed at once
+    pause: float
 
 
 Traffic: TypeAlias = Send | Say | Close
@@ -85,6 +97,16 @@ def traffic(seed: int) -> Iterator[Traffic]:
             yield _decision(chance, place)
         for place in range(CHANNELS):  # so that each is there
             yield Send(place, chance.randrange(HELPERS), (0,), 0.0)
+
+
+def tasks(seed: int, places: int, weights: Sequence[int]) -> Iterator[Task]:
+    """Without end."""
+    chance = Random(f"tasks {seed}")
+    kinds = range(len(weights))
+    while True:
+        (kind,) = chance.choices(kinds, weights)
+        sizes = tuple(size for size in _sizes(chance)[:_MOST_FRAMES] if size < _TOO_LARGE)
+        yield Task(chance.randrange(places), kind, sizes, chance.random() < 0.1, chance.expovariate(60))
 
 
 def _decision(chance: Random, place: int) -> Traffic:
