@@ -16,6 +16,7 @@ _LEFT_OUT: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "trailer", "upgrade", "content-length", "proxy-connection"}
     | {name.lower() for name in FORCED}
 )
+_BREAKS: Final = frozenset("\r\n\0")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -55,7 +56,7 @@ def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in given:
         if not name or not _TOKEN.issuperset(name):
             raise Unsendable(f"the name of a header: {name[:80]!r}")
-        if any(char in "\r\n\0" for char in value):
+        if not _BREAKS.isdisjoint(value):
             raise Unsendable(f"the header {name}: a line break or NUL in its value")
         low = name.lower()
         if low in _LEFT_OUT:

@@ -1,5 +1,6 @@
 """The options of an open for extensions, checked before anything is done. What is wrong is a Problem that names it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,6 +9,8 @@ import msgspec
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PATH_CHARS: Final = 64 << 10
 _ELSEWHERE: Final = ("unix", "port", "address", "tls", "connection")
 _OWNED: Final = frozenset(
@@ -55,7 +58,7 @@ def http_open(options: Mapping[str, Any]) -> HttpOpen:
     if not method or not _TOKEN.issuperset(method) or method.upper() in ("CONNECT", "TRACE"):
         raise _wrong("method", method, "a token that is neither CONNECT nor TRACE")
     path = _text(options, "path")
-    if not path.startswith("/") or len(path) > _PATH_CHARS or not all("!" <= char <= "~" for char in path):
+    if not path.startswith("/") or len(path) > _PATH_CHARS or not _VISIBLE.fullmatch(path):
         raise _wrong("path", path[:200], "a path that begins with /, of visible ASCII, up to 64 KiB")
     return HttpOpen(method.upper(), path, _headers(options, raw), raw)
 
@@ -107,7 +110,7 @@ def _headers(options: Mapping[str, Any], raw: bool) -> dict[str, str]:
         low = name.lower()
         if not name or not _TOKEN.issuperset(name):
             raise _wrong(f"headers.{name}", name, "a token as the name of a header")
-        if not isinstance(value, str) or any((char < " " and char != "\t") or char == "\x7f" for char in value):
+        if not isinstance(value, str) or _CONTROL.search(value):
             raise _wrong(f"headers.{name}", value, "a string without control characters")
         if low in _OWNED or (not raw and low in _OWNED_IN_TEXT):
             raise Problem(PROTOCOL_ERROR, f'"headers.{name}" of the open: this header is the bridge\'s own')

@@ -188,7 +188,13 @@ class Extension:
             raise CannotStart("the kernel has no Landlock, and extension_sandbox=required")
         desk = (await self.open()).desk
         process = Process(
-            await self._task(found), parts.launcher, parts.limits, parts.log, self._calls_waiting, self._call_ended
+            await self._task(found),
+            parts.launcher,
+            parts.poller,
+            parts.limits,
+            parts.log,
+            self._calls_waiting,
+            self._call_ended,
         )
         await process.start()
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ...limits import Limits
+from ...wire.poller import Poller
 from ..database.database import Database
 from ..desk.desk import Client, Desk, Operation
 from ..desk.operations import checked, of_alerts, of_database, of_metrics
@@ -53,8 +54,11 @@ class Bench(NamedTuple):
 class Parts:
     """Made once by the host; `close` when no extension is left."""
 
-    def __init__(self, places: Places, limits: Limits, environ: Mapping[str, str], log: HostLog) -> None:
+    def __init__(
+        self, places: Places, limits: Limits, environ: Mapping[str, str], log: HostLog, poller: Poller
+    ) -> None:
         """Raises OSError, sqlite3.Error."""
+        self.poller = poller
         self.places = places
         self.limits = limits
         self.log = log

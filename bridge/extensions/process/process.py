@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ...limits import Limits
+from ...wire.poller import Poller
 from ..host_log import HostLog
 from ..inner.messages import (
     WINDOW,
@@ -71,6 +72,7 @@ class Process:
         self,
         task: Task,
         launcher: Launcher,
+        poller: Poller,
         limits: Limits,
         log: HostLog,
         calls_waiting: Callable[["Process"], bool],
@@ -83,6 +85,7 @@ class Process:
         self.calls: socket.socket
         """The host's end of the socket on which it calls."""
         self._launcher = launcher
+        self._poller = poller
         self._limits = limits
         self._log = log
         self._calls_waiting = calls_waiting
@@ -125,7 +128,7 @@ class Process:
             their_calls.close()
             socket.close(their_output)
         if not self._closed:
-            self._loop.add_reader(ours, self._readable)
+            self._poller.watch_read(ours.fileno(), self._readable)
 
     @property
     def why(self) -> str:
@@ -196,7 +199,7 @@ class Process:
         except OSError:
             chunk = b""
         if not chunk:
-            self._loop.remove_reader(self._sock)
+            self._poller.watch_read(self._sock.fileno(), None)
             # It has ended, and its exit will tell how; or it has not, and is of no use.
             self._loop.call_later(_PONG_SECONDS, self.kill, "it has closed its socket")
             return
@@ -206,7 +209,7 @@ class Process:
                 if self._closed:
                     return
         except (WireError, msgspec.MsgspecError, _Wrong) as error:
-            self._loop.remove_reader(self._sock)
+            self._poller.watch_read(self._sock.fileno(), None)
             self._log.error("inner-protocol", extension=self.name, what=str(error))
             self.kill(f"against the inner protocol: {error}")
 
@@ -312,7 +315,7 @@ class Process:
                 return
             data = data[sent:]
             self._writing = True
-            self._loop.add_writer(self._sock, self._writable)
+            self._poller.watch_write(self._sock.fileno(), self._writable)
         self._unsent.append(data)
 
     def _writable(self) -> None:
@@ -330,7 +333,7 @@ class Process:
                 self._unsent.appendleft(data[sent:])
                 return
         self._writing = False
-        self._loop.remove_writer(self._sock)
+        self._poller.watch_write(self._sock.fileno(), None)
 
     def _gone(self, code: int) -> None:
         """The process has ended."""
@@ -367,8 +370,8 @@ class Process:
         self._closed = True
         if self._pinged is not None:
             self._pinged.cancel()
-        self._loop.remove_reader(self._sock)
-        self._loop.remove_writer(self._sock)
+        self._poller.watch_read(self._sock.fileno(), None)
+        self._poller.watch_write(self._sock.fileno(), None)
         self._sock.close()
         self._output.close()
 

@@ -12,6 +12,8 @@ from ..errors import SqliteError
 from ..inner.messages import Call, Reply, decode_reply, encode
 from ..inner.wire import HEAD, framed, receive
 
+_READ_BYTES: Final = 64 << 10
+
 current_call: Final[contextvars.ContextVar[int]] = contextvars.ContextVar("current_call", default=0)
 """The request whose handler runs here; 0: none."""
 
@@ -31,6 +33,7 @@ class Calls:
         self._news = threading.Condition()
         self._reading = False
         self._replies: dict[int, Reply] = {}
+        self._unread = b""
         self._seq = 0
         self._lanes: dict[int, int] = {self._main: 0}
 
@@ -82,11 +85,19 @@ class Calls:
                 return reply
 
     def _read(self) -> Reply:
-        with contextlib.suppress(OSError):
-            head = receive(self._sock, HEAD)
-            body = receive(self._sock, int.from_bytes(head, "little")) if len(head) == HEAD else b""
-            with contextlib.suppress(msgspec.DecodeError):
-                return decode_reply(body)
+        """The next reply. Most come whole with one read, and some with what is another thread's."""
+        data = self._unread
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            while True:
+                end = HEAD + int.from_bytes(data[:HEAD], "little") if len(data) >= HEAD else HEAD
+                if len(data) >= end > HEAD:
+                    self._unread = data[end:]
+                    return decode_reply(data[HEAD:end])
+                missing = end - len(data)
+                more = receive(self._sock, missing) if missing > _READ_BYTES else self._sock.recv(_READ_BYTES)
+                if not more:
+                    break
+                data += more
         raise HostGone
 
 
