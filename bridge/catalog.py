@@ -16,6 +16,9 @@ from .log import Log
 BUILT_IN: Final = "built in"
 """The source of a rule that is in no manifest."""
 
+EXTENSION_PAYLOADS: Final = ("extension-events", "http-stream2")
+"""What the helper of extensions serves (docs/extensions-reference.md)."""
+
 
 def load(environ: Mapping[str, str], manifest_bytes: int = Limits().manifest_bytes) -> Catalog:
     """What the manifests say now."""

@@ -13,7 +13,7 @@ from spanbridge.manifests.directories import data_directories, override_director
 from spanbridge.manifests.model import Catalog, Defect, Hidden, Rule
 from spanbridge.manifests.wildcard import is_wildcard
 
-from ..catalog import load
+from ..catalog import EXTENSION_PAYLOADS, load, with_own_rules
 from ..helpers.offered import ident_of, offer
 from ..limits import Limits, SettingError, read_limits
 from .checking.spelling import nearest
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
 
 def listing(environ: Mapping[str, str], limits: Limits) -> Listing:
     """What a bridge with this environment would find."""
-    catalog = load(environ, limits.manifest_bytes)
+    catalog = with_own_rules(load(environ, limits.manifest_bytes))
     _, left_out = offer(catalog.privileged, environ, limits.sudo_seconds)
     why = {rule.name: reason for rule, reason in left_out}
     applied = {file for package in catalog.packages for file in package.overrides}
@@ -127,12 +127,12 @@ def listing(environ: Mapping[str, str], limits: Limits) -> Listing:
 
 
 def payloads(found: Listing) -> list[str]:
-    """Those that rules name, and those of the bridge itself. Wildcards are no names."""
+    """Those that rules name, those of the bridge itself, and those of extensions. Wildcards are no names."""
     from ..payloads.base import PAYLOADS
 
     named = [rule.match.get("payload") for rule in found.rules if rule.match is not None]
     exact = {name for name in named if isinstance(name, str) and name.isprintable() and not is_wildcard(name)}
-    return sorted(exact | PAYLOADS.keys())
+    return sorted(exact | PAYLOADS.keys() | set(EXTENSION_PAYLOADS))
 
 
 def only(found: Listing, names: Iterable[str]) -> Listing:

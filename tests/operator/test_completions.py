@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spanbridge.catalog import EXTENSION_PAYLOADS
 from spanbridge.cli import TOOLS
 from spanbridge.limits import DESCRIPTIONS
 from spanbridge.log import PARTS
@@ -59,7 +60,7 @@ def test_values(complete: Complete, tmp_path: Path) -> None:
         "spanbridge explain --superuser ": {"none", "running", "root"},
         "spanbridge tap --format ": {"json", "text"},
         "spanbridge tap --payload ": {"none", "all"},
-        "spanbridge open ": {*PAYLOADS, "mine"},
+        "spanbridge open ": {*PAYLOADS, *EXTENSION_PAYLOADS, "mine"},
         "spanbridge replay --as ": {"front-end", "helper"},
         "spanbridge replay file --compare ": {"payload", "size", "kind"},
     }
@@ -101,7 +102,7 @@ def test_payloads_of_explain(tmp_path: Path) -> None:
     write_package(tmp_path)
     words, payloads, one = bash(tmp_path, *lines)
     assert set(words) == {"and", "payload="}
-    assert set(payloads) == {*PAYLOADS, "mine"}
+    assert set(payloads) == {*PAYLOADS, *EXTENSION_PAYLOADS, "mine"}
     assert one == ["echo"]
 
 

@@ -75,10 +75,11 @@ def test_rules_in_the_order_in_which_they_are_tried(home: Home) -> None:
         (1, "high/bridges[0]"),
         (2, "high/bridges[1]"),
         (3, "low/bridges[0]"),
+        (4, "spanbridge/bridges[0]"),  # that of extensions
     ]
     assert {name: rules[0][name] for name in full} == full
     bridges = json.loads(run(home, "--bridges").stdout)
-    assert [rule["source"] for rule in rules] == [rule["source"] for rule in bridges if rule["source"] != "built in"]
+    assert [rule["source"] for rule in rules] == [rule["source"] for rule in bridges if rule["package"] != "ssh"]
     told = text(home).splitlines()
     at = next(number for number, line in enumerate(told) if "high/bridges[0]" in line)
     assert [line.strip() for line in told[at + 1 : at + 4]] == [
@@ -229,4 +230,4 @@ def test_debian(home: Home) -> None:
 def test_payloads(home: Home) -> None:
     for payload in ("mine", "a*"):
         home.package(payload[:1], {"match": {"payload": payload}, "spawn": ["/bin/cat"]})
-    assert run(home, "list", "--payloads").stdout.split() == sorted([*PAYLOADS, "mine"])
+    assert run(home, "list", "--payloads").stdout.split() == sorted([*PAYLOADS, "mine", "extension-events"])
