@@ -91,6 +91,12 @@ class Front:
             return 0
         return self._writer.move(held, source, count)
 
+    def load(self, head: bytes, source: Source, count: int) -> int:
+        """The same for a frame of which the header is at hand; it goes out with others (Writer.load)."""
+        if self._said_all:
+            return 0
+        return self._writer.load(head, source, count)
+
     async def drained(self) -> None:
         """Wait until the front end has taken all so far. Others have their turn in any case."""
         await anyio.lowlevel.checkpoint()

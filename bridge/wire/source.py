@@ -42,7 +42,7 @@ class Source:
         while count:
             try:
                 piece = os.read(self.fd, count)
-            except BlockingIOError:
+            except OSError:  # nothing, or a connection that was lost since
                 break
             if not piece:
                 break

@@ -21,6 +21,7 @@ from .flusher import Flusher
 from .pipe_budget import PIPE_BYTES, PipeBudget
 from .poller import Poller
 from .source import Source
+from .train import HEAD_BYTES, Train
 
 _IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
@@ -48,6 +49,7 @@ class Writer:
         "_flusher",
         "_loop",
         "_may_enlarge",
+        "_may_load",
         "_may_move",
         "_new",
         "_on_broken",
@@ -55,6 +57,7 @@ class Writer:
         "_poller",
         "_queue",
         "_socket",
+        "_train",
         "_when_empty",
         "blocked",
         "broken",
@@ -112,6 +115,8 @@ class Writer:
         # The reading side of a socket keeps it open: the end of our output has to be said.
         self._socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
         self._may_move = True  # whether the kernel moves to it
+        self._may_load = True  # whether there can be a train
+        self._train: Train | None = None  # what is in it goes out before what is in the queue
 
     def put(self, data: Span) -> None:
         """Queue `data`, whole frames, to go out at the end of this turn. For `on_lost` once the link is broken."""
@@ -165,6 +170,40 @@ class Writer:
         self.put([*rest, bytes(lost)])
         return lost
 
+    def load(self, head: bytes, source: Source, count: int) -> int:
+        """As `move`, for a frame of which `head` alone is at hand; but it goes out at the end of this turn, with all
+        that is put or loaded until then."""
+        train = self._train if self._train is not None else self._make_train()
+        if len(self._queue) > 1 or (self._queue and len(self._queue[0]) + len(head) > HEAD_BYTES):
+            self.flush()
+        if train is None or self.blocked or self.broken:
+            return self.move(head, source, count)
+        if self._queue:
+            head = b"%b%b" % (self._queue.popleft(), head)
+            self._new = 0
+            self.queued = train.waiting
+        done = train.load(head, source, count)
+        if done is None:
+            self.flush()
+            return self.move(head, source, count)
+        self.queued = train.waiting
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.add(self)
+        if done == count:
+            return 0
+        rest, lost = source.take_in(count - done)
+        self.put([*rest, bytes(lost)])
+        return lost
+
+    def _make_train(self) -> Train | None:
+        if self._may_load:
+            try:
+                self._train = Train(self._budget)
+            except OSError:  # no descriptors, or no large pipes: it goes on without
+                self._may_load = False
+        return self._train
+
     def flush(self) -> None:
         self._dirty = False
         if not self.blocked:
@@ -180,7 +219,7 @@ class Writer:
 
     def when_empty(self, call: Callable[[], None]) -> None:
         """Call once all that waits has been taken: now, where nothing does."""
-        if self._queue:
+        if self.queued:
             self._when_empty.append(call)
         else:
             call()
@@ -207,13 +246,15 @@ class Writer:
             if self.full and self.queued <= self.high_water // 2:
                 self.full = False
                 self.on_room()
-            if not self._queue:
+            if not self.queued:
                 self._emptied()
         finally:
             self._flusher.flush()
 
     def _write(self) -> None:
         queue = self._queue
+        if self._train is not None and self._train.waiting and not self._depart(self._train):
+            return
         while queue:
             try:
                 if len(queue) == 1:
@@ -253,6 +294,36 @@ class Writer:
         if self.blocked:
             self.blocked = False
             self._poller.watch_write(self.fd, None)
+
+    def _depart(self, train: Train) -> bool:
+        """Have the train leave; False where some of it must wait."""
+        try:
+            while train.waiting:
+                done = train.leave(self.fd)
+                self.queued -= done
+                self._wrote(done)
+        except BlockingIOError:
+            if self._may_enlarge:
+                self._may_enlarge = False
+                if self._budget.enlarge(self.fd):
+                    self._enlarged = True
+                    return self._depart(train)
+            self._wait_writable()
+            return False
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                self._break(error.strerror or str(error))
+                return False
+            self._may_load = False  # not to a file that is appended to
+            self._queue.extendleft(reversed(train.unload()))
+            self._end_train()
+        return True
+
+    def _end_train(self) -> None:
+        train, self._train = self._train, None
+        if train is not None:
+            self.queued -= train.waiting
+            train.close()
 
     def _join(self, pieces: list[Buffer]) -> None:
         """Make the first pieces of the outbox one."""
@@ -312,6 +383,7 @@ class Writer:
 
     def drop_queue(self) -> None:
         """Nothing that waits goes out any more."""
+        self._end_train()
         self._queue.clear()
         self.queued = 0
 

@@ -230,7 +230,7 @@ class Channel:
         whole."""
         if not self.open:
             return 0
-        lost = self._front.move(header(self._port.ident, nbytes), source, nbytes)
+        lost = self._front.load(header(self._port.ident, nbytes), source, nbytes)
         self._count(nbytes)
         return lost
 

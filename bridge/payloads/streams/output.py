@@ -137,19 +137,23 @@ class Output:
     def _read(self) -> bool:
         """Read, or move, one message; False where there is no more now."""
         room = self._channel.room
+        source = self._source
         if self._large and self._channel.raw and not self._batch:
-            there = min(self._source.readable, room)
+            if source.there < room:
+                source.there = source.readable
+            there = min(source.there, room)
             if there >= MOVE_BYTES:
-                self._channel.move(self._source, there)
+                self._move(there)
                 return there == room
-            self._large = False
+            self._large = not there  # at the end of what was there: it goes on as it did, or is over
         try:
-            data = self._read_terminal(room) if self._is_terminal else os.read(self._source.fd, room)
+            data = self._read_terminal(room) if self._is_terminal else os.read(source.fd, room)
         except BlockingIOError:
             return False
         except OSError as error:
             self._end(None if error.errno == errno.EIO else error)  # the other side of a terminal is gone
             return False
+        source.there = 0
         if not data:
             self._end(None)
             return False
@@ -159,6 +163,11 @@ class Output:
         else:
             self._channel.send(data)
         return len(data) == room
+
+    def _move(self, count: int) -> None:
+        if self._channel.move(self._source, count):
+            # A connection that was reset takes what it had brought with it.
+            self._end(OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
     def _read_terminal(self, room: int) -> bytes:
         data = os.read(self._source.fd, min(room, _TERMINAL_BYTES))

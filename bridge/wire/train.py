@@ -1,0 +1,79 @@
+"""Frames that the kernel moves, put together in a pipe of our own: many of them go out with one call.
+
+A header that is written by itself wakes up whoever reads the other end, for ten bytes, and the frame behind it wakes
+it again. Here it costs a call more for each, and one wake for all.
+"""
+
+import os
+import select
+from collections.abc import Callable
+
+from spanbridge.protocol.frames import Buffer
+
+from .pipe_budget import PipeBudget
+from .source import Source
+
+HEAD_BYTES = select.PIPE_BUF
+"""Most bytes in front of a frame: so many go into a pipe whole, or not at all."""
+
+_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+
+
+class Train:
+    """Such a pipe. Raises OSError where there can be none, or none that is large."""
+
+    __slots__ = ("_give_back", "_head", "_tail", "waiting")
+
+    def __init__(self, budget: PipeBudget) -> None:
+        self._head, self._tail = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        if not budget.enlarge(self._tail):
+            self._close_both()
+            raise OSError("too small to be of use")
+        self._give_back: Callable[[], None] = budget.give_back
+        self.waiting = 0  # bytes in it
+
+    def load(self, held: bytes, source: Source, count: int) -> int | None:
+        """Take `held`, at most HEAD_BYTES, and then so many bytes of `source`; how many of those could be moved. None:
+        there was no room for `held`."""
+        try:
+            os.write(self._tail, held)
+        except BlockingIOError:
+            return None
+        self.waiting += len(held)
+        left = count
+        try:
+            while left:
+                done = os.splice(source.fd, self._tail, left, flags=_FLAGS)
+                if not done:
+                    break
+                source.there -= done
+                self.waiting += done
+                left -= done
+        except OSError:
+            pass  # it is full, or nothing can be moved from there: the rest is there to be read
+        return count - left
+
+    def leave(self, fd: int) -> int:
+        """Move what is in it to `fd`; how many bytes that took. Raises OSError."""
+        done = os.splice(self._head, fd, self.waiting, flags=_FLAGS)
+        self.waiting -= done
+        return done
+
+    def unload(self) -> list[Buffer]:
+        """What is in it, read."""
+        pieces: list[Buffer] = []
+        left = self.waiting
+        while left:
+            pieces.append(os.read(self._head, left))
+            left -= len(pieces[-1])
+        self.waiting = 0
+        return pieces
+
+    def close(self) -> None:
+        """What is in it is dropped."""
+        self._close_both()
+        self._give_back()
+
+    def _close_both(self) -> None:
+        os.close(self._head)
+        os.close(self._tail)
