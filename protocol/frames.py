@@ -153,6 +153,7 @@ class Splitter(Generic[Route]):
         "_mixed",
         "_pieces",
         "_sizes",
+        "header_bytes",
         "missing",
         "offset",
         "routes",
@@ -182,6 +183,7 @@ class Splitter(Generic[Route]):
         self.missing = 0  # bytes missing from it: the first of what is fed next
         self._ident = b""
         self._held_at = 0  # where it begins
+        self.header_bytes = 0  # of its header
 
     @property
     def held(self) -> int:
@@ -410,6 +412,7 @@ class Splitter(Generic[Route]):
             return
         self._ident = data[body:cut]
         self._held_at = offset
+        self.header_bytes = cut + 1 - pos
         self.missing = body + int(data[pos : body - 1]) - len(data)
         self._hold(data, pos, len(data))
 

@@ -317,7 +317,7 @@ class Session:
         if not reader.source.holds(missing):
             return
         lost = sink.move_in(self._splitter.hand_over(), reader.source, missing)
-        reader.moved()
+        reader.moved(self._splitter.header_bytes)
         if lost:
             self._fail(INTERNAL_ERROR, "somebody else reads the same stdin: part of a frame is lost")
 

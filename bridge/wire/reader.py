@@ -29,6 +29,7 @@ class Reader:
         "_enlarged",
         "_file",
         "_flusher",
+        "_head",
         "_loop",
         "_may_enlarge",
         "_may_read",
@@ -74,6 +75,7 @@ class Reader:
         self._enlarged = False
         self._aim = 0  # bytes to be read next, where that is known to serve best
         self._moved = False  # whether the end of the last chunk was moved on: then the next frame begins here
+        self._head = _HEAD_BYTES
         self._file = False  # whether epoll will not have it: then each turn asks for the next one itself
 
     @property
@@ -113,20 +115,27 @@ class Reader:
     def _readable(self) -> None:
         if self.source.fd < 0:
             return
+        self._flusher.begin()
+        try:
+            self._read_some()
+        finally:
+            self._flusher.flush()
+        if self._file and self._watching:
+            self._loop.call_soon(self._readable)
+
+    def _read_some(self) -> None:
         for _ in range(_MOVES):
             if self.paused or not self._may_read():
                 self.paused = True
                 self._unwatch()
                 return
             if not self._read() or not self._moved:
-                break
-        if self._file and self._watching:
-            self._loop.call_soon(self._readable)
+                return
 
     def _read(self) -> bool:
         """Read once and have it dealt with; False where there is nothing (more)."""
         source = self.source
-        size = self._aim or (_HEAD_BYTES if self._moved else self._size)
+        size = self._aim or (self._head if self._moved else self._size)
         self._aim = 0
         try:
             chunk = os.read(source.fd, size)
@@ -136,20 +145,16 @@ class Reader:
             self.close()
             self._on_end(error.strerror)
             return False
-        self._flusher.begin()
-        try:
-            if chunk:
-                found = len(chunk)
-                source.there -= found
-                if not self._moved and (found == size or size > PIPE_BYTES):
-                    self._adapt(found)
-                self._moved = False
-                self._on_chunk(chunk)
-            else:
-                self.close()
-                self._on_end(None)
-        finally:
-            self._flusher.flush()
+        if not chunk:
+            self.close()
+            self._on_end(None)
+            return False
+        found = len(chunk)
+        source.there -= found
+        if not self._moved and (found == size or size > PIPE_BYTES):
+            self._adapt(found)
+        self._moved = False
+        self._on_chunk(chunk)
         return source.fd >= 0
 
     def _adapt(self, found: int) -> None:
@@ -182,9 +187,11 @@ class Reader:
         which is likely to be as large, and can then be moved on."""
         self._aim = missing + _HEAD_BYTES
 
-    def moved(self) -> None:
-        """The rest of the frame that the last chunk ended with was moved on, or read past us."""
+    def moved(self, head: int = _HEAD_BYTES) -> None:
+        """The rest of the frame that the last chunk ended with was moved on, or read past us. `head`: how much of the
+        next one is to be read, if it is likely to be as large."""
         self._moved = True
+        self._head = head
 
     def close(self) -> None:
         """Read no more, for good."""

@@ -7,14 +7,18 @@ it again. Here it costs a call more for each, and one wake for all.
 import os
 import select
 from collections.abc import Callable
+from typing import Final
 
 from spanbridge.protocol.frames import Buffer
 
 from .pipe_budget import PipeBudget
 from .source import Source
 
-HEAD_BYTES = select.PIPE_BUF
+HEAD_BYTES: Final = select.PIPE_BUF
 """Most bytes in front of a frame: so many go into a pipe whole, or not at all."""
+
+HALF_BYTES: Final = 512 << 10
+"""What waits at most before whoever loads it should wait: then it has room for what comes meanwhile."""
 
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
@@ -22,7 +26,7 @@ _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 class Train:
     """Such a pipe. Raises OSError where there can be none, or none that is large."""
 
-    __slots__ = ("_give_back", "_head", "_tail", "waiting")
+    __slots__ = ("_give_back", "_head", "_tail", "moved", "waiting")
 
     def __init__(self, budget: PipeBudget) -> None:
         self._head, self._tail = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -31,15 +35,17 @@ class Train:
             raise OSError("too small to be of use")
         self._give_back: Callable[[], None] = budget.give_back
         self.waiting = 0  # bytes in it
+        self.moved = 0  # bytes that have left it
 
     def load(self, held: bytes, source: Source, count: int) -> int | None:
         """Take `held`, at most HEAD_BYTES, and then so many bytes of `source`; how many of those could be moved. None:
         there was no room for `held`."""
-        try:
-            os.write(self._tail, held)
-        except BlockingIOError:
-            return None
-        self.waiting += len(held)
+        if held:
+            try:
+                os.write(self._tail, held)
+            except BlockingIOError:
+                return None
+            self.waiting += len(held)
         left = count
         try:
             while left:
@@ -57,6 +63,7 @@ class Train:
         """Move what is in it to `fd`; how many bytes that took. Raises OSError."""
         done = os.splice(self._head, fd, self.waiting, flags=_FLAGS)
         self.waiting -= done
+        self.moved += done
         return done
 
     def unload(self) -> list[Buffer]:

@@ -21,9 +21,10 @@ from .flusher import Flusher
 from .pipe_budget import PIPE_BYTES, PipeBudget
 from .poller import Poller
 from .source import Source
-from .train import HEAD_BYTES, Train
+from .train import HALF_BYTES, HEAD_BYTES, Train
 
 _IOV_MAX: Final = 1_024  # sysconf(_SC_IOV_MAX) of every Linux
+_KEPT_SECONDS: Final = 0.25  # a train that is not used
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
 
 
@@ -167,25 +168,30 @@ class Writer:
         if not count:
             return 0
         rest, lost = source.take_in(count)
-        self.put([*rest, bytes(lost)])
+        self.put([*rest, bytes(lost)] if lost else rest)
         return lost
 
+    @property
+    def may_load(self) -> bool:
+        """Whether what is loaded goes out without having been read: at once, or from a train that waits."""
+        if not self.blocked:
+            return not self.broken
+        return self._train is not None and not self._queue and self.queued <= HALF_BYTES
+
     def load(self, head: bytes, source: Source, count: int) -> int:
-        """As `move`, for a frame of which `head` alone is at hand; but it goes out at the end of this turn, with all
-        that is put or loaded until then."""
+        """As `move`, for a frame of which little or nothing was read; but it goes out at the end of this turn, with all
+        that is put or loaded until then. While the descriptor takes nothing it waits in a pipe, and not in memory."""
         train = self._train if self._train is not None else self._make_train()
-        if len(self._queue) > 1 or (self._queue and len(self._queue[0]) + len(head) > HEAD_BYTES):
+        if self._ahead + len(head) > HEAD_BYTES:
             self.flush()
-        if train is None or self.blocked or self.broken:
+        if train is None or self.broken or self._ahead + len(head) > HEAD_BYTES:
             return self.move(head, source, count)
-        if self._queue:
-            head = b"%b%b" % (self._queue.popleft(), head)
-            self._new = 0
-            self.queued = train.waiting
-        done = train.load(head, source, count)
+        done = train.load(b"".join([*self._queue, head]), source, count)
         if done is None:
             self.flush()
             return self.move(head, source, count)
+        self._queue.clear()
+        self._new = 0
         self.queued = train.waiting
         if not self._dirty:
             self._dirty = True
@@ -193,8 +199,13 @@ class Writer:
         if done == count:
             return 0
         rest, lost = source.take_in(count - done)
-        self.put([*rest, bytes(lost)])
+        self.put([*rest, bytes(lost)] if lost else rest)
         return lost
+
+    @property
+    def _ahead(self) -> int:
+        """Bytes in the queue, which would have to be loaded first."""
+        return self.queued - (self._train.waiting if self._train is not None else 0)
 
     def _make_train(self) -> Train | None:
         if self._may_load:
@@ -202,7 +213,18 @@ class Writer:
                 self._train = Train(self._budget)
             except OSError:  # no descriptors, or no large pipes: it goes on without
                 self._may_load = False
+            else:
+                self._loop.call_later(_KEPT_SECONDS, self._look_at_train, self._train, 0)
         return self._train
+
+    def _look_at_train(self, train: Train, moved: int) -> None:
+        """What is not used any more goes: whoever counts descriptors finds none that belong to nobody."""
+        if self._train is not train:
+            return
+        if train.moved == moved and not train.waiting:
+            self._end_train()
+        else:
+            self._loop.call_later(_KEPT_SECONDS, self._look_at_train, train, train.moved)
 
     def flush(self) -> None:
         self._dirty = False

@@ -149,7 +149,7 @@ def test_all_channels_together_are_bounded(start: Start) -> None:
     for channel in channels:
         client.pid(channel)
     for channel in channels:
-        client.front.send(channel, b"x" * (512 << 10))
+        client.front.send(channel, b"x" * (2 << 20))
     client.front.sync()
     closed = [channel for channel in channels if "close" in client.front.commands(channel)]
     assert closed

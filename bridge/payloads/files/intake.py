@@ -1,22 +1,18 @@
 """What the front end sends, on its way into a new file: the kernel moves it through a pipe, unread.
 
-The event loop fills the pipe (Channel.outlet), a thread empties it into the file. While the pipe is full the front end
-is not read for a moment: what is read into memory instead is copied twice more. A file system that takes longer than
-that holds up nobody else: then it waits in memory, within the bounds of all channels.
+The event loop fills the pipe (Channel.outlet), a thread empties it into the file.
 """
 
-import asyncio
 import os
 from collections.abc import Callable
-from typing import Final
 
 from ...wire.context import Context
 from ...wire.source import Source
+from ...wire.train import HALF_BYTES
 from ...wire.writer import Writer
 from ..front_end import FrontEnd
+from ..served.moment import Moment
 from .new_file import NewFile
-
-_MOMENT_SECONDS: Final = 0.02
 
 
 class Intake:
@@ -25,12 +21,11 @@ class Intake:
     Raises OSError where there can be no pipe.
     """
 
-    __slots__ = ("_context", "_front", "_listening", "_moment", "_on_news", "_source", "writer")
+    __slots__ = ("_context", "_listening", "_moment", "_on_news", "_source", "writer")
 
     def __init__(self, context: Context, front: FrontEnd, file: NewFile, on_news: Callable[[], None]) -> None:
         self._context = context
-        self._front = front
-        self._moment: asyncio.TimerHandle | None = None
+        self._moment = Moment(context, front)
         self._on_news = on_news
         self._listening = False
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -42,10 +37,11 @@ class Intake:
             context.flusher,
             context.budget,
             writing,
-            high_water=0,
+            high_water=HALF_BYTES,
             on_broken=_broken,
-            on_full=self._full,
-            on_room=self._room,
+            on_full=self._moment.full,
+            on_room=self._moment.room,
+            on_taken=self._moment.taken,
         )
 
     @property
@@ -66,18 +62,8 @@ class Intake:
     def close(self) -> None:
         """Let go of all but the end that the file has."""
         self._ignore()
-        self._room()
+        self._moment.room()
         self.writer.close()
-
-    def _full(self) -> None:
-        self._front.block(self)
-        self._moment = self._context.loop.call_later(_MOMENT_SECONDS, self._room)
-
-    def _room(self) -> None:
-        if self._moment is not None:
-            self._moment.cancel()
-            self._moment = None
-            self._front.unblock(self)
 
     def _ignore(self) -> None:
         if self._listening:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from spanbridge.protocol.control import pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
-from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header, only_body
+from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header, join, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
 
 from ...wire.source import Source
@@ -288,7 +288,11 @@ class Channel:
     def takes(self) -> bool:
         """Whether the end of a large message may be moved on, unread (`move_in`)."""
         return (
-            self.outlet is not None and self.outlet.takes and self.open and not self._input_over and self._later is None
+            self.outlet is not None
+            and self.outlet.may_load
+            and self.open
+            and not self._input_over
+            and self._later is None
         )
 
     def move_in(self, held: Span, source: Source, missing: int) -> int:
@@ -297,8 +301,9 @@ class Channel:
         if self.outlet is None:
             return 0
         (body,) = bodies(held)
-        self._note(missing + (sum(map(len, body)) if isinstance(body, list) else len(body)))
-        return self.outlet.move(body, source, missing)
+        begun = bytes(join(body))
+        self._note(missing + len(begun))
+        return self.outlet.load(begun, source, missing)
 
     def _note(self, nbytes: int) -> None:
         """A data message of so many bytes has come."""

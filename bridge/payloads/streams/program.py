@@ -6,14 +6,16 @@ all that we hold of it is let go, and its process group is told to end.
 
 import os
 import termios
-from typing import Any, Final
+from typing import Any
 
 from spanbridge.protocol.frames import Span
 from spanbridge.protocol.problems import Problem
 
+from ...wire.train import HALF_BYTES
 from ...wire.writer import Writer
 from ..base import Services
 from ..served.channel import Channel
+from ..served.moment import Moment
 from ..served.options import Options
 from .exits import Exit
 from .launch import Running
@@ -21,8 +23,6 @@ from .output import Output
 from .programs import Programs, how_it_ended
 from .stderr import Stderr
 from .terminal import read_size, set_size
-
-_NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel
 
 
 class Spawned:
@@ -36,6 +36,7 @@ class Spawned:
         "_exit",
         "_input",
         "_line_open",
+        "_moment",
         "_output",
         "_pid",
         "_programs",
@@ -68,15 +69,18 @@ class Spawned:
         self._stderr: Stderr | None = None
         if running.stderr >= 0:
             self._stderr = Stderr(context, running.stderr, name if err is None else None, running.pid)
+        self._moment = Moment(context, services.front)
         self._input: Writer | None = Writer(
             context.loop,
             context.poller,
             context.flusher,
             context.budget,
             running.stdin,
-            high_water=_NO_BOUND,
+            high_water=HALF_BYTES,
             on_broken=self._input_broken,
-            on_taken=channel.taken,
+            on_full=self._moment.full,
+            on_room=self._moment.room,
+            on_taken=self._taken,
         )
         if not running.terminal:
             channel.outlet = self._input
@@ -163,6 +167,10 @@ class Spawned:
 
     # From the program
 
+    def _taken(self, nbytes: int) -> None:
+        self._channel.taken(nbytes)
+        self._moment.taken(nbytes)
+
     def _input_broken(self, reason: str) -> None:
         """It has closed its stdin, or ended: what waits and what comes is dropped."""
         self._context.loop.call_soon(self._close_input)
@@ -171,6 +179,7 @@ class Spawned:
         if self._input is not None:
             writer, self._input = self._input, None
             self._channel.outlet = None
+            self._moment.room()
             writer.close()
             self._channel.take_all()
 
