@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from spanbridge.protocol.frames import Span
-
 from ..wire.source import Source
 
 
@@ -14,8 +12,8 @@ class FrontEnd(Protocol):
     def turn(self, go_on: Callable[[], None], /) -> bool:
         """Whether it takes data now. If not, `go_on` is called, once, when it is worth asking again."""
 
-    def move(self, held: Span, source: Source, count: int, /) -> int:
-        """One frame, of which `held` is at hand and the rest lies in `source`. How many bytes were lost."""
+    def load(self, head: bytes, source: Source, count: int, /) -> int:
+        """One frame, of which `head` is at hand and the rest lies in `source`. How many bytes were lost."""
 
     def block(self, who: object, /) -> None:
         """Read the front end no more until `unblock`."""

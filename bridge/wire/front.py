@@ -85,14 +85,9 @@ class Front:
             self._flusher.flush()
         return self.ready(go_on)
 
-    def move(self, held: Span, source: Source, count: int) -> int:
-        """One frame, of which `held` is at hand and the rest lies in `source` (Writer.move)."""
-        if self._said_all:
-            return 0
-        return self._writer.move(held, source, count)
-
     def load(self, head: bytes, source: Source, count: int) -> int:
-        """The same for a frame of which the header is at hand; it goes out with others (Writer.load)."""
+        """One frame, of which `head` is at hand and the rest lies in `source`; it goes out with others
+        (Writer.load)."""
         if self._said_all:
             return 0
         return self._writer.load(head, source, count)

@@ -168,7 +168,7 @@ class Writer:
         if not count:
             return 0
         rest, lost = source.take_in(count)
-        self.put([*rest, bytes(lost)] if lost else rest)
+        self._put_rest(rest, lost)
         return lost
 
     @property
@@ -186,7 +186,7 @@ class Writer:
             self.flush()
         if train is None or self.broken or self._ahead + len(head) > HEAD_BYTES:
             return self.move(head, source, count)
-        done = train.load(b"".join([*self._queue, head]), source, count)
+        done = train.load(b"".join((*self._queue, head)), source, count)
         if done is None:
             self.flush()
             return self.move(head, source, count)
@@ -199,8 +199,12 @@ class Writer:
         if done == count:
             return 0
         rest, lost = source.take_in(count - done)
-        self.put([*rest, bytes(lost)] if lost else rest)
+        self._put_rest(rest, lost)
         return lost
+
+    def _put_rest(self, rest: list[bytes], lost: int) -> None:
+        if rest or lost:
+            self.put([*rest, bytes(lost)] if lost else [*rest])
 
     @property
     def _ahead(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,8 @@ import spanbridge.wire.writer
 from spanbridge.protocol.frames import Buffer
 from spanbridge.wire.link import Link
 from spanbridge.wire.pipe_budget import PipeBudget
+from spanbridge.wire.source import Source
+from spanbridge.wire.writer import Writer
 
 from ..protocol.determined import examples
 from .turns import Turns, give, pair, pipe, take, unread
@@ -48,7 +51,7 @@ class Writing(RuleBasedStateMachine):
             self.turns.loop,
             self.turns.poller,
             self.turns.flusher,
-            PipeBudget(1 if enlarge else 0, 16_384),
+            PipeBudget(2 if enlarge else 0, 16_384),
             self.in_fd,
             out_fd,
             read_bytes=4_096,
@@ -100,6 +103,24 @@ class Writing(RuleBasedStateMachine):
     def put_many(self, count: int, size: int) -> None:
         for _ in range(count):
             self.link.put(self.next(size))
+
+    @rule(head=st.integers(0, 300), count=st.one_of(sizes, st.integers(5_000, 20_000)))
+    def load(self, head: int, count: int) -> None:
+        """A frame of which most lies in a pipe, unread."""
+        begun = self.next(head)
+        source, filler = pipe(65_536)
+        os.write(filler, self.next(count))
+        missing = unread(source)
+        assert self.link.writer.load(begun, Source(source), missing) == 0
+        assert unread(source) == 0
+        os.close(source)
+        os.close(filler)
+
+    @rule()
+    def idle(self) -> None:
+        """Long enough for a pipe of our own to be given up."""
+        self.turns.skip(1)
+        self.flushed = True
 
     @rule()
     def flush(self) -> None:
@@ -174,6 +195,29 @@ class Writing(RuleBasedStateMachine):
             self.patches.stop()
 
 
+def test_what_is_loaded_for_a_file_that_is_appended_to(tmp_path: Path) -> None:
+    """The kernel moves nothing to there; and what somebody else has taken out of the pipe is made up."""
+    turns, (source, filler) = Turns(), pipe(65_536)
+    fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    writer = Writer(
+        turns.loop, turns.poller, turns.flusher, PipeBudget(2, 1 << 20), fd, high_water=1, on_broken=lambda reason: None
+    )
+    os.write(filler, STREAM[:30_000])
+    writer.put(b"first ")
+    assert writer.load(b"head ", Source(source), 20_000) == 0
+    writer.put(b" between ")
+    turns.turn()
+    assert writer.load(b"head ", Source(source), 12_000) == 2_000
+    turns.turn()
+    expected = b"first head " + STREAM[:20_000] + b" between head " + STREAM[20_000:30_000] + bytes(2_000)
+    assert (tmp_path / "log").read_bytes() == expected
+    assert writer.queued == 0
+    writer.close()
+    for each in (source, filler):
+        os.close(each)
+    turns.close()
+
+
 class Breaking(RuleBasedStateMachine):
     """The far side goes away, or ours is closed, at any moment: said once, and then all is dropped."""
 
@@ -187,7 +231,7 @@ class Breaking(RuleBasedStateMachine):
             self.turns.loop,
             self.turns.poller,
             self.turns.flusher,
-            PipeBudget(1, 8_192),
+            PipeBudget(2, 8_192),
             in_fd,
             self.out_fd,
             read_bytes=4_096,
@@ -208,6 +252,15 @@ class Breaking(RuleBasedStateMachine):
     def put(self, count: int, size: int) -> None:
         for _ in range(count):
             self.link.put(bytes(size))
+        self.put_after = self.gone
+
+    @rule(count=st.integers(1, 9_000))
+    def load(self, count: int) -> None:
+        source, filler = pipe(65_536)
+        os.write(filler, bytes(count))
+        self.link.writer.load(b"head", Source(source), count)
+        os.close(source)
+        os.close(filler)
         self.put_after = self.gone
 
     @rule()
