@@ -76,7 +76,9 @@ def test_status_lines(line: bytes, status: int, reason: str) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 5_0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + 5000 * b"9" + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
@@ -89,6 +91,17 @@ def test_heads_that_are_refused(head: bytes) -> None:
         read(head)
     assert caught.value.code == "protocol-error"
     assert caught.value.message.startswith("server: ")
+
+
+@pytest.mark.parametrize("begin", [b"\0", b"S", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/2", b"\r\n", b"HTTP/1.1 2000\r\nA: b"])
+def test_what_is_no_head_is_refused_before_it_ends(begin: bytes) -> None:
+    """Who speaks something else may wait for us, as we would for the rest."""
+    reader = HeadReader("server")
+    assert reader.feed(b"HTTP/1.1 100 Continue\r\n\r\nH") is None
+    with pytest.raises(Problem):
+        HeadReader("server").feed(begin)
+    with pytest.raises(Problem):
+        reader.feed(begin[1:] if begin[:1] == b"H" else begin)
 
 
 def test_a_head_that_is_too_large() -> None:
@@ -148,10 +161,17 @@ def test_connections_that_are_kept(fields: bytes, keeps: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [b"Content-Length: 5\r\n" * 2, b"Content-Length: 5, 5\r\n", b"content-length: 05\r\n"]
+    ("value", "length"),
+    [
+        (b"5\r\nContent-Length: 5", 5),
+        (b"5, 5", 5),
+        (b"05", 5),
+        (5000 * b"0" + b"5", 5),
+        (b"9223372036854775807", 2**63 - 1),
+    ],
 )
-def test_a_length_that_is_said_twice(fields: bytes) -> None:
-    assert read(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n").length == 5
+def test_lengths(value: bytes, length: int) -> None:
+    assert read(b"HTTP/1.1 200 OK\r\nContent-Length: " + value + b"\r\n\r\n").length == length
 
 
 def test_any_split_gives_the_same() -> None:

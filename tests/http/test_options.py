@@ -46,6 +46,7 @@ BOTH: list[tuple[str, dict[str, Any]]] = [
     ("path", {"path": "/" + "a" * (64 << 10)}),
     ("headers", {"headers": []}),
     ("X", {"headers": {"X": 5}}),
+    ("X", {"headers": {"X": None}}),
     ("headers", {"headers": {"": "x"}}),
     ("headers", {"headers": {"a b": "x"}}),
     ("headers", {"headers": {"a:": "x"}}),

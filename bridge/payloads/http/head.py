@@ -17,10 +17,13 @@ HEAD_BYTES: Final = 128 << 10
 FIELDS: Final = 256
 SWITCHING: Final = 101
 
-_LENGTH_DIGITS: Final = 19
-"""Of a Content-Length: below 2^63."""
+_LONGEST: Final = (1 << 63) - 1
+"""The largest Content-Length."""
+_SURE_DIGITS: Final = 18
+"""So many digits are never more than that."""
 _TOLD: Final = 60  # bytes of a bad line that a message shows
 
+_START: Final = b"HTTP/1."
 _END: Final = re.compile(rb"\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 # A value may go on in lines that begin with white space (RFC 9112, 5.2).
@@ -70,7 +73,7 @@ class HeadReader:
     Raises Problem (`protocol-error`, `too-large`), whose message begins with `server`.
     """
 
-    __slots__ = ("_data", "_searched", "_server", "_upgrades")
+    __slots__ = ("_begun", "_data", "_searched", "_server", "_upgrades")
 
     def __init__(self, server: object, *, upgrades: bool = False) -> None:
         """`upgrades`: the request asked for another protocol."""
@@ -78,6 +81,7 @@ class HeadReader:
         self._upgrades = upgrades
         self._data = bytearray()
         self._searched = 0
+        self._begun = False  # whether the status line of a head that is not whole was looked at
 
     def feed(self, data: bytes | bytearray) -> tuple[Head, bytes] | None:
         """The head, once it is whole, and what came after it."""
@@ -89,21 +93,33 @@ class HeadReader:
             if found is None or found.end() > HEAD_BYTES:
                 if len(data) > HEAD_BYTES:
                     raise Problem(TOO_LARGE, f"{self._server}: an answer whose head has more than {HEAD_BYTES} bytes")
+                if not self._begun:
+                    self._begin(data)
                 self._data, self._searched = data if isinstance(data, bytearray) else bytearray(data), len(data)
                 return None
             head, data = self._read(bytes(data[: found.end()])), bytes(data[found.end() :])
-            self._searched = 0
+            self._searched, self._begun = 0, False
             if head.status >= 200 or (head.status == SWITCHING and self._upgrades):
                 return head, data
             if head.status == SWITCHING:
                 raise self._wrong("it changes to another protocol, which nobody asked for")
+
+    def _begin(self, data: bytes | bytearray) -> None:
+        """Look at what there is of the status line: what speaks something else may say no more, and wait for us."""
+        if _STATUS.match(data):
+            self._begun = True
+        elif b"\n" in data or data[: len(_START)] != _START[: len(data)]:
+            raise self._no_status(bytes(data))
+
+    def _no_status(self, found: bytes) -> Problem:
+        return self._wrong(f"expected the status line of HTTP/1.1, found {_line(found)!r}")
 
     def _read(self, raw: bytes) -> Head:
         if b"\0" in raw or raw.count(b"\r") != raw.count(b"\r\n"):
             raise self._wrong("a NUL, or a CR that ends no line, in the head")
         begin = _STATUS.match(raw)
         if begin is None:
-            raise self._wrong(f"expected the status line of HTTP/1.1, found {_line(raw)!r}")
+            raise self._no_status(raw)
         status = int(begin[2])
         if status < 100:
             raise self._wrong(f"expected a status of 100 or more, found {status:03}")
@@ -133,15 +149,17 @@ class HeadReader:
         return fields
 
     def _length(self, value: bytes, before: int | None) -> int:
-        if before is None and value.isdigit() and len(value) < _LENGTH_DIGITS:
+        if before is None and value.isdigit() and len(value) <= _SURE_DIGITS:
             return int(value)
         lengths = {each.strip(b" \t") for each in value.split(b",")}
-        length = lengths.pop()
-        if lengths or not length.isdigit() or len(length.lstrip(b"0")) > _LENGTH_DIGITS - 1:
+        digits = lengths.pop()
+        # Any number of zeros may come first, but no number of digits be made an integer.
+        shortest = digits.lstrip(b"0") or b"0"
+        if lengths or not digits.isdigit() or len(shortest) > _SURE_DIGITS + 1 or int(shortest) > _LONGEST:
             raise self._wrong(f"expected a length in Content-Length, found {value[:_TOLD]!r}")
-        if before is not None and before != int(length):
+        if before is not None and before != int(shortest):
             raise self._wrong("two lengths")
-        return int(length)
+        return int(shortest)
 
     def _coding(self, value: bytes, *, chunked: bool) -> bool:
         if chunked or value.lower() != _CHUNKED:

@@ -50,7 +50,7 @@ def read_headers(options: Options, *, text: bool, websocket: bool = False) -> He
         return []
     headers: Headers = []
     seen: set[str] = set()
-    for name in found.names:
+    for name in found.all_names:
         lower = name.lower()
         if not TOKEN.fullmatch(name):
             raise _wrong(options, f"expected names of headers, found {name[:_TOLD]!r}")

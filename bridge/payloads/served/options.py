@@ -135,6 +135,11 @@ class Options:
         return [name for name, value in self._members.items() if value is not None]
 
     @property
+    def all_names(self) -> Sequence[str]:
+        """Of all members, null or not: for objects whose members are no options."""
+        return list(self._members)
+
+    @property
     def raw(self) -> bool:
         """Whether the channel carries bytes; else it is a text channel."""
         return self.choice("binary", None, "raw") == "raw"
