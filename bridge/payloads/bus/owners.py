@@ -108,7 +108,10 @@ class Owners:
         """What the bus itself has said."""
         if message.member == "NameOwnerChanged" and message.interface == BUS_NAME and message.signature == "sss":
             name, _, owner = message.values()
-            self._set(name, owner or None)
+            entry = self._names.get(name)
+            # What comes before the answer to our question is of before, or of an earlier rule: the answer counts.
+            if entry is not None and entry.known.is_set():
+                self._set(name, owner or None)
 
     @staticmethod
     def _rule(name: str) -> str:
