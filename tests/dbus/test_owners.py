@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.match_rule import BUS_NAME, BUS_PATH
 from spanbridge.payloads.bus.message import Message
 from spanbridge.payloads.bus.owners import Owners
-from spanbridge.payloads.bus.rules import BUS_NAME, BUS_PATH
 
 NAME = "com.example.Name"
 
