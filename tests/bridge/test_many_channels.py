@@ -41,23 +41,23 @@ def size(bridge: Bridge) -> tuple[int, int, list[int]]:
     return processes.descriptors(bridge.pid), processes.threads(bridge.pid), bridge.children
 
 
-def test_a_hundred_thousand_opens_and_closes(start: Start) -> None:
+def test_tens_of_thousands_of_opens_and_closes(start: Start) -> None:
     """Internal ones and a helper's, in one session: no growth in memory, descriptors, threads or processes."""
     quiet = [init(), serve({"open": [], "data": []})]
     bridge = start(helper_rule({"payload": "helper"}, quiet))
     front = bridge.front_end
-    counts = {"null": 40_000, "echo": 40_000, "helper": 20_000}
-    for payload in counts:
+    payloads = ("null", "echo", "helper")
+    for payload in payloads:
         open_and_close(bridge, payload, 4_000)
     front.open("last", "helper")
     front.round_trip("last")
     before, memory = size(bridge), processes.resident_bytes(bridge.pid)
-    for payload, count in counts.items():
-        open_and_close(bridge, payload, count, first=10_000)
+    for payload in payloads:
+        open_and_close(bridge, payload, 10_000, first=10_000)
     front.round_trip("last")
     assert size(bridge) == before
-    # What the tables of closed ids have grown to stays; a leak would be five times that.
-    assert processes.resident_bytes(bridge.pid) - memory < 6 * MIB
+    # What the tables of closed ids have grown to stays; a leak would be several times that.
+    assert processes.resident_bytes(bridge.pid) - memory < 3 * MIB
 
 
 GROWTHLESS: dict[str, tuple[str, dict[str, str]]] = {
@@ -76,9 +76,9 @@ def test_values_that_never_come_again(start: Start, case: str) -> None:
     bridge = start(limits={"hosts": 8})  # connections on their way out are a peak, and no growth
     open_and_close(bridge, payload, 3_000, members=members)
     before, memory = size(bridge), processes.resident_bytes(bridge.pid)
-    open_and_close(bridge, payload, 12_000, first=10_000, members=members)
+    open_and_close(bridge, payload, 8_000, first=10_000, members=members)
     assert size(bridge) == before
-    assert processes.resident_bytes(bridge.pid) - memory < 1.5 * MIB
+    assert processes.resident_bytes(bridge.pid) - memory < 1.25 * MIB
 
 
 def test_helpers_that_come_and_go(start: Start) -> None:

@@ -16,11 +16,14 @@ from ..docs.pages import DOCS, ROOT, Block, blocks, tables, words
 pytest_plugins = ["pytester"]
 
 PAGE = DOCS / "testing.md"
-ARGUMENTS = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess(*ARGUMENTS, *arguments, timeout=100)
+    """A session of its own, with this plugin alone: to load the others takes longer than most tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        named = ("-p", "no:cacheprovider", "-p", "spanbridge.testing.plugin")
+        return pytester.runpytest_subprocess(*named, *arguments, timeout=100)
 
 
 def one(tag: str) -> Block:
@@ -242,7 +245,7 @@ def test_a_signal_is_heeded_whenever_it_comes(pytester: pytest.Pytester) -> None
         def test_it(fake_helper, front_end):
             ends = on_signal(signal.SIGTERM, [exit_with(0)])
             fake_helper("test", [ends, init(), serve({"open": [ready(), forever()]})])
-            for number in range(100):
+            for number in range(40):
                 front_end.open(str(number))
                 os.kill(front_end.expect("ready", str(number))["pid"], signal.SIGTERM)
                 front_end.expect("close", str(number))
