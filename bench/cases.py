@@ -275,14 +275,14 @@ def _starts(effort: Effort) -> list[Case]:
             "start to init",
             (none, many),
             (
-                Figure("start to init, no packages", "ms", lambda results: results[0]["p50_ns"] / 1e6, (at_most(75),)),
+                Figure("start to init, no packages", "ms", lambda results: results[0]["p50_ns"] / 1e6, (at_most(25),)),
                 Figure(
                     "start to init, what 100 packages add",
                     "ms",
                     lambda results: (results[1]["p50_ns"] - results[0]["p50_ns"]) / 1e6,
                     (at_most(20),),
                 ),
-                Figure("memory: idle", "MiB", lambda results: results[0]["rss_kib"] / 1024, (at_most(26),)),
+                Figure("memory: idle", "MiB", lambda results: results[0]["rss_kib"] / 1024, (at_most(20),)),
             ),
             relay=False,
         ),

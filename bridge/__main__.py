@@ -13,6 +13,9 @@ def main() -> int:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from .stand_ins import import_msgspec
+
+    import_msgspec()
     from . import cli
 
     if interruptible:

@@ -118,7 +118,7 @@ def _serve(
     early: list[int],
     status: bool,
 ) -> int:
-    from .without_ssl import import_event_loop
+    from .stand_ins import import_event_loop
 
     import_event_loop()
     import asyncio

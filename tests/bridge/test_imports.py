@@ -1,23 +1,66 @@
 """An idle session imports nothing that it does not use, and what is left out is there when it is needed."""
 
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-_CODE = """
+import pytest
+
+from spanbridge.protocol.control import control
+
+EVENT_LOOP = """
 import sys
-from spanbridge.without_ssl import import_event_loop
+from spanbridge.stand_ins import import_event_loop
 import_event_loop()
 import asyncio, anyio
-assert "ssl" not in sys.modules
+assert not {"ssl", "logging", "typing_extensions"} & {*sys.modules}
 async def main():
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.sleep, 0)
     import ssl
     assert ssl.create_default_context().check_hostname
     ssl.MemoryBIO()
+    asyncio.log.logger.warning("one %s", "line")
+    import logging
+    assert logging.getLogger("asyncio").name == "asyncio"
+    import typing_extensions
+    assert typing_extensions.TypeVar("T", default=int).__default__ is int
 anyio.run(main)
 """
 
+MSGSPEC = """
+import sys
+from spanbridge.stand_ins import import_msgspec
+import_msgspec()
+import msgspec
+assert not {"uuid", "decimal", "datetime", "inspect", "typing_extensions"} & {*sys.modules}
+class One(msgspec.Struct):
+    name: str
+    number: int | None = None
+assert msgspec.json.decode(b'{"name":"x"}', type=One) == One("x")
+assert msgspec.json.schema(One)["$defs"]["One"]["required"] == ["name"]
+from msgspec import inspect
+assert inspect.type_info(One).cls is One
+import datetime, decimal, uuid
+assert msgspec.to_builtins(datetime.date(2024, 2, 29)) == "2024-02-29"
+assert decimal.Decimal("1.5") + 1 and uuid.uuid4().version == 4
+"""
 
-def test_the_event_loop_without_ssl_and_ssl_after_that() -> None:
-    subprocess.run([sys.executable, "-I", "-c", _CODE], check=True, timeout=60)
+
+@pytest.mark.parametrize("code", [EVENT_LOOP, MSGSPEC])
+def test_libraries_without_what_they_import_and_that_after_them(code: str) -> None:
+    subprocess.run([sys.executable, "-I", "-c", code], check=True, timeout=60)
+
+
+def test_what_an_idle_session_does_not_import(tmp_path: Path) -> None:
+    launcher = Path(sys.executable).with_name("spanbridge")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_DATA_DIRS": str(tmp_path)}
+    init = control("init", version=1, host="localhost")
+    command = [sys.executable, "-I", "-X", "importtime", str(launcher)]
+    done = subprocess.run(command, input=init, capture_output=True, env=environ, timeout=60, check=True)
+    imported = set(re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr.decode(), re.MULTILINE))
+    assert {"asyncio", "anyio", "msgspec", "spanbridge.session.session"} <= imported
+    heavy = "_ssl dbus_fast decimal email h11 http logging msgspec.inspect platform sqlite3 unittest uuid websockets"
+    assert not imported & set(heavy.split())

@@ -49,6 +49,7 @@ def run(size: int, nothing_fits: int) -> NoReturn:
 def _bridge(askpass: bytes) -> Callable[[], int]:
     """By name: what came is another copy of this program than the one that has sent it."""
     command = importlib.import_module("spanbridge.__main__")
+    importlib.import_module("spanbridge.stand_ins").import_msgspec()
     importlib.import_module("spanbridge.catalog")  # imports what is compiled, which may not fit
     installed: Any = importlib.import_module("spanbridge.installed")
     start = f"#!{sys.executable} -I\n".encode()

@@ -1,0 +1,133 @@
+"""Our libraries without what they import and a session does not use: a third of the start, and 6 MiB.
+
+While a library is imported something small stands in for such a module. Whoever imports the module later gets the real
+one, and a stand-in that is asked for what it does not have gets it from there. Nothing is done where the library is
+there already.
+
+| library | without | since |
+|---|---|---|
+| msgspec | uuid, decimal, the Python half of datetime | it knows values of these types, of which we have none |
+| msgspec | typing_extensions | typing has all that it takes |
+| msgspec | its own inspect and JSON Schema | only `spanbridge schema` and `check` ask for them |
+| asyncio, anyio | ssl | nothing but HTTPS needs it |
+| asyncio | logging | it logs what our exception handler does not get: nothing, most often |
+| anyio | typing_extensions | it is for annotations |
+"""
+
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Final
+
+_SCHEMA: Final = ("schema", "schema_components")
+
+
+def import_msgspec() -> None:
+    """Import msgspec."""
+    if "msgspec" in sys.modules:
+        return
+    datetime = import_module("_datetime")  # `datetime` takes its classes from there
+    uuid = _module("uuid", UUID=type("UUID", (), {}), SafeUUID=_module("SafeUUID", unknown=None))
+    schema = _module("msgspec._json_schema", **{name: _of_later("msgspec._json_schema", name) for name in _SCHEMA})
+    with _standing_in(
+        _module("decimal", Decimal=type("Decimal", (), {})),
+        _module("msgspec.inspect"),
+        schema,
+        uuid,
+        datetime=datetime,
+        typing_extensions=None,
+    ):
+        import msgspec
+    del msgspec.inspect  # `from msgspec import inspect` imports it
+
+
+def import_event_loop() -> None:
+    """Import asyncio and anyio."""
+    if "asyncio" in sys.modules:
+        return
+    logging = _later("logging", DEBUG=10, getLogger=_Logger)
+    with _standing_in(logging, ssl=None):
+        import asyncio  # noqa: F401
+    # anyio names some classes of ssl in annotations and `except` clauses of TLS streams, which we do not use.
+    with _standing_in(logging, _module("ssl", __getattr__=_any_class), _typing_extensions()):
+        import anyio
+        import anyio._backends._asyncio  # noqa: F401
+
+
+@contextmanager
+def _standing_in(*named: types.ModuleType, **others: types.ModuleType | None) -> Iterator[None]:
+    """None: not to be imported at all."""
+    modules = {module.__name__: module for module in named} | others
+    here = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(here)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name, stand_in in here.items():
+            if sys.modules.get(name) is stand_in:
+                sys.modules.pop(name, None)
+
+
+def _module(module_name: str, **members: Any) -> types.ModuleType:
+    module = types.ModuleType(module_name)
+    module.__dict__.update(members)
+    return module
+
+
+def _later(module_name: str, **members: Any) -> types.ModuleType:
+    """A module that is not imported until something other than these members is asked of it."""
+
+    def member(name: str) -> Any:
+        if name.startswith("__"):  # asked by the import itself
+            raise AttributeError(name)
+        if sys.modules.get(module_name) is stand_in:
+            del sys.modules[module_name]
+        return getattr(import_module(module_name), name)
+
+    stand_in = _module(module_name, __getattr__=member, **members)
+    return stand_in
+
+
+def _of_later(module_name: str, name: str) -> Any:
+    """A function of a module that is not imported until it is called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(import_module(module_name), name)(*args, **kwargs)
+
+    return call
+
+
+def _any_class(name: str) -> type:
+    return type(name, (Exception,), {})
+
+
+class _Logger:
+    """A logger that is made when it is first used, for more than to debug."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, *args: Any, **kwargs: Any) -> None:
+        """Nobody has asked for it: nothing sets up `logging` in a bridge."""
+
+    def __getattr__(self, name: str) -> Any:
+        import logging
+
+        return getattr(logging.getLogger(self._name), name)
+
+
+def _typing_extensions() -> types.ModuleType:
+    import typing
+
+    def type_var(name: str, *constraints: Any, default: Any = None, **options: Any) -> Any:
+        return typing.TypeVar(name, *constraints, **options)
+
+    members = {name: getattr(typing, name) for name in typing.__all__} | {
+        "TypeVar": type_var,
+        "deprecated": lambda *args, **kwargs: lambda thing: thing,
+        "override": lambda method: method,
+        "sentinel": lambda name, *args, **kwargs: types.SimpleNamespace(name=name),
+    }
+    return _later("typing_extensions", **members)
