@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -36,9 +36,11 @@ class Peer(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Seconds to ready, MiB a connection, MiB/s of a far file; None where it could not be measured."""
+    """Seconds to ready of a session's first connection and of a later one, MiB a connection, MiB/s of a far file; None
+    where it could not be measured."""
 
     name: str
+    first: float | None
     seconds: float | None
     memory: float | None
     speed: float | None
@@ -47,20 +49,40 @@ class Row(NamedTuple):
 def main() -> int:
     """0: measured, 2: it cannot be."""
     parser = argparse.ArgumentParser(prog="python -m bench.hosts", description=__doc__)
-    parser.add_argument("--connections", type=int, default=10, help="for each bridge (default 10)")
+    parser.add_argument("--connections", type=int, default=10, help="in each round, for each bridge (default 10)")
+    parser.add_argument("--rounds", type=int, default=5, help="in each all take their turn (default 5)")
     parser.add_argument("--out", type=Path, help="also write the table there")
     given = parser.parse_args()
     with farm(partial(personas, SPANBRIDGE), tools) as other:
         other.trust()
         other.use_key()
         (other.directory / "large").write_bytes(b"\0" * (FILE_MIB * MIB))
-        rows = [by_hand(other, given.connections)]
-        rows += [measured(other, peer, given.connections) for peer in peers(other)]
-        lines = [*table(rows), "", *crowd(other)]
+        rounds: dict[str, list[Row]] = {}
+        for _ in range(given.rounds):
+            for row in a_round(other, given.connections):
+                rounds.setdefault(row.name, []).append(row)
+        lines = [*table([medians(rows) for rows in rounds.values()]), "", *crowd(other)]
     print("\n".join(lines))
     if given.out:
         given.out.write_text("\n".join(lines) + "\n")
     return 0
+
+
+def a_round(other: Farm, count: int) -> Iterator[Row]:
+    """One row for ssh by hand, and one for each bridge."""
+    yield by_hand(other, count)
+    for peer in peers(other):
+        yield measured(other, peer, count)
+
+
+def medians(rows: list[Row]) -> Row:
+    """Of all rounds, column by column."""
+
+    def median(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return statistics.median(known) if known else None
+
+    return Row(rows[0].name, *(median(column) for column in list(zip(*rows, strict=True))[1:]))
 
 
 def peers(other: Farm) -> Iterator[Peer]:
@@ -87,14 +109,14 @@ def by_hand(other: Farm, count: int) -> Row:
     seconds = statistics.median(run("ssh", host(number), "true") for number in range(count))
     nothing = statistics.median(run("true") for _ in range(count))
     speed = FILE_MIB / run("ssh", host(0), "cat", str(other.directory / "large"))
-    return Row(BY_HAND, seconds - nothing, None, speed)
+    return Row(BY_HAND, None, seconds - nothing, None, speed)
 
 
 def measured(other: Farm, peer: Peer, count: int) -> Row:
     """One bridge, as far as it can do it."""
     try:
         with started(other, peer) as front:
-            front.ready("first", payload="echo", host=host(count))  # what is loaded once is no connection's
+            first = front.ready("first", payload="echo", host=host(count))  # what is loaded once is loaded here
             before = front.memory()
             seconds = statistics.median(
                 front.ready(f"c{number}", payload="echo", host=host(number)) for number in range(count)
@@ -103,10 +125,10 @@ def measured(other: Farm, peer: Peer, count: int) -> Row:
             cat = ["cat", str(other.directory / "large")]
             front.control("open", channel="f", payload="stream", host=host(0), spawn=cat, binary="raw")
             speed = FILE_MIB / front.drain(FILE_MIB * MIB)
-            return Row(peer.name, seconds, memory, speed)
+            return Row(peer.name, first, seconds, memory, speed)
     except RuntimeError as error:
         print(f"bench: {peer.name}: {error}", file=sys.stderr)
-        return Row(peer.name, None, None, None)
+        return Row(peer.name, None, None, None, None)
 
 
 def started(other: Farm, peer: Peer) -> Front:
@@ -136,12 +158,13 @@ def ms(times: list[float], part: float) -> str:
 
 
 def table(rows: list[Row]) -> list[str]:
-    lines = ["| | open to ready | memory of a connection | far file |", "|---|---|---|---|"]
+    lines = ["| | first open to ready | a later one | memory of a connection | far file |", "|---|---|---|---|---|"]
     for row in rows:
+        first = "" if row.first is None else f"{row.first * 1000:.0f} ms"
         seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
         memory = "" if row.memory is None else f"{row.memory:.1f} MiB"
         speed = "" if row.speed is None else f"{row.speed:.0f} MiB/s"
-        lines.append(f"| {row.name} | {seconds} | {memory} | {speed} |")
+        lines.append(f"| {row.name} | {first} | {seconds} | {memory} | {speed} |")
     return lines
 
 

@@ -248,6 +248,7 @@ class Helper:
             directory,
             self.go_on,
             paired=launch.privileged,
+            at_once=self._way is not None,
             watchdog=context.watchdog,
             children=context.children,
         )

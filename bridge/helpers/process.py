@@ -21,7 +21,7 @@ import anyio.to_thread
 from ..wire.children import Children, open_pidfd
 from ..wire.descriptor_limit import give_back
 from ..wire.watchdog import Watchdog
-from .spawn import spawn, utf8
+from .spawn import spawn, spawn_at_once, utf8
 from .startable import look_up
 
 _LOOK_SECONDS: Final = 0.05  # between two looks at a process of which the kernel does not tell
@@ -51,6 +51,15 @@ class Running(Protocol):
     def abandon(self) -> None: ...
 
 
+class Child(Protocol):
+    """What subprocess.Popen is used for here."""
+
+    pid: int
+
+    def kill(self) -> None: ...
+    def wait(self) -> int: ...
+
+
 class Process:
     """A running child. `exited` is set, and `on_exit` called, when it has ended; `reap` must follow.
 
@@ -67,12 +76,13 @@ class Process:
         on_exit: Callable[[], None],
         *,
         paired: bool = False,
+        at_once: bool = False,
         watchdog: Watchdog,
         children: Children,
     ) -> None:
         """Start `argv`, found through the PATH of `environ` if it has no slash. Raises SpawnError.
 
-        `paired`: stdin and stdout are a socket pair.
+        `paired`: stdin and stdout are a socket pair. `at_once`: nobody waits until the program runs (spawn_at_once).
         """
         self._watchdog = watchdog
         self._children = children
@@ -87,7 +97,10 @@ class Process:
                 fds += os.pipe2(os.O_CLOEXEC)
             fds += os.pipe2(os.O_CLOEXEC)
             child_in, self.stdin, self.stdout, child_out, self.stderr, child_err = fds
-            self._popen = spawn(argv, environ, directory, child_in, child_out, child_err)
+            if at_once:
+                self._popen: Child = spawn_at_once(argv, environ, child_in, child_out, child_err)
+            else:
+                self._popen = spawn(argv, environ, directory, child_in, child_out, child_err)
             self.pid = self._popen.pid
             give_back(self.pid)
             self._watch()
@@ -118,9 +131,16 @@ class Process:
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
-            return False
+            return not self.exited.is_set() and self._signal_alone(number)  # it may have no group of its own yet
         except PermissionError:  # all that is left runs as another user
             return True
+        return True
+
+    def _signal_alone(self, number: int) -> bool:
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return False
         return True
 
     async def stop(self, seconds: float) -> bool:

@@ -139,9 +139,15 @@ def test_nothing_is_left_of_a_session(other: Farm, begin: Start, how: str) -> No
     """The kit looks for whatever was started."""
     other.use_key()
     bridge = begin(environ={"SSH_AUTH_SOCK": ""})
-    for channel, host in {"a": "alice@far", "b": MUTE, "c": f"far:{REFUSING_PORT}"}.items():
-        bridge.front_end.open(channel, "echo", host=host)
-    bridge.front_end.expect("ready", "a")
+    front = bridge.front_end
+    living = [f"alice@127.4.0.{number}" for number in range(1, 9)]
+    mute = [f"alice@127.5.0.{number}:{MUTE_PORT}" for number in range(1, 4)]
+    refusing = [f"alice@127.6.0.{number}:{REFUSING_PORT}" for number in range(1, 4)]
+    for host in (*living, *mute, *refusing):
+        front.open(host, "echo", host=host)
+    for host in living:
+        front.expect("ready", host)
+    front.open("last", "echo", host="alice@127.7.0.1")  # on its way
     if how == "SIGKILL":
         bridge.signal(signal.SIGKILL)
         assert bridge.wait() == -signal.SIGKILL

@@ -16,7 +16,7 @@ _TERM_SECONDS: Final = 1.0
 
 async def run_briefly(context: Context, argv: Sequence[str], environ: Mapping[str, str], seconds: float) -> str:
     """The beginning of what it said on stderr, once it has ended or, after `seconds`, was ended. Raises SpawnError."""
-    process = Process(argv, environ, None, _nothing, watchdog=context.watchdog, children=context.children)
+    process = Process(argv, environ, None, _nothing, at_once=True, watchdog=context.watchdog, children=context.children)
     os.close(process.stdin)
     os.close(process.stdout)
     try:

@@ -90,7 +90,7 @@ def _last(attempt: Attempt) -> str:
 def _command_ended(attempt: Attempt) -> Problem:
     """ssh ended as what it ran over there did, or was ended itself."""
     if attempt.status < 0:
-        return Problem(INTERNAL_ERROR, _told(attempt, f"ssh was ended by signal {-attempt.status}"))
+        return Problem(INTERNAL_ERROR, _told(attempt, f"ssh was ended by signal {-attempt.status}: {_last(attempt)}"))
     if attempt.began and attempt.status == NOTHING_FITS:
         return Problem(
             NO_COCKPIT,

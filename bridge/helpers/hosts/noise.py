@@ -7,7 +7,7 @@ from spanbridge.protocol.problems import NOT_SUPPORTED, Problem
 
 from .remote_command import BRIDGES, PYTHON
 
-_PROGRAMS: Final = "|".join((*BRIDGES, PYTHON))
+_ENDS: Final = {b"\n": "", **{f" {name}\n".encode(): name for name in (*BRIDGES, PYTHON)}}  # of our line
 _LONGEST: Final = 64  # bytes of our line, more than it has
 _INIT: Final = re.compile(rb"([1-9][0-9]{0,7})\n\n\{")
 _SHOWN: Final = 200  # bytes of a line of noise
@@ -20,11 +20,11 @@ class Noise:
     to; `program`, which one, empty if there is none; `nbytes` of noise, and its `first_line`.
     """
 
-    __slots__ = ("_buffer", "_limit", "_line", "first_line", "marked", "nbytes", "program")
+    __slots__ = ("_buffer", "_limit", "_mark", "first_line", "marked", "nbytes", "program")
 
     def __init__(self, mark: str, limit: int) -> None:
         """`limit`: bytes of noise that are borne."""
-        self._line = re.compile(rf"{mark}(?: ({_PROGRAMS}))?\n".encode())
+        self._mark = mark.encode()
         self._limit = limit
         self._buffer = bytearray()
         self.marked = False
@@ -39,14 +39,15 @@ class Noise:
         """
         searched = max(0, len(self._buffer) - _LONGEST)
         self._buffer += chunk
-        found = self._line.search(self._buffer, searched)
-        if found is not None:
-            self.marked = True
-            self.program = (found[1] or b"").decode()
-            begin, end = found.span()
-            del found  # it holds the buffer, which could not shrink
-            self._tell(bytes(self._buffer[:begin]))
-            return self._take(end)
+        while (begin := self._buffer.find(self._mark, searched)) >= 0:
+            searched = begin + len(self._mark)
+            end = self._buffer.find(b"\n", searched, searched + _LONGEST) + 1
+            program = _ENDS.get(bytes(self._buffer[searched:end]))
+            if program is not None:
+                self.marked = True
+                self.program = program
+                self._tell(bytes(self._buffer[:begin]))
+                return self._take(end)
         if self._is_frame():
             return self._take(0)
         if len(self._buffer) > self._limit + _LONGEST:

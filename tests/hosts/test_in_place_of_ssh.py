@@ -1,0 +1,54 @@
+"""Programs in the place of ssh, and how they begin and end. No host is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.plugin import Start
+
+SSH = """#!/bin/sh
+if [ "$1" = -V ]; then echo OpenSSH_9.2 >&2; exit 0; fi
+exec <&- >&-
+sleep 0.5
+echo "alice@far: Permission denied (publickey)." >&2
+exit 255
+"""
+
+
+def with_ssh(start: Start, place: Path, text: str, **limits: float) -> Bridge:
+    """A bridge that finds this as ssh."""
+    program = place / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(text)
+    program.chmod(0o755)
+    return start(environ={"PATH": f"{program.parent}:/usr/bin:/bin"}, limits=limits)
+
+
+def test_its_last_words_count_however_late_they_come(start: Start, tmp_path: Path) -> None:
+    """It closes its stdout before it says what is wrong, as on a machine with much to do."""
+    front = with_ssh(start, tmp_path, SSH, last_words_seconds=0.01).front_end
+    front.open("a", "echo", host="alice@far")
+    closed = front.expect("close", "a")
+    assert closed["problem"] == "authentication-failed"
+    assert closed["auth-method-results"] == {"publickey": "not-provided"}
+
+
+@pytest.mark.parametrize(("first", "words"), [("", "Permission denied"), ("#!/no/such/interpreter\n", "cannot run")])
+def test_one_that_the_kernel_does_not_take(start: Start, tmp_path: Path, first: str, words: str) -> None:
+    """/bin/sh runs one without a first line; of another it is said why it cannot be run."""
+    front = with_ssh(start, tmp_path, first + SSH.partition("\n")[2]).front_end
+    front.open("a", "echo", host="alice@far")
+    assert words in front.expect("close", "a")["message"]
+
+
+def test_one_that_is_not_wanted_any_more(start: Start, tmp_path: Path) -> None:
+    """However far it has come, it is ended; the kit looks for what is left."""
+    bridge = with_ssh(start, tmp_path, '#!/bin/sh\n[ "$1" = -V ] || exec sleep 1000\n')
+    front = bridge.front_end
+    for number in range(40):
+        front.open("a", "echo", host=f"alice@far{number}")
+        front.close("a")
+        if number % 2:
+            front.sync()
+    front.wait_until(lambda: bridge.children == [], "the end of all")
