@@ -14,8 +14,9 @@ from spanbridge.protocol.control import (
     read_object,
     written,
 )
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Span, Splitter, control_payload, encode
+from spanbridge.protocol.frames import Span, control_payload, encode
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, TIMEOUT, Problem
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, FrameError, Splitter
 
 from ..wire.context import Context
 from ..wire.front import Front

@@ -13,7 +13,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from spanbridge.protocol.frames import Mark, Span
+from spanbridge.protocol.frames import Span
+from spanbridge.protocol.splitter import Mark
 
 from ..wire.context import Context
 from .opening import Opening

@@ -11,8 +11,9 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, frame_of, pong, read_message
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload, payloads
+from spanbridge.protocol.frames import control_payload, payloads
 from spanbridge.protocol.problems import TERMINATED, TOO_LARGE, Problem
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, FrameError, Splitter
 
 from .channel import Channel
 from .errors import BridgeGone, ProtocolError

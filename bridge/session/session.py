@@ -19,8 +19,9 @@ from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, control, pong, read_message
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
+from spanbridge.protocol.frames import control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TERMINATED, Problem
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, FrameError, Splitter
 
 from ..catalog import tell_defects
 from ..helpers.helper import Helper

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from spanbridge.protocol.frames import Splitter
+from spanbridge.protocol.splitter import Splitter
 
 from .deadline import Deadline
 

@@ -18,8 +18,9 @@ from spanbridge.manifests.model import Catalog
 from spanbridge.manifests.syntax import first_error, first_too_deep
 from spanbridge.manifests.template import ExpansionError, Variable, compile_rule, expand, parse
 from spanbridge.protocol.control import close, frame_of, read_head, read_message, read_object
-from spanbridge.protocol.frames import CONTROL, FrameError, Splitter, control_payload, join
+from spanbridge.protocol.frames import control_payload, join
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.protocol.splitter import CONTROL, FrameError, Splitter
 from tests.manifests.obvious import obvious
 from tests.protocol.account import Account, given_by, note, told_slowly
 from tests.protocol.slow_splitter import SlowSplitter

@@ -75,7 +75,7 @@ def test_a_project_with_a_bridge_of_its_own_loads_the_pytest_plugin(binaries: Pa
 def test_what_uses_it_is_type_checked(binaries: Path, tmp_path: Path) -> None:
     (tmp_path / "uses.py").write_text(
         textwrap.dedent("""\
-            from spanbridge.protocol.frames import FrameError
+            from spanbridge.protocol.splitter import FrameError
             from spanbridge.sdk import Channel, run
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Mark, Splitter, join
+from spanbridge.protocol.frames import join
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, FrameError, Mark, Splitter
 
 from .slow_splitter import Given, Malformed, SlowSplitter
 from .streams import act

@@ -1,4 +1,4 @@
-"""The reference for `protocol.frames.Splitter`: takes one byte at a time, gives one frame at a time, caches nothing."""
+"""The reference for `splitter.Splitter`: takes one byte at a time, gives one frame at a time, caches nothing."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbridge.protocol.control import bare, close, control, frame_of, read_head, read_message, read_object
-from spanbridge.protocol.frames import CONTROL, Splitter, control_payload
+from spanbridge.protocol.frames import control_payload
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.protocol.splitter import CONTROL, Splitter
 
 from .determined import examples
 

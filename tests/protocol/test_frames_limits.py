@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.protocol.frames import FrameError, Splitter
+from spanbridge.protocol.splitter import FrameError, Splitter
 
 from .account import Account, told_by, told_slowly
 from .determined import examples

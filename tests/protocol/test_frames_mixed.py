@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbridge.protocol import mixed
-from spanbridge.protocol.frames import Splitter
+from spanbridge.protocol.splitter import Splitter
 
 from .account import told_by, told_slowly
 from .determined import examples

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import spanbridge.protocol.frames
-from spanbridge.protocol.frames import CONTROL, UNROUTED, Splitter, control_payload, encode, join, only_body, payloads
+import spanbridge.protocol.splitter
+from spanbridge.protocol.frames import control_payload, encode, join, only_body, payloads
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, Splitter
 
 from .account import Account, given_by, note, note_slowly, told_by, told_slowly
 from .determined import examples
@@ -18,7 +19,7 @@ from .streams import IDS, PLACES, broken_ends, change, chunked, chunks_of, fille
 
 # Small enough for short streams to reach what long ones would: views, the end of runs, a cache that overflows.
 TIGHT = [
-    {"_SMALL": spanbridge.protocol.frames._SMALL},
+    {"_SMALL": spanbridge.protocol.splitter._SMALL},
     {"_SMALL": 6, "_RUN_SIZE": 12},
     {"_SMALL": 1, "_PROBE": 1, "_SIZES_KEPT": 1},
     {"_SMALL": 40, "_PROBE": 2, "_SIZES_KEPT": 2, "_RUN_SIZE": 9},
@@ -32,7 +33,7 @@ def test_any_split_gives_the_same(
 ) -> None:
     chunks = data.draw(chunks_of(stream))
     expected = told_slowly(SlowSplitter(dict(at_first)), stream)
-    with patch.multiple(spanbridge.protocol.frames, **constants):
+    with patch.multiple(spanbridge.protocol.splitter, **constants):
         found = told_by(Splitter(dict(at_first)), chunks)
     assert found.entries == expected.entries
     assert found.error is expected.error is None

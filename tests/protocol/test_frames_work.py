@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import spanbridge.protocol.frames
-from spanbridge.protocol.frames import Splitter
+import spanbridge.protocol.splitter
+from spanbridge.protocol import runs
+from spanbridge.protocol.splitter import Splitter
 
 from .determined import examples
 from .streams import frame, routes, same_lengths, streams
@@ -44,8 +45,8 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     counter = Looks()
-    monkeypatch.setattr(spanbridge.protocol.frames, "_agreeing", counter.agreeing(spanbridge.protocol.frames._agreeing))
-    monkeypatch.setattr(spanbridge.protocol.frames, "_targets", counter.targets(spanbridge.protocol.frames._targets))
+    monkeypatch.setattr(spanbridge.protocol.splitter, "agreeing", counter.agreeing(runs.agreeing))
+    monkeypatch.setattr(spanbridge.protocol.splitter, "targets", counter.targets(runs.targets))
     return counter
 
 
@@ -97,8 +98,8 @@ def test_in_any_stream() -> None:
         assert ahead <= PER_FRAME * frames
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spanbridge.protocol.frames, "_agreeing", looks.agreeing(spanbridge.protocol.frames._agreeing))
-        patched.setattr(spanbridge.protocol.frames, "_targets", looks.targets(spanbridge.protocol.frames._targets))
+        patched.setattr(spanbridge.protocol.splitter, "agreeing", looks.agreeing(runs.agreeing))
+        patched.setattr(spanbridge.protocol.splitter, "targets", looks.targets(runs.targets))
         check()
 
 

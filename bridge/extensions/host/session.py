@@ -11,8 +11,9 @@ from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Catalog
 from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, close, control, pong, read_message
-from spanbridge.protocol.frames import CONTROL, UNROUTED, FrameError, Splitter, control_payload
+from spanbridge.protocol.frames import control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, TOO_LARGE, Problem
+from spanbridge.protocol.splitter import CONTROL, UNROUTED, FrameError, Splitter
 
 from ...payloads.base import Port, Services
 from ...payloads.served.channel import Channel

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from spanbridge.protocol.frames import CONTROL, FrameError, Span, Splitter, control_payload, join
+from spanbridge.protocol.frames import Span, control_payload, join
+from spanbridge.protocol.splitter import CONTROL, FrameError, Splitter
 
 HELD_BYTES: Final = 262_144  # of a frame that is not whole, before all but the beginning of its payload is let go
 
