@@ -1,5 +1,6 @@
-"""Frames: what a stream consists of (docs/protocol.md, "Frames"). Each is `length LF channel LF payload`, and its length
-counts the bytes of (channel LF payload). splitter.py cuts a stream into them.
+"""Frames: what a stream consists of (docs/protocol.md, "Frames"). splitter.py cuts a stream into them.
+
+A frame is `length LF channel LF payload`; the length counts the bytes of all that comes after its own LF.
 """
 
 from collections.abc import Iterator

@@ -19,8 +19,9 @@ from .helper import Helper, Table
 from .host_places import HostPlaces
 from .host_rule import answering
 from .launch import Begin, Key, Launch, helper_environ, of_account
-from .life import ENDING, GONE, QUEUED
+from .life import QUEUED
 from .opening import Opening
+from .places import Guest, Places
 from .rule_record import RuleRecord
 
 
@@ -86,7 +87,7 @@ class Pool:
         self._host = host
         self._serving: dict[Key, Helper] = {}  # those that take opens
         self._starters: dict[Helper, Starter] = {}  # of privileged ones
-        self._leaving: dict[Helper, Helper] = {}  # helper that makes room -> the one that waits for it
+        self._places = Places(context.log)
         self._records: dict[bytes, RuleRecord] = {}  # by the identity of the rule
         self._backoff = Backoff(context.loop, context.limits, context.log)
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
@@ -113,7 +114,7 @@ class Pool:
         if resting is not None:
             raise Resting(resting)
         to_host = for_other is not None and self._limits.hosts > 0
-        victim = self.host_places.room() if to_host else self._room_for(rule, key[0])
+        leaver = self.host_places.room() if to_host else self._room_for(rule, key[0])
         self._context.before_programs()
         environ = helper_environ(self._environ, rule, key[1], self._depth)
         host = self._host()
@@ -122,10 +123,10 @@ class Pool:
             host, attendant = for_other["host"], answering(for_other, of_account().get("USER", ""))
         helper = self._serving[key] = self._make(Launch(rule, key, environ, host, variables()), attendant)
         if to_host:
-            self.host_places.take(helper, victim)
-        elif victim is not None:
-            self._leaving[victim] = helper
-        self._tasks.start_soon(self._run, helper, victim)
+            self.host_places.take(helper, leaver)
+        elif leaver is not None:
+            self._places.promise(leaver, helper)
+        self._tasks.start_soon(self._run, helper, leaver)
         return helper
 
     def use(self, helper: Helper) -> None:
@@ -138,7 +139,7 @@ class Pool:
     ) -> Helper:
         """Start a privileged helper, which serves no open but those that ask for it. `begin` as in Launch. Raises
         Problem."""
-        if self._occupied(self._counted) >= self._limits.helpers:
+        if self._places.taken(self._counted) >= self._limits.helpers:
             self._context.log.limit("helpers", self._limits.helpers, rule=rule.name)
             message = f"{rule.name}: the limit of {self._limits.helpers} helper processes (helpers) is reached"
             raise Problem(INTERNAL_ERROR, message)
@@ -161,58 +162,36 @@ class Pool:
         rest_of = self._backoff.rest_of
         return {record.name: record.told(now, rest_of(identity)) for identity, record in self._records.items()}
 
-    async def _run(self, helper: Helper, victim: Helper | None) -> None:
-        if victim is not None and victim in self._leaving:
-            self._tasks.start_soon(self._make_room, helper, victim)
-        elif victim is None and helper.state == QUEUED:
+    async def _run(self, helper: Helper, leaver: Guest | None) -> None:
+        if leaver is None and helper.state == QUEUED:
             helper.life.move("room")
         try:
             await helper.run()
         finally:
             self.alive.discard(helper)
             self.host_places.free(helper)
-
-    async def _make_room(self, helper: Helper, victim: Helper) -> None:
-        await victim.life.reached(GONE)
-        del self._leaving[victim]
-        if helper.state == QUEUED:
-            helper.life.move("room")
+            self._places.free(helper)
 
     # Limits
 
-    def _room_for(self, rule: Rule, identity: bytes) -> Helper | None:
+    def _room_for(self, rule: Rule, identity: bytes) -> Guest | None:
         """None if one more process may be started; else a helper that leaves, for which the new one waits."""
-        limits, counted = self._limits, self._counted
+        counted, limits = self._counted, self._limits
         of_rule = [helper for helper in counted if helper.launch.key[0] == identity]
-        if self._occupied(of_rule) >= limits.helpers_per_rule:
-            return self._leaver(of_rule, "helpers_per_rule", limits.helpers_per_rule, rule)
-        if self._occupied(counted) >= limits.helpers:
-            return self._leaver(counted, "helpers", limits.helpers, rule)
+        for limit, most, helpers in (
+            ("helpers_per_rule", limits.helpers_per_rule, of_rule),
+            ("helpers", limits.helpers, counted),
+        ):
+            if self._places.taken(helpers) >= most:
+                why = f"{rule.name}: the limit of {most} helper processes ({limit}) is reached, none is idle"
+                full = Problem(INTERNAL_ERROR, why)
+                return self._places.leaver(helpers, limit, most, full, kind="helpers", rule=rule.name)
         return None
 
     @property
     def _counted(self) -> list[Helper]:
         """Those that `helpers` and `helpers_per_rule` are about: not those for other hosts."""
         return [helper for helper in self.alive if helper not in self.host_places]
-
-    def _occupied(self, helpers: Iterable[Helper]) -> int:
-        """Places taken: one that waits for another to leave shares its place."""
-        return sum(1 for helper in helpers if helper not in self._leaving)
-
-    def _leaver(self, helpers: Iterable[Helper], name: str, value: int, rule: Rule) -> Helper:
-        free = [helper for helper in helpers if helper not in self._leaving and helper.state != QUEUED]
-        ending = [helper for helper in free if helper.state in (ENDING, GONE)]
-        if ending:
-            return ending[0]
-        idle = [helper for helper in free if helper.idle]
-        self._context.log.limit(name, value, rule=rule.name, idle=len(idle))
-        if not idle:
-            raise Problem(
-                INTERNAL_ERROR, f"{rule.name}: the limit of {value} helper processes ({name}) is reached, none is idle"
-            )
-        oldest = min(idle, key=lambda helper: helper.roster.used)
-        oldest.end(Problem(TERMINATED, f"made room for another one, at the limit of {value} helpers ({name})"))
-        return oldest
 
     # The life of helpers (helper.Owner)
 

@@ -20,6 +20,7 @@ from ..host_rule import without_secrets, without_what_its_name_says
 from ..launch import Launch
 from ..life import QUEUED, READY
 from ..opening import Opening
+from ..places import Guest
 from ..pool import Channels
 from .connection import Connection
 from .equipment import Equipment
@@ -109,7 +110,7 @@ class Hosts:
                 raise Problem(INTERNAL_ERROR, f"no place for what ssh needs: {error}") from None
         return self._equipment
 
-    async def _run(self, helper: Helper, leaver: Helper | None) -> None:
+    async def _run(self, helper: Helper, leaver: Guest | None) -> None:
         if leaver is None and helper.state == QUEUED:
             helper.life.move("room")
         try:
