@@ -216,10 +216,6 @@ def _put_control(root: Path, version: str, architecture: str) -> None:
         _write(control / name, (HERE / name).read_bytes(), 0o755)
 
 
-def _sum(path: Path, root: Path) -> str:
-    return f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {path.relative_to(root)}\n"
-
-
 def _settle(root: Path, epoch: int) -> None:
     """Modes and times that say nothing of where and when it was built."""
     for path in (*_all(root), root):

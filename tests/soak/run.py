@@ -28,6 +28,7 @@ LIMITS: Final[Mapping[str, float | str]] = {
     "stall_seconds": 3,
     # Longer than any stop: past it the id is used anew though the old channel's frames may still come.
     "close_answer_seconds": 20,
+    "host_queue_bytes": 64 << 20,
     # What nobody uses any more ends between two rounds.
     "host_idle_seconds": 0.5,
     "extension_linger_seconds": 0.5,

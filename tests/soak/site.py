@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +16,12 @@ from spanbridge.testing.bridge import SPANBRIDGE
 from spanbridge.testing.home import Home
 
 from ..dbus.service import PrivateBus, Service, private_bus
-from ..hosts.farm import Farm, farm
-from ..hosts.personas import personas, tools
+from ..hosts.farm import Farm, Persona, farm
 
 NAME: Final = "com.example.Soak"
 EXTENSION: Final = "soak"
-HOST: Final = "alice@far"
+USER: Final = "over-there"
+HOST: Final = f"{USER}@far"
 PACKAGE: Final = "soak-files"
 FILE: Final = bytes(range(256)) * 600
 
@@ -83,7 +82,7 @@ class Site:
 def site(root: Path) -> Iterator[Site]:
     """A site that is there; where a farm of hosts may be, a bridge is to run in it, as its user."""
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(farm(partial(personas, SPANBRIDGE), tools)) if _may_have_hosts() else None
+        other = stack.enter_context(farm(_users)) if _may_have_hosts() else None
         if other is not None:
             other.forget()
             other.trust()
@@ -104,6 +103,10 @@ def site(root: Path) -> Iterator[Site]:
         service = Service(bus.address, NAME, _echo)
         stack.callback(service.stop)
         yield made
+
+
+def _users(_: Path) -> dict[str, Persona]:
+    return {USER: Persona(bridge=(("spanbridge", str(SPANBRIDGE)),))}
 
 
 def _may_have_hosts() -> bool:
