@@ -50,26 +50,33 @@ def look_up(argv: Sequence[str], environ: Mapping[str, str], directory: str | No
     return Program("", f"{name}: {os.strerror(code)}", detail)
 
 
-def behind_env(path: str, environ: Mapping[str, str]) -> str:
-    """What is wrong with a script that names its interpreter by way of `env`; empty: nothing that can be told.
+def first_line(path: str, environ: Mapping[str, str]) -> str:
+    """What is wrong with the first line of a script that the kernel starts all the same; empty: nothing to be told.
 
-    The kernel starts such a script. It is env(1) that looks for the interpreter then, and ends with status 127.
+    One whose interpreter is named by way of `env` is started: it is env(1) that looks for the interpreter then, and
+    ends with status 127. One that begins with a byte order mark is run by /bin/sh, whatever the line says.
     """
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError:
         return ""
+    if head.startswith(b"\xef\xbb\xbf#!"):
+        return f"{path} begins with a byte order mark, so that its first line counts for nothing: /bin/sh runs it"
     first, newline, _ = head.partition(b"\n")
-    words = os.fsdecode(first.removeprefix(b"#!")).split(" ") if first.startswith(b"#!") and newline else []
-    words = [word for word in words if word]
+    words = (
+        os.fsdecode(first[2:]).replace("\t", " ").strip(" ").split(" ", 1) if head.startswith(b"#!") and newline else []
+    )
     if len(words) < 2 or os.path.basename(words[0]) != "env":
         return ""
-    names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    names = [words[1].strip(" ")]  # the kernel gives all of it as one argument, which -S takes apart
+    if names[0].startswith("-"):
+        names = [word for word in names[0].split() if not word.startswith("-") and "=" not in word]
     if not names or _is_found(names[0], environ):
         return ""
     shown = f"{names[0]!r}" if names[0].isprintable() else ascii(names[0])
-    return f"its interpreter {shown}, in the first line of {path}, by way of env: {os.strerror(errno.ENOENT)}"
+    told = f"its interpreter {shown}, in the first line of {path}, by way of env: {os.strerror(errno.ENOENT)}"
+    return f"{told}; env wants -S before more than one word" if " " in names[0] else told
 
 
 def _is_found(name: str, environ: Mapping[str, str]) -> bool:

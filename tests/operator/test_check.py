@@ -17,6 +17,7 @@ from spanbridge.manifests.load import Libexecdir, load
 from spanbridge.manifests.written import KNOWN, MEMBERS
 from spanbridge.operator.checking.finding import KINDS, Source
 from spanbridge.operator.checking.form import of_source
+from spanbridge.operator.checking.shells import injections
 from spanbridge.operator.checking.spelling import nearest
 from spanbridge.testing.bridge import SPANBRIDGE
 from spanbridge.testing.deadline import SECONDS
@@ -275,6 +276,7 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bridges[0].spawn[0]",
         "names the program",
     ),
+    "an empty problem": ({"bridges": [{**GOOD, "problem": ""}]}, "no-effect", "bridges[0].problem", "access-denied"),
     "two dollars": (
         {"bridges": [{**GOOD, "spawn": [*CAT, "$${tag}"]}]},
         "plain-text",
@@ -317,6 +319,35 @@ def test_one_thing_wrong(home: Home, what: str) -> None:
     assert finding["file"] == str(home.data_home / "cockpit/test/manifest.json")
     assert finding["line"] == 1
     assert finding["severity"] == KINDS[kind].severity
+
+
+INJECTIONS: list[tuple[str, int | None]] = [
+    # a command, the word in which the open can have anything run
+    ("sudo sh -c ${x}", 3),
+    ("nice -n 5 bash -o errexit -ec ${x}", 7),
+    ("timeout 5 ${x}", 2),
+    ("sudo ${x}", 1),
+    ("systemd-run --pipe sh -c ${x}", 4),
+    ("su -c ${x} somebody", 2),
+    ("python3.11 -Ic print(${x})", 2),
+    ("python3 -I -c print(${x})", 3),
+    ("perl -ne ${x}", 2),
+    ("node --eval ${x}", 2),
+    ("ssh -p 22 host ls ${x}", 5),
+    ("ssh -l ${user} ${host}", 3),
+    ("ssh -l ${user} -- ${host} spanbridge", None),
+    ("nice -n ${x} cat", None),
+    ("timeout ${x} cat", None),
+    ("sudo cat -- ${x}", None),
+    ("cat sh -c ${x}", None),
+    ("python3 helper.py -c ${x}", None),
+    ("taskset ${x} cat", None),
+]
+
+
+@pytest.mark.parametrize(("command", "place"), INJECTIONS)
+def test_what_becomes_a_command(command: str, place: int | None) -> None:
+    assert [found.place for found in injections(command.split())] == ([] if place is None else [place])
 
 
 def test_a_variable_of_a_shell_is_a_problem(home: Home) -> None:
@@ -645,15 +676,24 @@ def test_it_says_where_it_looked(home: Home) -> None:
     assert "looked" not in run(home, "check", home.package("test")).stderr
 
 
-@pytest.mark.parametrize(("line", "found"), [("#!/usr/bin/env no-such-python3", 1), ("#!/usr/bin/env -S A=1 sh -e", 0)])
-def test_an_interpreter_behind_env(home: Home, line: str, found: int) -> None:
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("#!/usr/bin/env no-such-python3", "its interpreter 'no-such-python3'"),
+        ("#!/usr/bin/env sh -e", "its interpreter 'sh -e'"),
+        ("#!/usr/bin/env -S A=1 sh -e", ""),
+        ("#! /usr/bin/env  sh ", ""),
+        ("\ufeff#!/bin/sh", "byte order mark"),
+    ],
+)
+def test_a_first_line_that_leads_nowhere(home: Home, line: str, found: str) -> None:
     program = home.root / "program"
     program.write_text(f"{line}\n")
     program.chmod(0o755)
     home.package("test", {**GOOD, "spawn": [str(program)]})
-    findings = check(home).findings
-    assert len(findings) == found
-    assert all("its interpreter 'no-such-python3'" in each["message"] for each in findings)
+    messages = [each["message"] for each in check(home).findings]
+    assert len(messages) == bool(found)
+    assert all(found in message for message in messages)
 
 
 def test_rules_of_an_override_are_those_in_force(home: Home) -> None:

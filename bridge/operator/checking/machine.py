@@ -10,7 +10,7 @@ from spanbridge.manifests.model import Rule
 from spanbridge.manifests.template import parse, split_environ, variables
 
 from ...helpers.offered import TWICE, ident_of, offer
-from ...helpers.startable import behind_env, look_up
+from ...helpers.startable import first_line, look_up
 from ...limits import Limits
 from .finding import Finding, Source
 
@@ -92,7 +92,7 @@ def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -
     if found.why:
         message = f"{found.why} ({found.detail})" if found.detail else found.why
         yield source.finding("command", (*here, "spawn", 0), message, _split(spawn, environ))
-    elif why := behind_env(found.path, environ):
+    elif why := first_line(found.path, environ):
         yield source.finding("command", (*here, "spawn", 0), f"{program}: {why}")
 
 

@@ -30,6 +30,9 @@ def of_rule(source: Source, rule: Rule) -> Iterator[Finding]:
     yield from _injections(source, here, rule)
     if rule.problem is not None and rule.problem not in _CODES and (meant := nearest(rule.problem, _CODES)):
         yield source.finding("no-effect", (*here, "problem"), f"unknown problem {quote(rule.problem)}", meant)
+    if rule.problem == "":
+        message = "an empty problem, which front ends take for the end of a channel with which all was well"
+        yield source.finding("no-effect", (*here, "problem"), f"{message}; expected a code such as access-denied")
     if rule.directory and (why := _relative(rule.directory)):
         yield source.finding(
             "relative", (*here, "directory"), f"{quote(rule.directory)}: {why}; expected a path from /"
@@ -71,15 +74,8 @@ def _slip(name: str) -> str:
 
 def _injections(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
     for found in () if rule.privileged else injections(rule.spawn):
-        path = (*here, "spawn", found.place)
-        if found.text:
-            message = (
-                f"the open's {quote(found.variable)} is put into text that a shell reads: whoever opens a channel can"
-                ' have it run anything; expected an argument of its own, which is "$1" in the text'
-            )
-        else:
-            message = f"the open's {quote(found.variable)} names the program: whoever opens a channel can have any run"
-        yield source.finding("injection", path, message)
+        message = f"the open's {quote(found.variable)} {found.what}"
+        yield source.finding("injection", (*here, "spawn", found.place), message)
 
 
 def _environ(source: Source, here: Path, rule: Rule) -> Iterator[Finding]:
