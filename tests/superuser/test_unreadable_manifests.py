@@ -14,7 +14,8 @@ GOOD = [init(), serve()]
 
 @pytest.mark.parametrize("what", ["manifest", "package", "override", "user's override"])
 def test_each_is_one_line_of_the_log(site: Site, what: str) -> None:
-    """With its path; all others serve, and a reload that may read it takes it up."""
+    """With its path, as an error: it may have been there to refuse something. All others serve, and a reload that may
+    read it takes it up."""
     packages = site.home.data_home / "cockpit"
     site.home.package("good", site.helper({"payload": "good"}, GOOD))
     site.home.package("closed", site.helper({"payload": "closed"}, GOOD))
@@ -32,14 +33,14 @@ def test_each_is_one_line_of_the_log(site: Site, what: str) -> None:
     front = bridge.front_end
     front.open("a", "good")
     front.expect("ready", "a")
-    (line,) = bridge.log.matches("warning: manifest ")
+    (line,) = bridge.log.matches("error: manifest ")
     assert str(path) in line
     assert "Permission denied" in line
     path.chmod(0o755)
     bridge.reload()
     front.open("b", "closed")
     front.expect("ready", "b")
-    assert len(bridge.log.matches("warning: manifest ")) == 1
+    assert len(bridge.log.matches("error: manifest ")) == 1
 
 
 def test_a_data_directory_that_may_not_be_listed(site: Site) -> None:
