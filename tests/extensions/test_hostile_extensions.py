@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from spanbridge.extensions.services.audit import verify
 
+from ..missing import lack
 from .receiver import receiving
 from .site import Page, Site, hello, wait_until
 
@@ -98,6 +100,40 @@ def init(router, services):
     def large(req):
         return services.db.prepare("SELECT hex(zeroblob(8000000)) a, hex(zeroblob(8000000)) b, 1 c").all()
 
+    @router.get("/exit")
+    def leaves(req):
+        sys.exit(3)
+
+    @router.get("/async-exit")
+    async def leaves_too(req):
+        sys.exit(3)
+
+    @router.get("/cancelled")
+    async def cancelled(req):
+        import asyncio
+        raise asyncio.CancelledError
+
+    @router.get("/interrupted")
+    def interrupted(req):
+        raise KeyboardInterrupt
+
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self, req):
+            return (piece for piece in ["as a ", "generator"])
+
+    router.get("/unhashable", Unhashable())
+
+    @router.get("/too-late")
+    def too_late(req, res):
+        res.json({"answered": True})
+        raise RuntimeError("after the answer")
+
+    @router.get("/half")
+    def half(req):
+        return {"text": "half a " + chr(0xd83d)}
+
     @router.get("/well")
     def well(req):
         return {"well": True}
@@ -152,6 +188,51 @@ def test_it_is_harmed_alone(page: Page, shared: Site, path: str, body: Any, stat
     wait_until(lambda: said in shared.log[before:], f"{said!r} in the log", lambda: shared.log[before:])
     assert page.get("/api/ext/good/").status == 200
     wait_until(lambda: page.get("/api/ext/bad/well").status == 200, "it to be well again", lambda: shared.log[before:])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("exit", 500, b"internal-error"),
+        ("async-exit", 500, b"internal-error"),
+        ("cancelled", 500, b"internal-error"),
+        ("interrupted", 500, b"internal-error"),
+        ("unhashable", 200, b"as a generator"),
+        ("too-late", 200, b'{"answered":true}'),
+        ("half", 200, b'{"text": "half a \\ud83d"}'),
+    ],
+)
+def test_whatever_a_handler_ends_with_is_an_answer(page: Page, path: str, status: int, body: bytes) -> None:
+    answer = page.get(f"/api/ext/bad/{path}")
+    assert answer.status == status
+    assert body in answer.body
+    assert page.get("/api/ext/bad/well").status == 200
+
+
+NODE = """
+module.exports = { name: 'eater', version: '1', init (router) {
+  router.post('/heap', (req, res) => { const kept = []; while (true) kept.push({ a: [1, 2, 3], b: `${kept.length}` }) })
+  router.post('/uncaught', (req, res) => setTimeout(() => { throw new TypeError('nobody catches it') }, 1))
+  router.post('/exit', (req, res) => process.exit(3))
+} }
+"""
+
+
+def test_why_node_has_ended(site: Site) -> None:
+    """Stacks that come after it are no reason."""
+    if shutil.which("node") is None:
+        lack("missing: node", "nodejs")
+    site.extension("eater", NODE, main="src/index.js")
+    page = site.session(extension_memory_bytes=64 << 20)
+    for path, said in (
+        ("uncaught", "it has ended with status 1: FATAL ERROR: not caught: TypeError: nobody catches it"),
+        ("exit", "it has ended with status 3"),
+        ("heap", "over 67108864 bytes of memory (extension_memory_bytes): FATAL ERROR: "),
+    ):
+        answer = page("POST", f"/api/ext/eater/{path}")
+        assert answer.error == (502, "extension-died")
+        assert answer.json["message"].startswith(said)
+    assert "limit name=extension_memory_bytes value=67108864" in site.log
 
 
 def test_who_prints_too_much_is_cut(page: Page, shared: Site) -> None:

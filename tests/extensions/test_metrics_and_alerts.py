@@ -125,6 +125,23 @@ def test_operators(op: str) -> None:
         assert (alert.state == "firing") == eval(f"{value} {op} 2.0")  # noqa: S307 - ours
 
 
+def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
+    """And do not make lists fail later."""
+    engine = AlertEngine(history.db, history, lambda change: None)
+    engine.define("a", "m", ">", 1, 0, 0, "warning")
+    for seconds in (1e300, 1e12, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="silence"):
+            engine.silence("a", seconds)
+    for moment in (1e300, 1e12, -1e12, float("nan"), "yesterday", None):
+        with pytest.raises(ValueError, match="1970"):
+            history.query("m", moment, time.time(), 10, "avg")
+        if moment is not None:
+            with pytest.raises(ValueError, match="1970"):
+                history.record("m", 1, moment)
+    engine.silence("a", 86_400 * 365)
+    assert engine.evaluate()[0]["state"] == "no-data"
+
+
 def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     told: list[Change] = []
     history = MetricsHistory(str(tmp_path / "metrics.db"))

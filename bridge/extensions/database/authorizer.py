@@ -89,7 +89,7 @@ class Authorizer:
         if here and self._allows(action, first or "", second or ""):
             return OK
         if not self.refused:
-            self.refused = _told(action, first or "", second or "", self.prefix)
+            self.refused = _told(action, first or "", second or "", database, self.prefix)
         return DENY
 
     def _allows(self, action: int, first: str, second: str) -> bool:
@@ -121,20 +121,51 @@ class Authorizer:
         return name.lower().startswith(self.prefix)
 
 
-_NAMES: Final = {
+_REFUSALS: Final = {
     sqlite3.SQLITE_READ: "reading the table {0!r}",
     sqlite3.SQLITE_INSERT: "inserting into {0!r}",
     sqlite3.SQLITE_UPDATE: "updating {0!r}",
     sqlite3.SQLITE_DELETE: "deleting from {0!r}",
     sqlite3.SQLITE_FUNCTION: "the function {1}",
     sqlite3.SQLITE_PRAGMA: "PRAGMA {0}",
-    sqlite3.SQLITE_ATTACH: "ATTACH, or VACUUM",
+    sqlite3.SQLITE_ATTACH: "ATTACH",
     sqlite3.SQLITE_DETACH: "DETACH",
     sqlite3.SQLITE_ANALYZE: "ANALYZE",
-    sqlite3.SQLITE_CREATE_VTABLE: "a virtual table {0!r} of {1}",
+    sqlite3.SQLITE_CREATE_TABLE: "the table {0!r}",
+    sqlite3.SQLITE_CREATE_INDEX: "the index {0!r}",
+    sqlite3.SQLITE_CREATE_TRIGGER: "the trigger {0!r}",
+    sqlite3.SQLITE_CREATE_VIEW: "the view {0!r}",
+    sqlite3.SQLITE_CREATE_VTABLE: "the virtual table {0!r} of {1}",
+    sqlite3.SQLITE_DROP_TABLE: "dropping the table {0!r}",
+    sqlite3.SQLITE_DROP_INDEX: "dropping the index {0!r}",
+    sqlite3.SQLITE_DROP_TRIGGER: "dropping the trigger {0!r}",
+    sqlite3.SQLITE_DROP_VIEW: "dropping the view {0!r}",
+    sqlite3.SQLITE_DROP_VTABLE: "dropping the virtual table {0!r}",
+    _ALTER_TABLE: "altering the table {1!r}",
 }
+_TEMPORARY: Final = frozenset(
+    {
+        sqlite3.SQLITE_CREATE_TEMP_INDEX,
+        sqlite3.SQLITE_CREATE_TEMP_TABLE,
+        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+        sqlite3.SQLITE_CREATE_TEMP_VIEW,
+        sqlite3.SQLITE_DROP_TEMP_INDEX,
+        sqlite3.SQLITE_DROP_TEMP_TABLE,
+        sqlite3.SQLITE_DROP_TEMP_TRIGGER,
+        sqlite3.SQLITE_DROP_TEMP_VIEW,
+    }
+)
+_BY_NAME: Final = _CHANGES_ROWS | _OF_SCHEMA | {sqlite3.SQLITE_READ, sqlite3.SQLITE_CREATE_VTABLE, _ALTER_TABLE}
+_STATISTICS: Final = "sqlite_stat"
 
 
-def _told(action: int, first: str, second: str, prefix: str) -> str:
-    what = _NAMES.get(action, "this, with {0!r}").format(first, second)
-    return f"not allowed: {what}; tables and the like are named {prefix}..."
+def _told(action: int, first: str, second: str, database: str | None, prefix: str) -> str:
+    """What of the statement was refused, and what would not have been."""
+    if action in _TEMPORARY or database == "temp" or first == "sqlite_temp_master":
+        return "not allowed: temporary tables and the like"
+    if first.startswith(_STATISTICS):
+        return "not allowed: ANALYZE"
+    if action == sqlite3.SQLITE_CREATE_VTABLE and second.lower() not in _MODULES:
+        return f"not allowed: a virtual table of {second}, only of {', '.join(sorted(_MODULES))}"
+    told = f"not allowed: {_REFUSALS.get(action, 'this').format(first, second)}"
+    return f"{told}; names begin with {prefix}" if action in _BY_NAME else told

@@ -21,6 +21,8 @@ _BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 256 << 10
 _SAVEPOINT: Final = "spanbridge_schema"
 _SUPPLIED: Final = re.compile(r"uses (\d+), and there (?:is|are) (\d+) supplied")
+_ENDS: Final = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK"})
+_TO_SAVEPOINT: Final = re.compile(r"\s*ROLLBACK\s+(TRANSACTION\s+)?TO\b", re.IGNORECASE)
 _SETS: Final = re.compile(r"user_version\W*[=(]", re.IGNORECASE)
 _MAY_STAND: Final = ("sqlite_autoindex_", "sqlite_sequence")
 
@@ -192,6 +194,10 @@ class Database:
             raise ValueError("migrate: a transaction is open")
         if self._ours("SELECT count(*) FROM sqlite_master")[0]:
             self._keep_copy(version)
+        for step in steps[version:]:
+            for statement in split(step):
+                if first_word(statement) in _ENDS and not _TO_SAVEPOINT.match(statement):
+                    raise ValueError(f"migrate: a step must not begin or end a transaction: {first_word(statement)}")
         self._ours("BEGIN")
         try:
             for step in steps[version:]:
@@ -249,6 +255,8 @@ class Database:
         if "\0" in sql:
             raise ValueError("the SQL has a NUL in it")
         kind = first_word(sql)
+        if kind == "VACUUM":  # SQLite would complain of the transaction that is around it
+            raise SqliteError("not allowed: VACUUM", "SQLITE_AUTH")
         explained = sql if kind == "EXPLAIN" else f"EXPLAIN {sql}"
         count = 0
         try:
@@ -303,7 +311,7 @@ class Database:
             if strange:
                 rows.close()
                 raise SqliteError(
-                    f"not allowed: the name {strange!r}; tables and the like are named {self._authorizer.prefix}...",
+                    f"not allowed: the name {strange!r}; names begin with {self._authorizer.prefix}",
                     "SQLITE_AUTH",
                 )
         except BaseException:
@@ -364,7 +372,7 @@ class Database:
             error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)
         ):
             return ValueError(str(error))
-        code = getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR"
+        code = code_of(error)
         if self._authorizer.refused:
             return SqliteError(self._authorizer.refused, "SQLITE_AUTH")
         if code == "SQLITE_INTERRUPT":
@@ -372,9 +380,26 @@ class Database:
         return SqliteError(str(error), code)
 
 
+def code_of(error: sqlite3.Error) -> str:
+    """SQLite's name for it. This Python may be older than the SQLite, and not know the newest."""
+    name = getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR"
+    if name != "unknown":
+        return name
+    number = int(getattr(error, "sqlite_errorcode", 1))
+    return _NEWER_CODES.get(number) or _CODES.get(number & 0xFF, "SQLITE_ERROR")
+
+
 def weight(row: Iterable[Any]) -> int:
     """Bytes that a row takes in a message, about."""
     return sum([9 if value is None or isinstance(value, (int, float)) else 5 + len(value) for value in row])
+
+
+_NEWER_CODES: Final = {(12 << 8) | sqlite3.SQLITE_CONSTRAINT: "SQLITE_CONSTRAINT_DATATYPE"}
+_CODES: Final = {
+    value: name
+    for name, value in vars(sqlite3).items()
+    if name.startswith("SQLITE_") and name in ("SQLITE_CONSTRAINT", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_READONLY")
+}
 
 
 def _make_private(path: str) -> None:

@@ -1,7 +1,7 @@
 // The process of an extension in JavaScript: loaded, and then at the host's service. It is locked in before node starts.
 'use strict'
 
-
+const { writeSync } = require('node:fs')
 const { pathToFileURL } = require('node:url')
 
 const { Calls } = require('./calls.js')
@@ -57,6 +57,12 @@ async function main() {
   }
   channel.send(['ready', task.name, task.version])
 }
+
+// What ends the process is told in one line, which the host passes on: stacks of several lines follow.
+process.on('uncaughtExceptionMonitor', (error) => {
+  const said = String(error && error.stack ? error.stack : error).split('\n')[0]
+  writeSync(2, `FATAL ERROR: not caught: ${said}\n`)
+})
 
 // An error that nobody waits for is told, and ends nothing else.
 process.on('unhandledRejection', (error) => console.error(error))

@@ -8,7 +8,9 @@ from ..host_log import HostLog
 
 _LINES: Final = 200  # a second
 _LINE_BYTES: Final = 2_048
+_LAST_SECONDS: Final = 5.0
 _READ_BYTES: Final = 64 << 10
+_FATAL: Final = ("FATAL ERROR:", "Fatal Python error:")
 
 
 class Output:
@@ -23,9 +25,20 @@ class Output:
         self._second = 0.0
         self._lines = 0
         self._left_out = 0
-        self.last = ""
-        """The last line."""
+        self._last = ""
+        self._last_at = 0.0
+        self.fatal = ""
+        """What node, or Python, said before it gave up; stacks come after it."""
         self._loop.add_reader(fd, self._readable)
+
+    @property
+    def last(self) -> str:
+        """The last line, if it was said just now; an older one is no reason for anything that happens now."""
+        return self._last if self._loop.time() - self._last_at < _LAST_SECONDS else ""
+
+    def forget(self) -> None:
+        """Something else begins: what was printed before is no reason for how that ends."""
+        self._last = ""
 
     def _readable(self) -> None:
         try:
@@ -49,7 +62,9 @@ class Output:
         self._lines += 1
         text = line[:_LINE_BYTES].decode(errors="replace")
         if text.strip():
-            self.last = text
+            self._last, self._last_at = text, now
+            if not self.fatal and text.startswith(_FATAL):
+                self.fatal = text
         if self._lines > _LINES:
             if not self._left_out:
                 self._loop.call_later(1, self._tell_left_out)

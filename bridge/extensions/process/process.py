@@ -38,6 +38,7 @@ from .output import Output
 _READ_BYTES: Final = 256 << 10
 _PING_SECONDS: Final = 10.0
 _PONG_SECONDS: Final = 1.0
+_NO_MEMORY: Final = "heap out of memory"  # as node has it
 
 
 class Died(Exception):
@@ -162,6 +163,7 @@ class Process:
 
     def request(self, make: Callable[[int], Request], user: tuple[str, int], tell: Callable[[], None]) -> Exchange:
         """Hand it a request. `leave` must follow."""
+        self._output.forget()
         self._number += 1
         number = self._number
         exchange = self.exchanges[number] = Exchange(number, user, tell)
@@ -340,9 +342,7 @@ class Process:
         self._output.drain()
         self._drain()
         if not self._why:
-            how = f"signal {-code}" if code < 0 else f"status {code}"
-            last = f": {self._output.last}" if self._output.last else ""
-            self._why = f"it has ended with {how}{last}"
+            self._why = self._told_by(code)
         self._close()
         for exchange in list(self.exchanges.values()):
             exchange.broken = not exchange.over
@@ -351,6 +351,17 @@ class Process:
             self.ready.set_exception(Died(self._why))
             self.ready.exception()
         self.exited.set_result(self._why)
+
+    def _told_by(self, code: int) -> str:
+        """How it has ended, by its exit code and what it has printed."""
+        output = self._output
+        if _NO_MEMORY in output.fatal:
+            most = self._limits.extension_memory_bytes
+            self._log.limit("extension_memory_bytes", most, extension=self.name)
+            return f"over {most} bytes of memory (extension_memory_bytes): {output.fatal}"
+        how = f"signal {-code}" if code < 0 else f"status {code}"
+        last = output.fatal or output.last
+        return f"it has ended with {how}: {last}" if last else f"it has ended with {how}"
 
     def _drain(self) -> None:
         """Read what it had said before its end."""

@@ -50,14 +50,14 @@ def _takes(handler: Callable[..., Any]) -> int:
     return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 
-_arity: dict[Any, int] = {}
+_arity: dict[int, int] = {}  # by id: handlers live as long as the router, and need not be hashable
 
 
 def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
     handler = step.handler
-    count = _arity.get(handler)
+    count = _arity.get(id(handler))
     if count is None:
-        count = _arity[handler] = _takes(handler)
+        count = _arity[id(handler)] = _takes(handler)
     req.params = step.params
     if step.middleware:
         return handler(req, res, after)
@@ -69,6 +69,14 @@ def whole(value: Any, res: Res) -> Answer:
         value.close()
         raise TypeError("the handler is not async, and returned a coroutine")
     return res.answer if res.answer is not None else res.returned(value)
+
+
+def answered_or_failed(res: Res, error: BaseException) -> Answer:
+    """What goes out for a handler that has raised: its answer, if it had given one before."""
+    if res.answer is None:
+        return failure(error)
+    tell(error)
+    return res.answer
 
 
 def failure(error: BaseException) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from .calls import Calls
 
 _KNOWN: Final = 512
+_PLAIN: Final = frozenset({int, float, str, bytes, type(None)})
 
 
 class Ran:
@@ -130,7 +131,17 @@ def _bound(parameters: tuple[Any, ...]) -> Any:
     if len(parameters) == 1 and isinstance(parameters[0], (dict, list, tuple)):
         given = parameters[0]
         return dict(given) if isinstance(given, dict) else list(given)
-    for each in parameters:
-        if not isinstance(each, (int, float, str, bytes, bytearray, memoryview, type(None))):
-            raise TypeError(f"a parameter is a {type(each).__name__}: expected int, float, str, bytes or None")
-    return list(parameters)
+    return [each if type(each) in _PLAIN else _plain(each) for each in parameters]
+
+
+def _plain(value: Any) -> Any:
+    """Of a type that was made of one of these, what it is of that. Raises TypeError."""
+    if isinstance(value, int):
+        return int.__index__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"a parameter is a {type(value).__name__}: expected int, float, str, bytes or None")

@@ -218,11 +218,11 @@ class Res:
 
 
 def to_json(value: Any) -> bytes:
-    """Raises TypeError."""
+    """Raises TypeError, ValueError."""
     try:
         return msgspec.json.encode(value)
-    except (msgspec.MsgspecError, OverflowError, RecursionError):
-        return json.dumps(value, ensure_ascii=False).encode()
+    except (msgspec.MsgspecError, OverflowError, RecursionError, UnicodeEncodeError):
+        return json.dumps(value, allow_nan=False).encode()  # half a character is an escape
 
 
 def reason(status: int) -> str:

@@ -50,6 +50,8 @@ class Lane:
                 error = Exhausted()
             except Exception as raised:  # noqa: BLE001 - it is theirs
                 error = raised
+            except BaseException as raised:  # noqa: BLE001 - sys.exit() must not end the thread
+                error = RuntimeError(f"{type(raised).__name__}: {raised}")
             finally:
                 serving.running = False
                 current_call.reset(token)

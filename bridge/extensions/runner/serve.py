@@ -10,7 +10,7 @@ from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
 from ..inner.wire import Frames
 from .body import Bodies
-from .calling import called, failure, is_async, next_of, nobody, raise_answer, whole
+from .calling import answered_or_failed, called, is_async, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
 from .http import Answer, Req, Res, error_answer
 from .lane import Lane
@@ -131,8 +131,8 @@ class Server:
         token = current_call.set(serving.number)
         try:
             answer = whole(called(step, req, res), res)
-        except Exception as error:  # noqa: BLE001 - it is theirs
-            answer = failure(error)
+        except BaseException as error:  # noqa: BLE001 - it is theirs; sys.exit() must not end the thread
+            answer = answered_or_failed(res, error)
         finally:
             current_call.reset(token)
             serving.running = False
@@ -177,8 +177,10 @@ class Server:
         try:
             try:
                 answer = await self._through(serving, steps, req, res, answer_early)
-            except Exception as error:  # noqa: BLE001 - it is theirs
-                answer = failure(error) if not early else None
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                answer = answered_or_failed(res, error)
             if early:
                 await early[0]
             elif answer is not None:
@@ -209,3 +211,9 @@ class Server:
             if go_on[0] is not None:
                 raise go_on[0]
         raise RuntimeError("next() was called by the last handler")
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants this task to end: the handler itself may have raised the same."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

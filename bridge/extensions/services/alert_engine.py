@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .metrics_history import MetricsHistory
-from .moment import iso
+from .moment import LAST, iso
 
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -17,6 +17,7 @@ SEVERITIES: Final = ("info", "warning", "critical")
 EVERY_SECONDS: Final = 15.0
 _OLD_SECONDS: Final = 300.0
 _ALERTS: Final = 1_000
+_SILENT_SECONDS: Final = 10 * 366 * 86_400.0
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -70,7 +71,7 @@ class Alert(NamedTuple):
             "state": self.state,
             "since": iso(self.since),
             "value": self.value,
-            "silenced_until": iso(self.silent_until) if self.silent_until > time.time() else None,
+            "silenced_until": iso(min(self.silent_until, LAST)) if self.silent_until > time.time() else None,
         }
 
 
@@ -201,8 +202,8 @@ class AlertEngine:
 
     def silence(self, name: str, seconds: float) -> None:
         """Raises ValueError."""
-        if not math.isfinite(seconds) or seconds < 0:
-            raise ValueError("alert_engine.silence: expected seconds of 0 or more")
+        if not 0 <= seconds <= _SILENT_SECONDS:
+            raise ValueError(f"alert_engine.silence: expected seconds from 0 to {_SILENT_SECONDS:.0f}")
         until = time.time() + seconds
         if not self._db.execute("UPDATE alerts SET silent_until = ? WHERE name = ?", (until, name)).rowcount:
             raise ValueError(f"there is no alert {name!r}")
