@@ -22,6 +22,7 @@ from .os_release import read_os_release
 from .stdout import write
 from .wire.descriptor_limit import raise_limit
 
+_COERCED: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -30,6 +31,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
 
     `privileged`: the front end is another bridge, and this one has privileges for it, and no packages of its own.
     """
+    _forget_own_locale()
     environ = dict(os.environ)
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     early: list[int] = []  # a wish to reload that comes before the session can act on it
@@ -71,6 +73,14 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     tell_defects(log, catalog)
     root = privileged or os.geteuid() == 0
     return _serve(catalog, read_catalog, limits, log, environ, depth, root, early, status=not privileged)
+
+
+def _forget_own_locale() -> None:
+    """Python adds LC_CTYPE where it finds no locale (PEP 538); what is started here gets what we were started with."""
+    if os.environ.get("LC_CTYPE") in _COERCED:
+        with open("/proc/self/environ", "rb") as given:
+            if b"\0LC_CTYPE=" not in b"\0" + given.read():
+                del os.environ["LC_CTYPE"]
 
 
 def _heed_signals(early: list[int]) -> None:

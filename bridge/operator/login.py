@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> int:
         elif given.what == "off":
             turn_off(Path(LINK))
     except OSError as error:
-        print(f"spanbridge login: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = LINK if error.filename2 else error.filename  # not the name that it has while it is made
+        print(f"spanbridge login: {where}: {error.strerror}", file=sys.stderr)
         return 2
     except Refused as error:
         print(f"spanbridge login: {error}", file=sys.stderr)
@@ -69,6 +70,7 @@ def turn_on(link: Path, target: Path) -> None:
     _check_is_for_all(target)
     if os.path.lexists(link) and not _is_ours(link):
         raise Refused(f"{link} is not ours, and is left as it is")
+    link.parent.mkdir(exist_ok=True)
     new = link.with_name(f".{link.name}.{os.getpid()}")
     os.symlink(target, new)
     try:

@@ -41,6 +41,14 @@ def test_on_and_off(link: Path) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
+def test_the_directory_is_made_where_there_is_none(tmp_path: Path) -> None:
+    link = tmp_path / "bin" / "cockpit-bridge"
+    turn_off(link)
+    turn_on(link, tmp_path / "spanbridge")
+    assert os.readlink(link) == str(tmp_path / "spanbridge")
+
+
+@pytest.mark.usefixtures("trusted")
 def test_another_place_of_ours_is_replaced(link: Path) -> None:
     link.symlink_to("/gone/spanbridge")
     turn_on(link, link.with_name("spanbridge"))

@@ -88,6 +88,10 @@ def test_its_environment(client: Client, home: Home, start: Start) -> None:
     assert heard.data.startswith(b"3=4-2-")
     assert user
     assert shell.startswith("/")
+    bare = Client(start(environ={"LANG": "C"}), "bare")
+    assert bare.run('echo "$LANG-$LC_CTYPE"').data == b"C-\n"  # without the one that Python adds to its own
+    told = Client(start(environ={"LANG": "C", "LC_CTYPE": "C.UTF-8"}), "told")
+    assert told.run('echo "$LANG-$LC_CTYPE"').data == b"C-C.UTF-8\n"
     assert client.refused(spawn=["true"], environ=["A"])["problem"] == "protocol-error"
     assert client.refused(spawn=["true"], environ=["=x"])["problem"] == "protocol-error"
 
