@@ -1,10 +1,15 @@
 """cockpit.conf as text (docs/internal-bus.md, "/config")."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.payloads.bus.cockpit_conf import config_directories, parse
+from spanbridge.log import Log
+from spanbridge.payloads.bus.cockpit_conf import CockpitConf, config_directories, parse
 
 from ..protocol.determined import examples
 
@@ -48,6 +53,7 @@ def test_what_it_says(text: str, expected: dict[tuple[str, str], str]) -> None:
         (b"A=\xff", "expected UTF-8, found byte 0xff"),
         (b"\0\x1b", "expected Key=value, found"),
         (b"[T", "expected [Section] and nothing else, found [T"),
+        (b"[T] # of \xff", "expected UTF-8, found byte 0xff"),
         (b"[T] # of T", "expected [Section] and nothing else, found [T] # of T"),
     ],
 )
@@ -59,9 +65,9 @@ def test_a_malformed_line_costs_that_line_alone(line: bytes, told: str) -> None:
     assert told in why
 
 
-@pytest.mark.parametrize("text", ["; comment\n", "\ufeff", "\ufeff# x\n", "A=1\n"])
-def test_what_may_stand_before_the_first_section(text: str) -> None:
-    values, _ = parse(f"{text}[Session]\n;IdleTimeout=1\nIdleTimeout=15\n".encode())
+@pytest.mark.parametrize("text", [b"; comment\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf# x\n", b"A=1\n", b"# caf\xe9\n"])
+def test_what_may_stand_before_the_first_section(text: bytes) -> None:
+    values, _ = parse(text + b"[Session]\n;IdleTimeout=1\nIdleTimeout=15\n")
     assert values == {("session", "idletimeout"): "15"}
 
 
@@ -76,6 +82,18 @@ def test_what_is_too_long_is_cut_at_a_line() -> None:
 def test_any_bytes_are_a_configuration(data: bytes) -> None:
     values, _ = parse(data)
     assert all(section == section.lower() and key == key.lower() for section, key in values)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("15", 15), ("15 ; minutes", 15), ("15\t# minutes", 15), ("999", 100), ("15 min", 5), ("-1", 5)],
+)
+def test_a_number(tmp_path: Path, text: str, expected: int, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cockpit").mkdir()
+    (tmp_path / "cockpit/cockpit.conf").write_text(f"[Session]\nIdleTimeout={text}\n")
+    services = SimpleNamespace(environ={"XDG_CONFIG_DIRS": str(tmp_path)}, context=SimpleNamespace(log=Log()))
+    assert CockpitConf(cast("Any", services)).number("Session", "IdleTimeout", 5, 100, 0) == expected
+    assert ("error: cockpit.conf" in capfd.readouterr().err) == (expected == 5)
 
 
 @pytest.mark.parametrize(

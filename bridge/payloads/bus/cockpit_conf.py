@@ -6,6 +6,7 @@ none of these is left out, and costs nothing else: what the file restricts stays
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +17,7 @@ from .limits import FILE_BYTES
 _NAME: Final = "cockpit/cockpit.conf"
 _BOM: Final = b"\xef\xbb\xbf"
 _COMMENTS: Final = "#;"
+_BEHIND: Final = re.compile(r"\s+[#;]")  # what is a comment to many, behind a number
 _SHOWN: Final = 80  # characters of a line, in the log
 _TOLD: Final = 20  # lines of one file that the log has something to say of
 
@@ -38,12 +40,13 @@ class CockpitConf:
         text = self.get(section, key)
         if text is None:
             return default
+        digits = _BEHIND.split(text, maxsplit=1)[0]  # what was to restrict is not lost for a comment
         try:
-            number = int(text) if text.isascii() and text.isdigit() else None
+            number = int(digits) if digits.isascii() and digits.isdigit() else None
         except ValueError:  # thousands of digits
             number = None
         if number is None:
-            self._log.warning("cockpit.conf", where=f"[{section}] {key}", found=text, expected="a whole number")
+            self._log.error("cockpit.conf", where=f"[{section}] {key}", found=text, expected="a whole number")
             return default
         return min(max(number, least), most)
 
@@ -67,7 +70,7 @@ def _read(directories: tuple[str, ...], log: Log) -> dict[tuple[str, str], str]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            log.warning("cockpit.conf", file=path, why=error.strerror)
+            log.error("cockpit.conf", file=path, why=error.strerror)
             return {}
         values, wrong = parse(data)
         for line, why in wrong[:_TOLD]:
@@ -91,12 +94,15 @@ def parse(data: bytes) -> tuple[dict[tuple[str, str], str], list[tuple[int, str]
     values: dict[tuple[str, str], str] = {}
     section = None
     for number, raw in enumerate(data.removeprefix(_BOM).split(b"\n"), 1):
+        line = raw.decode(errors="backslashreplace").strip()
+        if not line or line[0] in _COMMENTS:
+            continue
         try:
-            line = raw.decode().strip()
+            raw.decode()
         except UnicodeDecodeError as error:
             wrong.append((number, f"expected UTF-8, found byte {raw[error.start]:#04x}"))
-            continue
-        if not line or line[0] in _COMMENTS:
+            if line[0] == "[":  # a header all the same, as below
+                section = line[1:].lower().partition("]")[0]
             continue
         if line[0] == "[":
             # What stands below it is not to count for the section above: a header is one, whatever is behind its name.
