@@ -1,6 +1,7 @@
 """Which privileged bridges there are, and which of them can be started (docs/superuser.md). Starts nothing but
 `sudo --help`, and changes nothing."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -45,7 +46,12 @@ def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> st
     import shutil
     import subprocess
 
-    program = shutil.which(rule.spawn[0], path=own[-1] if own else environ.get("PATH"))
+    if rule.directory and not os.path.isdir(rule.directory):
+        return f"its directory {rule.directory} is not there"
+    name = rule.spawn[0]
+    if "/" in name and rule.directory:  # it is looked for from there
+        name = os.path.join(rule.directory, name)
+    program = shutil.which(name, path=own[-1] if own else environ.get("PATH"))
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"
     if rule.method == UNIT:

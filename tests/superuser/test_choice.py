@@ -87,6 +87,20 @@ def test_a_program_that_is_not_there_is_not_offered(site: Site, program: str) ->
     assert "no privileged bridge 'gone'" in superuser.fail("Start", "gone").text
 
 
+def test_where_a_program_is_looked_for(site: Site) -> None:
+    """From the directory of the rule, which must be there."""
+    program = site.program("escalate", GOOD)
+    rules: list[Rule] = [
+        {"privileged": True, "spawn": ["./escalate"], "directory": str(directory), "label": directory.name}
+        for directory in (program.parent, site.programs / "gone")
+    ]
+
+    _, _, superuser = site.superuser(*rules)
+
+    assert superuser.bridges == [program.parent.name]
+    superuser.call("Start", program.parent.name)
+
+
 def test_a_program_is_found_in_the_path(site: Site) -> None:
     site.program("escalate", GOOD)
     path = f"{site.programs}:/usr/bin:/bin"
