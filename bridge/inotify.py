@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from .stand_ins import import_inotify
+
 MODIFY: Final = 0x0000_0002
 ATTRIB: Final = 0x0000_0004
 CLOSE_WRITE: Final = 0x0000_0008
@@ -144,6 +146,7 @@ class Inotify:
             if self._closed:
                 raise OSError(errno.EBADF, "the session is over")
             if self._inotify is None:
+                import_inotify()
                 import inotify_simple  # type: ignore[import-untyped]
 
                 try:

@@ -12,8 +12,12 @@ there already.
 | asyncio, anyio | ssl | nothing but HTTPS needs it |
 | asyncio | logging | it logs what our exception handler does not get: nothing, most often |
 | anyio | typing_extensions | it is for annotations |
+| websockets | importlib.metadata, which imports email and zipfile | it would tell the version of a copy that is none |
+| websockets | secrets, which imports OpenSSL | it takes random bytes from there |
+| inotify_simple | ctypes.util, which imports tempfile and shutil and starts programs | it is to find the C library |
 """
 
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -54,6 +58,21 @@ def import_event_loop() -> None:
     with _standing_in(logging, _module("ssl", __getattr__=_any_class), _typing_extensions()):
         import anyio
         import anyio._backends._asyncio  # noqa: F401
+
+
+def import_websockets() -> None:
+    """Import of websockets what reads and writes frames."""
+    secrets = _later("secrets", token_bytes=os.urandom)
+    with _standing_in(_later("importlib.metadata"), secrets):
+        import websockets.protocol  # noqa: F401
+
+
+def import_inotify() -> None:
+    """Import inotify_simple."""
+    with _standing_in(
+        _later("ctypes.util", find_library=lambda name: None)
+    ):  # None: what is loaded already, libc with it
+        import inotify_simple  # type: ignore[import-untyped]  # noqa: F401
 
 
 @contextmanager

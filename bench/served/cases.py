@@ -386,7 +386,7 @@ def _sessions(effort: Effort, stage: Path) -> list[Case]:
                     "a session that has used terminal, files, HTTP, D-Bus, metrics: memory",
                     "MiB",
                     lambda results: results[0]["rss_mib"],
-                    (at_most(40),),
+                    (at_most(34),),
                 ),
             ),
             relay=False,

@@ -1,4 +1,7 @@
-"""A place for sockets that only the session's user may enter."""
+"""A place for sockets and files that only the session's user may enter.
+
+As tempfile has it, which would be another MiB in memory for the two calls.
+"""
 
 import os
 from collections.abc import Mapping
@@ -11,8 +14,22 @@ _NAMES: Final = 40  # bytes of what comes behind the parent directory
 def private_directory(environ: Mapping[str, str], prefix: str) -> str:
     """Make a new directory with mode 0700 below XDG_RUNTIME_DIR, or in the temporary directory if that cannot be used
     or is too long for a socket's path. Raises OSError."""
-    import tempfile
-
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    usable = os.access(runtime, os.W_OK | os.X_OK) and len(os.fsencode(runtime)) + _NAMES <= _LONGEST
-    return tempfile.mkdtemp(prefix=prefix, dir=runtime if usable else None)
+    if not (os.access(runtime, os.W_OK | os.X_OK) and len(os.fsencode(runtime)) + _NAMES <= _LONGEST):
+        import tempfile
+
+        return tempfile.mkdtemp(prefix=prefix)
+    path = os.path.join(os.path.abspath(runtime), prefix + _any_name())
+    os.mkdir(path, 0o700)
+    return path
+
+
+def private_file(directory: str, prefix: str) -> tuple[int, str]:
+    """Make a new file with mode 0600: its descriptor, open for both, and its path. Raises OSError."""
+    path = os.path.join(directory, prefix + _any_name())
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
+
+
+def _any_name() -> str:
+    """Nobody guesses it, and no two are the same."""
+    return os.urandom(8).hex()

@@ -48,8 +48,23 @@ assert msgspec.to_builtins(datetime.date(2024, 2, 29)) == "2024-02-29"
 assert decimal.Decimal("1.5") + 1 and uuid.uuid4().version == 4
 """
 
+OTHERS = """
+import sys
+from spanbridge.stand_ins import import_inotify, import_websockets
+import_websockets()
+from websockets.frames import TEXT, Frame
+assert len(Frame(TEXT, b"text").serialize(mask=True)) == 10
+import_inotify()
+import inotify_simple, os
+assert not {"hashlib", "importlib.metadata", "ctypes.util", "tempfile", "email"} & {*sys.modules}
+with inotify_simple.INotify() as inotify:
+    inotify.add_watch(os.curdir, inotify_simple.flags.CREATE)
+import ctypes.util, importlib.metadata, secrets
+assert ctypes.util.find_library("c") and importlib.metadata.version("websockets") and len(secrets.token_hex(3)) == 6
+"""
 
-@pytest.mark.parametrize("code", [EVENT_LOOP, MSGSPEC])
+
+@pytest.mark.parametrize("code", [EVENT_LOOP, MSGSPEC, OTHERS])
 def test_libraries_without_what_they_import_and_that_after_them(code: str) -> None:
     subprocess.run([sys.executable, "-I", "-c", code], check=True, timeout=60)
 

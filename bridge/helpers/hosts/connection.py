@@ -5,14 +5,13 @@ It is the way (helpers/way.py) of an ordinary helper, which does all the rest: o
 """
 
 import os
-import secrets
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, TERMINATED, Problem
 
+from ...wire.private_directory import private_file
 from ..attendant import Asker
 from ..endings import Refusal
 from ..way import Command
@@ -55,7 +54,7 @@ class Connection:
         self.seconds = limits.host_connect_seconds
         self._equipment = equipment
         self._log = equipment.context.log
-        self._mark = secrets.token_hex(16)
+        self._mark = os.urandom(16).hex()
         self._noise = Noise(self._mark, limits.host_noise_bytes)
         self._python: bytearray | None = None  # what a Python tells of itself, as far as it has come
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -290,7 +289,7 @@ class Connection:
 
 
 def _write(directory: str, text: str) -> str:
-    handle, path = tempfile.mkstemp(prefix="known-", dir=directory)
+    handle, path = private_file(directory, "known-")
     with open(handle, "w", encoding="ascii") as file:
         file.write(text)
     return path

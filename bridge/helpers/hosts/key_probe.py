@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 
 from ...wire.context import Context
+from ...wire.private_directory import private_file
 from ..process import SpawnError
 from .brief_run import run_briefly
 from .destination import Destination
@@ -24,7 +24,7 @@ async def fetch_key(
 ) -> HostKey | None:
     """The key, None where the second connection brought none within `seconds`. `directory` is where its file is made,
     and where nobody else may enter."""
-    handle, path = tempfile.mkstemp(prefix="probe-", dir=directory)
+    handle, path = private_file(directory, "probe-")
     os.close(handle)
     argv = probe_command(destination, path, version=version, seconds=seconds)
     try:

@@ -1,6 +1,5 @@
 """The interfaces that every object has (D-Bus Specification, "Standard Interfaces")."""
 
-from pathlib import Path
 from typing import Final, Protocol
 
 from .errors import FAILED, PROPERTY_READ_ONLY, BusError
@@ -9,7 +8,7 @@ from .introspect import to_xml
 from .meta import INTROSPECTABLE, PEER, PROPERTIES
 from .signature import Variant
 
-_MACHINE_ID: Final = Path("/etc/machine-id")
+_MACHINE_ID: Final = "/etc/machine-id"
 
 
 class Place(Protocol):
@@ -79,6 +78,7 @@ class Peer:
     @method("GetMachineId", "", "s machine_uuid")
     def get_machine_id(self) -> str:
         try:
-            return _MACHINE_ID.read_text().strip()
+            with open(_MACHINE_ID, encoding="utf-8") as file:
+                return file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise BusError(FAILED, f"{_MACHINE_ID}: {error}") from None

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 from typing import Final
 
 _NAME_BYTES: Final = 255  # longest name of Linux' file systems
@@ -89,5 +88,5 @@ class Directory:
         return os.open(self.name, flags, dir_fd=self.fd)
 
     def _hidden_name(self) -> bytes:
-        end = b"-" + secrets.token_hex(3).encode()
+        end = b"-" + os.urandom(3).hex().encode()
         return b"." + self.name[: _NAME_BYTES - 1 - len(end)] + end

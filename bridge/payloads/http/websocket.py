@@ -12,10 +12,6 @@ import struct
 from asyncio import TimerHandle
 from typing import Any, Final
 
-from websockets.exceptions import PayloadTooBig
-from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame
-from websockets.protocol import CLIENT, Protocol
-
 from spanbridge.protocol.frames import Buffer, Span, join
 from spanbridge.protocol.problems import (
     ACCESS_DENIED,
@@ -26,6 +22,7 @@ from spanbridge.protocol.problems import (
     Problem,
 )
 
+from ...stand_ins import import_websockets
 from ..base import Internal, Port, Services
 from ..served.channel import Channel
 from ..served.options import Options
@@ -38,6 +35,12 @@ from .headers import passed_on, read_headers
 from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
+
+import_websockets()
+
+from websockets.exceptions import PayloadTooBig  # noqa: E402
+from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame  # noqa: E402
+from websockets.protocol import CLIENT, Protocol  # noqa: E402
 
 try:
     from websockets.speedups import apply_mask
