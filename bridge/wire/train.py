@@ -9,11 +9,6 @@ import select
 from collections.abc import Callable
 from typing import Final
 
-from spanbridge.protocol.frames import Buffer
-
-from .pipe_budget import PipeBudget
-from .source import Source
-
 HEAD_BYTES: Final = select.PIPE_BUF
 """Most bytes in front of a frame: so many go into a pipe whole, or not at all."""
 
@@ -24,21 +19,22 @@ _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 
 class Train:
-    """Such a pipe. Raises OSError where there can be none, or none that is large."""
+    """Such a pipe. Raises OSError where there can be none, or none that is large: `enlarge` tells, and `give_back` is
+    called for one that was, at its end."""
 
     __slots__ = ("_give_back", "_head", "_tail", "moved", "waiting")
 
-    def __init__(self, budget: PipeBudget) -> None:
+    def __init__(self, enlarge: Callable[[int], bool], give_back: Callable[[], None]) -> None:
         self._head, self._tail = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        if not budget.enlarge(self._tail):
+        if not enlarge(self._tail):
             self._close_both()
             raise OSError("too small to be of use")
-        self._give_back: Callable[[], None] = budget.give_back
+        self._give_back = give_back
         self.waiting = 0  # bytes in it
         self.moved = 0  # bytes that have left it
 
-    def load(self, held: bytes, source: Source, count: int) -> int | None:
-        """Take `held`, at most HEAD_BYTES, and then so many bytes of `source`; how many of those could be moved. None:
+    def load(self, held: bytes, fd: int, count: int) -> int | None:
+        """Take `held`, at most HEAD_BYTES, and then so many bytes of `fd`; how many of those could be moved. None:
         there was no room for `held`."""
         if held:
             try:
@@ -49,10 +45,9 @@ class Train:
         left = count
         try:
             while left:
-                done = os.splice(source.fd, self._tail, left, flags=_FLAGS)
+                done = os.splice(fd, self._tail, left, flags=_FLAGS)
                 if not done:
                     break
-                source.there -= done
                 self.waiting += done
                 left -= done
         except OSError:
@@ -66,9 +61,9 @@ class Train:
         self.moved += done
         return done
 
-    def unload(self) -> list[Buffer]:
+    def unload(self) -> list[bytes]:
         """What is in it, read."""
-        pieces: list[Buffer] = []
+        pieces: list[bytes] = []
         left = self.waiting
         while left:
             pieces.append(os.read(self._head, left))

@@ -186,10 +186,11 @@ class Writer:
             self.flush()
         if train is None or self.broken or self._ahead + len(head) > HEAD_BYTES:
             return self.move(head, source, count)
-        done = train.load(b"".join((*self._queue, head)), source, count)
+        done = train.load(b"".join((*self._queue, head)), source.fd, count)
         if done is None:
             self.flush()
             return self.move(head, source, count)
+        source.there -= done
         self._queue.clear()
         self._new = 0
         self.queued = train.waiting
@@ -214,7 +215,7 @@ class Writer:
     def _make_train(self) -> Train | None:
         if self._may_load:
             try:
-                self._train = Train(self._budget)
+                self._train = Train(self._budget.enlarge, self._budget.give_back)
             except OSError:  # no descriptors, or no large pipes: it goes on without
                 self._may_load = False
             else:
