@@ -6,8 +6,6 @@ does not keep up with is measured by its `Congestion`. Here it comes into being,
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
 
 import anyio
 from anyio import CancelScope
@@ -22,53 +20,19 @@ from ..wire.deadline import Deadline
 from ..wire.front import Front
 from ..wire.link import Link
 from ..wire.source import Source
+from .arrival import Arrival
 from .attendant import Attendant, refuse
 from .congestion import Congestion
 from .dialogue import Dialogue
-from .endings import DISMISSED, FAILED, SERVED, End, Refusal
+from .endings import DISMISSED, FAILED, SERVED, End, Refusal, named
 from .launch import Launch
 from .life import ENDING, GONE, READY, STARTING, Life
 from .opening import Opening
-from .process import Process, Running, SpawnError
+from .owner import Owner, Table
+from .process import Running, SpawnError
 from .roster import Roster
-from .stderr import Stderr
-from .stopping import stop
-from .unread import Unread
-from .way import Way
-
-_SHOWN: Final = 4_000  # characters of a problem's message
-
-
-class Table(Protocol):
-    """The table of channels, as a helper sees it."""
-
-    def adopted(self, opening: Opening, helper: "Helper") -> None:
-        """An open that waited has been handed to the helper."""
-
-    def closed(self, ident: bytes, frame: bytes) -> None:
-        """The helper has closed a channel of its own."""
-
-    def close_answered(self, helper: "Helper", ident: bytes, frame: bytes) -> None:
-        """The helper has answered the front end's close."""
-
-
-class Owner(Protocol):
-    """Whoever has started the helper."""
-
-    def ready(self, helper: "Helper") -> None:
-        """It takes opens now; those that waited for it have been handed over."""
-
-    def retired(self, helper: "Helper") -> None:
-        """It is about to end, and is to have no more opens."""
-
-    def idle(self, helper: "Helper") -> None:
-        """Its last channel has gone."""
-
-    def overdue(self, helper: "Helper", opening: Opening) -> bool:
-        """It has not answered the close of an earlier channel of this id: True if another one has the open now."""
-
-    def ended(self, helper: "Helper", problem: Problem, waiting: list[Opening], end: End) -> None:
-        """It takes nothing more. `waiting` were not handed over."""
+from .started import Started
+from .way import Command, Way
 
 
 class Helper:
@@ -83,8 +47,8 @@ class Helper:
         self,
         context: Context,
         front: Front,
-        table: Table,
-        owner: Owner,
+        table: "Table[Helper]",
+        owner: "Owner[Helper]",
         launch: Launch,
         attendant: Attendant = refuse,
         way: Way | None = None,
@@ -98,7 +62,7 @@ class Helper:
         self.roster = Roster(
             context,
             put=self.put,
-            place=self._place,
+            place=lambda: self._started.place if self._started is not None else 0,
             adopted=lambda opening: table.adopted(opening, self),
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: owner.idle(self),
@@ -109,8 +73,7 @@ class Helper:
         self._front = front
         self._table = table
         self._owner = owner
-        self._process: Running | None = None
-        self._stderr: Stderr | None = None
+        self._started: Started | None = None
         self._congestion = Congestion(
             context.loop, front, limits, context.log, launch.rule.name, on_stuck=self._takes_nothing
         )
@@ -120,10 +83,7 @@ class Helper:
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
         self._way = way
-        self._speaks = way is None  # what comes on its stdout is its own
-        self._exited_early = asyncio.Event()  # it has exited, and its way is to say why
-        self._unread = Unread(limits.helper_queue_bytes)
-        self._left = -1  # bytes to be read still of one that has exited; below 0: not counted yet
+        self._arrival = Arrival(way, self, self.dialogue.chunk) if way is not None else None
 
     # What it is
 
@@ -136,17 +96,13 @@ class Helper:
         return self.launch.name or self.launch.rule.name
 
     @property
-    def argv(self) -> tuple[str, ...]:
-        return self.launch.key[1].argv
-
-    @property
     def state(self) -> str:
         return self.life.state
 
     @property
     def pid(self) -> int:
         """Of its process; 0 while there is none."""
-        return self._process.pid if self._process else 0
+        return self._started.process.pid if self._started else 0
 
     @property
     def idle(self) -> bool:
@@ -158,11 +114,6 @@ class Helper:
         """Bytes that wait for it."""
         return self.roster.waiting_bytes + (self.link.queued if self.link else 0)
 
-    @property
-    def bytes_in(self) -> int:
-        """What was read of it."""
-        return self.dialogue.heard
-
     def _moved(self, event: str, before: str, after: str) -> None:
         self._context.log.debug("helper", event, helper=self.name, pid=self.pid, state=after, was=before)
 
@@ -172,12 +123,12 @@ class Helper:
         """Start the process, serve until it ends or is ended, and reap it."""
         try:
             await self.life.reached(STARTING)
-            if self._way is None and self.life.state == STARTING:
+            if self._arrival is None and self.life.state == STARTING:
                 expansion = self.launch.key[1]
-                self._start(expansion.argv, self.launch.environ, expansion.directory)
+                self.start(Command(expansion.argv, self.launch.environ, expansion.directory))
             async with anyio.create_task_group() as tasks:
-                if self._way is not None:
-                    tasks.start_soon(self._come_up, self._way)
+                if self._arrival is not None:
+                    tasks.start_soon(self._arrival.come_up)
                 tasks.start_soon(self._watch_output)
                 await self.life.reached(ENDING)
                 tasks.cancel_scope.cancel()
@@ -190,68 +141,34 @@ class Helper:
             self.dialogue.drop()
             self.life.move("reaped")
 
-    async def _come_up(self, way: Way) -> None:
-        """Come up on its way; where that fails, have it say why."""
+    def start(self, command: Command) -> Running | None:
+        """Start its process; None where that cannot be: then it has ended."""
         try:
-            command = await way.prepare()
-        except Problem as problem:
-            self.end(problem)
-            return
-        self._start(command.argv, command.environ, None)
-        if self._process is None:
-            return
-        way.started(self.pid)
-        await self._exited_early.wait()
-        self._patience.end()  # what is asked to find out why has a limit of its own
-        self.end(await way.failure(self._process.status))
-
-    def _start(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> None:
-        context, limits = self._context, self._context.limits
-        try:
-            process = self._process = self._spawn(argv, environ, directory)
+            started = self._started = Started(
+                self._context,
+                self.launch,
+                self.name,
+                command,
+                self.go_on,
+                at_once=self._way is not None,
+                on_chunk=self.dialogue.chunk if self._arrival is None else self._arrival.chunk,
+                on_end=self._stdout_ended,
+                on_broken=self._stdin_broken,
+                may_read=self._may_read,
+            )
         except SpawnError as error:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
-            return
-        self.link = Link(
-            context.loop,
-            context.poller,
-            context.flusher,
-            context.budget,
-            process.stdout,
-            process.stdin,
-            read_bytes=limits.read_bytes,
-            high_water=limits.helper_queue_bytes,
-            on_chunk=self.dialogue.chunk if self._way is None else self._chunk,
-            on_end=self._stdout_ended,
-            on_broken=self._stdin_broken,
-        )
-        self.link.may_read = self._may_read
-        self._congestion.watch(self.link)
-        self.link.writer.on_lost = self._unread.add
-        self._stderr = Stderr(context.loop, process.stderr, context.log, self.name, self.pid, limits.stderr_line_bytes)
+            return None
+        self.link = started.link
+        self._congestion.watch(started.link)
         if self.launch.privileged:
-            self._stderr.collected = []
+            started.collect(True)
         if self._way is not None:
-            self._stderr.on_line = self._way.said
+            started.listen(self._way.said)
         self._patience.begin(self._seconds)
-        self.link.resume()
-        context.log.info("helper-started", helper=self.name, pid=self.pid, command=argv[0])
-
-    def _spawn(self, argv: Sequence[str], environ: Mapping[str, str], directory: str | None) -> Running:
-        """Raises SpawnError."""
-        launch, context = self.launch, self._context
-        if launch.begin is not None:
-            return launch.begin(launch, self.go_on)
-        return Process(
-            argv,
-            environ,
-            directory,
-            self.go_on,
-            paired=launch.privileged,
-            at_once=self._way is not None,
-            watchdog=context.watchdog,
-            children=context.children,
-        )
+        started.link.resume()
+        self._context.log.info("helper-started", helper=self.name, pid=self.pid, command=command.argv[0])
+        return started.process
 
     async def _watch_output(self) -> None:
         """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
@@ -264,16 +181,13 @@ class Helper:
         self.end(self.last_words("closed its output"))
 
     async def _stop(self) -> None:
-        if self._process is None or self.link is None or self._stderr is None:
+        if self._started is None:
             return
         if self._abandon:
-            self.link.close()
+            self._started.link.close()
         else:
             self.finish_input()
-        context = self._context
-        await stop(
-            self._process, self.link, self._stderr, context.limits, context.log, self.name, wait=not self._abandon
-        )
+        await self._started.stop(wait=not self._abandon)
 
     def finish_input(self) -> None:
         """Close its stdin as soon as all that waits for it has been written, which its `init` comes before."""
@@ -297,27 +211,12 @@ class Helper:
         """How long its `init` may take."""
         return self._context.limits.handshake_seconds if self._way is None else self._way.seconds
 
-    def _chunk(self, chunk: bytes) -> None:
-        """What was read of one that has a way: at first that may be of others."""
-        if not self._speaks and self._way is not None:
-            try:
-                rest = self._way.heard(chunk)
-            except Problem as problem:
-                self.end(problem, abandon=True)
-                return
-            if rest is None:
-                return
-            self._speaks = True
-            chunk = rest
-        if chunk:
-            self.dialogue.chunk(chunk)
-
     # The end
 
     def kill(self) -> None:
         """End its process group at once; the rest follows from that."""
-        if self._process is not None:
-            self._process.signal_group(signal.SIGKILL)
+        if self._started is not None:
+            self._started.process.signal_group(signal.SIGKILL)
 
     def end(self, problem: Problem, *, abandon: bool = False, dismissed: bool = False) -> None:
         """It takes nothing more: its channels are closed with `problem`, its process stopped.
@@ -339,24 +238,16 @@ class Helper:
             pid = {"pid": self.pid} if self.pid else {}
             self._context.log.warning("helper-failed", helper=self.name, **pid, why=problem.message)
         if not isinstance(problem, Refusal):
-            message = f"{self.name} ({self.argv[0][:_SHOWN]}): {problem.message}"
-            problem = Problem(problem.code, message[:_SHOWN])
+            problem = named(problem, self.name, self.launch.key[1].argv[0])
         self._owner.ended(self, problem, waiting, end)
         if self.link is not None and not abandon:
             self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
 
     def _given_back(self) -> list[Opening]:
-        """Of one that has exited in order: the opens that it never read, but for those that come from another one."""
-        process, link = self._process, self.link
-        if process is None or link is None or not process.exited.is_set() or process.status or not self._may_give_back:
+        """The opens that it never read."""
+        if self._started is None or not self._may_give_back:
             return []
-        self._unread.read_back(link.out_fd, link.written)
-        opens = [opening for opening in self._unread.opens(self.roster.unheard.values()) if not opening.given_back]
-        for opening in opens:
-            opening.given_back = True
-        if opens:
-            self._context.log.info("opens-given-back", helper=self.name, pid=self.pid, opens=len(opens))
-        return opens
+        return self._started.given_back(self.roster.unheard.values())
 
     @property
     def _may_give_back(self) -> bool:
@@ -365,43 +256,31 @@ class Helper:
 
     def last_words(self, how: str, code: str = TERMINATED) -> Problem:
         """How it ended, with the last line of its stderr."""
-        message = how
-        if self._stderr is not None:
-            self._stderr.drain()
-            if self._stderr.last:
-                message += f"; its last words on stderr: {self._stderr.last}"
-        return Problem(code, message)
+        line = self._started.last_line if self._started is not None else ""
+        return Problem(code, f"{how}; its last words on stderr: {line}" if line else how)
 
     def take_stderr(self) -> str:
         """What a privileged helper has said on stderr before `init`, since the last time it was taken."""
-        if self._stderr is None:
-            return ""
-        self._stderr.drain()
-        return self._stderr.take_collected()
+        return self._started.collected if self._started is not None else ""
 
     def go_on(self) -> None:
         """Read on. Of a process that has exited, read what is left, and end."""
-        if self.link is None or self._process is None:
+        started = self._started
+        if started is None:
             return
-        if not self._process.exited.is_set():
-            self.link.resume()
+        if not started.exited:
+            started.link.resume()
             return
         if self.life.state not in (STARTING, READY) or not self._front.ready(self.go_on):
             return
-        # What it had written is there. Somebody else may have its stdout still, and write without end.
-        if self._left < 0:
-            self._left = self.link.readable
-        before = self.dialogue.heard
-        more = self.link.drain()
-        self._left -= self.dialogue.heard - before
-        if not more or self._left <= 0:
-            if self._is_on_its_way:
-                self.last_words("")  # what is left of its stderr is read
-                self._exited_early.set()
-                return
-            self.end(self.last_words(self._process.end))
-        else:
+        if started.read_on(lambda: self.dialogue.heard):
             self._context.loop.call_soon(self.go_on)
+        elif self._arrival is not None and self._is_on_its_way:
+            self.last_words("")  # what is left of its stderr is read
+            self._patience.end()  # what is asked to find out why has a limit of its own
+            self._arrival.exited()
+        else:
+            self.end(self.last_words(started.process.end))
 
     def _may_read(self) -> bool:
         if self.life.state != READY:  # nothing that it says goes on to the front end
@@ -409,17 +288,16 @@ class Helper:
         return self._front.ready(self.go_on)
 
     def _stdout_ended(self, reason: str | None) -> None:
-        if self._process is not None and self._process.exited.is_set():
+        started = self._started
+        if started is None or started.exited:
             self.go_on()
-        else:
-            self._output_closed.set()
-            self._retire()
-            self._congestion.end()
-            if self.link is not None:
-                if self._may_give_back:  # most that have closed it are exiting
-                    self._unread.read_back(self.link.out_fd, self.link.written)
-                    self.link.writer.lose_queue()
-                self.link.close_out()
+            return
+        self._output_closed.set()
+        self._retire()
+        self._congestion.end()
+        if self._may_give_back:  # most that have closed it are exiting
+            started.take_back()
+        started.link.close_out()
 
     def _retire(self) -> None:
         """It is about to end: the next open is for another one."""
@@ -434,7 +312,7 @@ class Helper:
         self._input_closed.begin(self._context.limits.last_words_seconds)
 
     def _reads_no_more(self) -> None:
-        if self._process is not None and not self._process.exited.is_set() and not self._is_on_its_way:
+        if self._started is not None and not self._started.exited and not self._is_on_its_way:
             self.end(self.last_words("closed its input"))
 
     def _says_nothing(self) -> None:
@@ -449,11 +327,6 @@ class Helper:
         self.end(self.last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
 
     # Towards the helper (session.sink.Sink)
-
-    def _place(self) -> int:
-        """Where in its stream lies what is put next."""
-        link = self.link
-        return link.written + link.queued + self._unread.lost_bytes if link is not None else 0
 
     def put(self, data: Span) -> None:
         """Whole frames of its channels."""
@@ -493,8 +366,8 @@ class Helper:
         """Its `init` has come: answer it, and hand over what waits."""
         self.life.move("init")
         self._patience.end()
-        if self._stderr is not None:
-            self._stderr.collected = None
+        if self._started is not None:
+            self._started.collect(False)
         superuser = self.launch.superuser is not None and {"id": self.launch.superuser}
         self.put(control("init", version=VERSION, host=self.launch.host, superuser=superuser))
         self.roster.settle()

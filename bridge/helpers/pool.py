@@ -15,12 +15,13 @@ from ..wire.front import Front
 from .attendant import Attendant, refuse
 from .backoff import Backoff
 from .endings import FAILED, SERVED, End, Refusal
-from .helper import Helper, Table
+from .helper import Helper
 from .host_places import HostPlaces
 from .host_rule import answering
 from .launch import Begin, Key, Launch, helper_environ, of_account
 from .life import QUEUED
 from .opening import Opening
+from .owner import Table
 from .places import Guest, Places
 from .rule_record import RuleRecord
 
@@ -34,7 +35,7 @@ class Resting(Exception):
         self.problem = problem
 
 
-class Channels(Table, Protocol):
+class Channels(Table[Helper], Protocol):
     """The table of channels, as the pool sees it."""
 
     def orphaned(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:
@@ -193,7 +194,7 @@ class Pool:
         """Those that `helpers` and `helpers_per_rule` are about: not those for other hosts."""
         return [helper for helper in self.alive if helper not in self.host_places]
 
-    # The life of helpers (helper.Owner)
+    # The life of helpers (owner.Owner)
 
     def ready(self, helper: Helper) -> None:
         """Its `init` has come."""

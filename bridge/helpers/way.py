@@ -14,6 +14,8 @@ class Command(NamedTuple):
 
     argv: Sequence[str]
     environ: Mapping[str, str]
+    directory: str | None = None
+    """None: where the bridge was started."""
 
 
 class Way(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import spanbridge.helpers.dialogue
-import spanbridge.helpers.helper
+import spanbridge.helpers.started
 import spanbridge.session.session
 from spanbridge.helpers.dialogue import Dialogue
 from spanbridge.helpers.helper import Helper
@@ -208,7 +208,7 @@ class Stage:
         self._on_start = on_start
         self.turns = Turns()
         self._stack = ExitStack()
-        self._stack.enter_context(patch.object(spanbridge.helpers.helper, "Process", self._spawn))
+        self._stack.enter_context(patch.object(spanbridge.helpers.started, "Process", self._spawn))
         self._stack.enter_context(patch.object(spanbridge.session.session, "REST_BYTES", rest_bytes))
         self._stack.enter_context(patch.object(spanbridge.helpers.dialogue, "REST_BYTES", rest_bytes))
         self.moves = 0  # frames whose end the kernel was to move

@@ -135,7 +135,7 @@ class Forwarding(RuleBasedStateMachine):
         """The reference's helper, which is the one of its rule that was started as the same one, and what is due."""
         if helper not in self.dues:
             known = [slow for slow, _ in self.dues.values()]
-            named = [slow for slow in self.reference.helpers if slow.rule.name == helper.argv[0]]
+            named = [slow for slow in self.reference.helpers if slow.rule.name == helper.launch.key[1].argv[0]]
             found = next(slow for slow in named if slow not in known)
             self.dues[helper] = found, Due(found.hears)
         return self.dues[helper]

@@ -33,7 +33,7 @@ NAME: Final = "ssh"
 
 
 class Hosts:
-    """Connections by host as written, user, and private channel. It owns its helpers (helper.Owner).
+    """Connections by host as written, user, and private channel. It owns its helpers (owner.Owner).
 
     `environ` is the bridge's own environment, `user` the name of the session's user.
     """
@@ -124,7 +124,7 @@ class Hosts:
         """Who keeps what comes for an open that waits for the connection."""
         return Queue(helper, self._limits, self._context.log, self._channels.closed)
 
-    # The life of connections (helper.Owner)
+    # The life of connections (owner.Owner)
 
     def ready(self, helper: Helper) -> None:
         """Its `init` has come."""
