@@ -123,6 +123,7 @@ class FakeProcess(End):
         on_exit: Callable[[], None],
         *,
         paired: bool = False,
+        at_once: bool = False,
         watchdog: Watchdog,
         children: Children,
         pipe_bytes: int,
