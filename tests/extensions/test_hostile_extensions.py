@@ -284,16 +284,17 @@ def init(router, services):
 
 
 def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
-    """Host and extension are killed in the middle of writes."""
+    """Host, extension and the bridge itself are killed in the middle of writes."""
     site.extension("writes", WRITES)
-    bridge = site.bridge(extension_delivery_allow="127.0.0.0/8", extension_delivery_retries="0,0,0,1,1")
+    limits: Any = {"extension_delivery_allow": "127.0.0.0/8", "extension_delivery_retries": "0,0,0,1,1"}
+    bridge = site.bridge(**limits)
     page = Page(bridge.front_end)
     chance = random.Random(5)
     done: list[int] = []
     with receiving() as receiver:
         assert page("POST", "/api/extensions/webhooks", {"url": receiver.url}).status == 201
         number = 0
-        for _ in range(4):
+        for which in ("host", "bridge", "extension", "bridge", "host"):
             told = page.get("/api/extensions").json
             channels = []
             for _ in range(20):
@@ -303,7 +304,12 @@ def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
                 if page.receive(channel).status == 200:
                     done.append(n)
                 channels = [each for each in channels if each[0] != n]
-            victim = told["host"]["pid"] if chance.random() < 0.6 else told["extensions"][0]["pid"]
+            if which == "bridge":
+                os.kill(bridge.pid, signal.SIGKILL)
+                bridge = site.bridge(**limits)
+                page = Page(bridge.front_end)
+                continue
+            victim = told["host"]["pid"] if which == "host" else told["extensions"][0]["pid"]
             if victim is not None:
                 os.kill(victim, signal.SIGKILL)
             for n, channel in channels:

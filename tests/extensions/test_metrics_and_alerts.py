@@ -1,7 +1,10 @@
 """Metrics over time, and alerts on them."""
 
+import os
 import random
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +167,35 @@ def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     engine.evaluate()
     assert len(told) == 2
     history.close()
+
+
+TIMED = """
+def init(router, services):
+    services.alert_engine.define("full", "disk", ">", 90)
+
+    @router.post("/disk")
+    def disk(req):
+        services.metrics_history.record("disk", req.body["value"])
+"""
+
+
+def test_alerts_are_looked_at_by_themselves(site: Site) -> None:
+    """By a host whose time is short: nobody asks for an evaluation."""
+    site.extension("timed", TIMED)
+    program = "from spanbridge.extensions.host import host, watch; watch.ALERTS_SECONDS = 0.05; host.serve(stay=True)"
+    environ = {**site.home.environ, "XDG_STATE_HOME": str(site.home.root / "state"), "PATH": os.environ["PATH"]}
+    with subprocess.Popen([sys.executable, "-c", program], env=environ) as host:
+        try:
+            site.wait_log("host-started")
+            page = site.session()
+            events = page.listen("timed", topics=["alert"])
+            for value, state in ((95, "firing"), (5, "resolved")):
+                assert page("POST", "/api/ext/timed/disk", {"value": value}).status == 204
+                while (told := page.event(events)["data"])["state"] != state:
+                    assert told["state"] in ("no-data", "pending")
+            assert page.get("/api/extensions").json["host"]["pid"] == host.pid
+        finally:
+            host.terminate()
 
 
 SOURCE = """

@@ -8,6 +8,7 @@ from ..life.extension import Extension
 from ..life.life import Life
 from ..life.parts import Parts
 from ..process.launcher import CannotStart
+from ..process.process import Process
 from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
 _SWEEP_SECONDS: Final = 10.0
@@ -16,24 +17,27 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 async def sweep(parts: Parts, life: Life) -> None:
     """End whatever takes more memory or room on disk than it may. Until it is cancelled."""
+    limits = parts.limits
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        for extension in list(life.extensions.values()):
-            if extension.processes:
-                await _weigh(parts, extension)
+        running = [each for each in life.extensions.values() if each.processes]
+        for extension in running:
+            for process in extension.processes:
+                if resident_bytes(process.pid) > limits.extension_memory_bytes:
+                    _end(parts, extension, process, "memory", "extension_memory_bytes")
+        if running:
+            most = limits.extension_files_bytes
+            places = [parts.files_of(each.name) for each in running]
+            sizes = await asyncio.to_thread(_sizes, places, most)
+            for extension, size in zip(running, sizes, strict=True):
+                for process in extension.processes if size > most else ():
+                    _end(parts, extension, process, "files", "extension_files_bytes")
 
 
-async def _weigh(parts: Parts, extension: Extension) -> None:
-    most = parts.limits.extension_memory_bytes
-    for process in extension.processes:
-        if resident_bytes(process.pid) > most:
-            parts.log.limit("extension_memory_bytes", most, extension=extension.name)
-            process.kill(f"over {most} bytes of memory (extension_memory_bytes)")
-    most = parts.limits.extension_files_bytes
-    if await asyncio.to_thread(bytes_below, parts.files_of(extension.name), most) > most:
-        parts.log.limit("extension_files_bytes", most, extension=extension.name)
-        for process in extension.processes:
-            process.kill(f"over {most} bytes in its files (extension_files_bytes)")
+def _end(parts: Parts, extension: Extension, process: Process, of: str, limit: str) -> None:
+    most = getattr(parts.limits, limit)
+    parts.log.limit(limit, most, extension=extension.name)
+    process.kill(f"over {most} bytes of {of} ({limit})")
 
 
 def resident_bytes(pid: int) -> int:
@@ -44,6 +48,10 @@ def resident_bytes(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * _PAGE
+
+
+def _sizes(paths: list[str], most: int) -> list[int]:
+    return [bytes_below(path, most) for path in paths]
 
 
 def bytes_below(path: str, most: int) -> int:
