@@ -5,6 +5,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, Final
 
 from .paths import system_path, written
@@ -22,18 +23,22 @@ KINDS: Final = {
     stat.S_IFSOCK: "sock",
 }
 
-_FOUND: Final[dict[str, Callable[[os.stat_result], Any]]] = {
+_ALIKE: Final[dict[str, Callable[[os.stat_result], Any]]] = {
     "type": lambda found: KINDS.get(stat.S_IFMT(found.st_mode)),
-    "tag": tag_of,
     "mode": lambda found: stat.S_IMODE(found.st_mode),
-    "size": lambda found: found.st_size,
     "uid": lambda found: found.st_uid,
     "gid": lambda found: found.st_gid,
-    "mtime": lambda found: found.st_mtime,
+}
+"""The same for all files of one mode and owner."""
+
+_FOUND: Final[dict[str, Callable[[os.stat_result], Any]]] = {
+    "tag": tag_of,
+    "size": attrgetter("st_size"),
+    "mtime": attrgetter("st_mtime"),
 }
 _RIGHTS: Final = {"r-ok": os.R_OK, "w-ok": os.W_OK, "x-ok": os.X_OK}
 
-KNOWN: Final = (*_FOUND, "user", "group", "target", *_RIGHTS)
+KNOWN: Final = (*_ALIKE, *_FOUND, "user", "group", "target", *_RIGHTS)
 """All attributes of a file."""
 
 
@@ -68,6 +73,8 @@ class Teller:
     def __init__(self, wanted: Iterable[str]) -> None:
         asked = frozenset(wanted)
         self.names = tuple(name for name in KNOWN if name in asked)
+        self._of_alike = [(name, _ALIKE[name]) for name in self.names if name in _ALIKE]
+        self._alike: dict[tuple[int, int, int], Attributes] = {}  # by mode and owner
         self._of_stat = [(name, _FOUND[name]) for name in self.names if name in _FOUND]
         self._rights = [(name, _RIGHTS[name]) for name in self.names if name in _RIGHTS]
         self._accounts = Accounts()
@@ -82,17 +89,27 @@ class Teller:
 
     def tell(self, found: os.stat_result, path: str | bytes, dir_fd: int | None, *, follow: bool) -> Attributes:
         """Of what is at `path`, relative to `dir_fd`, and was found to be so."""
-        told = {name: of(found) for name, of in self._of_stat}
-        if self._user:
-            told["user"] = self._accounts.user(found.st_uid)
-        if self._group:
-            told["group"] = self._accounts.group(found.st_gid)
+        key = (found.st_mode, found.st_uid, found.st_gid)
+        alike = self._alike.get(key)
+        if alike is None:
+            alike = self._alike[key] = self._tell_alike(found)
+        told = alike.copy()
+        for name, of in self._of_stat:
+            told[name] = of(found)
         if self._target and stat.S_ISLNK(found.st_mode):
             target = read_link(path, dir_fd)
             if target is not None:
                 told["target"] = target
         for name, right in self._rights:
             told[name] = os.access(path, right, dir_fd=dir_fd, follow_symlinks=follow, effective_ids=True)
+        return told
+
+    def _tell_alike(self, found: os.stat_result) -> Attributes:
+        told = {name: of(found) for name, of in self._of_alike}
+        if self._user:
+            told["user"] = self._accounts.user(found.st_uid)
+        if self._group:
+            told["group"] = self._accounts.group(found.st_gid)
         return told
 
 

@@ -192,7 +192,7 @@ class Look:
                     kind = _kind_of(entry, directory) if with_type else ""
                     yield name, ({"type": kind} if kind else {})
                 else:
-                    now = self._entry(name, directory)
+                    now = self._entry(name, directory, entry)
                     if now is not None:
                         yield name, now
 
@@ -200,12 +200,16 @@ class Look:
         for name in names:
             yield name, self._entry(name, directory)
 
-    def _entry(self, name: str, directory: int) -> Attributes | None:
+    def _entry(self, name: str, directory: int, entry: os.DirEntry[str] | None = None) -> Attributes | None:
+        """`entry`: as it was listed just now; it is quicker to be looked at."""
         path = _for_system(name)
         if self._wanted.targets:
             self._links.pop(name, None)
         try:
-            found = os.stat(path, dir_fd=directory, follow_symlinks=False)
+            if entry is not None:
+                found = entry.stat(follow_symlinks=False)
+            else:
+                found = os.stat(path, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return None
         except OSError:
