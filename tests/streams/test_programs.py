@@ -49,6 +49,7 @@ def test_programs_that_cannot_be_started(client: Client, tmp_path: Path) -> None
         for program, problem in {
             "/no/such/program": "not-found",
             "no-such-program": "not-found",
+            "": "not-found",
             "/etc/passwd/x": "not-found",
             "/etc": "access-denied",
             str(plain): "access-denied",

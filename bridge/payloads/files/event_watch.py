@@ -28,6 +28,7 @@ class EventWatch:
         self._lost = False  # whether the path may lead elsewhere now
         self._identity: _Identity = None
         self._tag = NO_FILE
+        self._said = b""  # the last message: equal ones in a row are one
         self._news = anyio.Event()
         self._follower = asked.services.once(Watching).follow(asked.path, self._heard)
 
@@ -81,7 +82,7 @@ class EventWatch:
                 self._pending.add(CHANGED, b"")
         elif self._identity is None:
             self._pending.add(DELETED, b"")
-        else:
+        elif not self._pending.waits(CREATED, b""):
             self._pending.add(CREATED, b"")
 
     # In a thread
@@ -91,7 +92,13 @@ class EventWatch:
         return _identity(self._asked.path), tag_at(self._asked.path)
 
     def _messages(self, events: list[tuple[str, bytes, bool]]) -> list[bytes]:
-        return [json_bytes(self._told(*each)) for each in events]
+        messages = []
+        for each in events:
+            message = json_bytes(self._told(*each))
+            if message != self._said:
+                messages.append(message)
+                self._said = message
+        return messages
 
     def _told(self, event: str, name: bytes, directory: bool) -> dict[str, Any]:
         path = self._asked.path

@@ -43,6 +43,9 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def waits(self, event: str, name: bytes) -> bool:
+        return (event, name) in self._waiting
+
     def add(self, event: str, name: bytes, mask: int = 0) -> None:
         if name not in self._names and len(self._names) >= MOST_PATHS:
             self._waiting = {(CHANGED, b""): True}

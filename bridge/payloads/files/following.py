@@ -16,11 +16,13 @@ from spanbridge.inotify import (
     ATTRIB,
     CLOSE_WRITE,
     COMING_AND_GOING,
+    CREATE,
     DELETE_SELF,
     DONT_FOLLOW,
     GONE,
     MODIFY,
     MOVE_SELF,
+    MOVED_TO,
     OVERFLOW,
     Full,
     Inotify,
@@ -31,6 +33,7 @@ from .filesystems import FileSystems
 
 _ON_THE_WAY: Final = COMING_AND_GOING | ATTRIB
 _AT_THE_END: Final = COMING_AND_GOING | ATTRIB | MODIFY | CLOSE_WRITE | DELETE_SELF | MOVE_SELF
+_OF_THE_NEW: Final = CREATE | MOVED_TO | CLOSE_WRITE
 _MOST_LINKS: Final = 40  # as the kernel has it (path_resolution(7))
 
 
@@ -59,6 +62,7 @@ class Follower:
         self._lock = threading.Lock()  # of the keys, between a walk and the end
         self._keys: frozenset[Key] = frozenset()
         self._end = -1  # watch of what the path leads to
+        self._missing: Key | None = None  # where the last name of the path was missing
         self._closed = False
         self._listener = self._heard
 
@@ -79,6 +83,7 @@ class Follower:
             with self._lock:
                 old, self._keys = self._keys, frozenset(walk.keys)
                 self._end = walk.end
+                self._missing = walk.missing or (self._missing if self._missing in self._keys else None)
                 self.untold = walk.untold
                 closed = self._closed
             for key in old - self._keys:
@@ -96,7 +101,10 @@ class Follower:
             if (watch, name) in self._keys:
                 self._on_event(mask, None)
         elif name:
-            self._on_event(mask, None)
+            if mask & _OF_THE_NEW and (watch, name) == self._missing:  # told at once: nobody watches what is new yet
+                self._on_event(mask & _OF_THE_NEW, b"")
+            if mask & _ON_THE_WAY:
+                self._on_event(mask, None)
 
 
 class _Walk:
@@ -105,6 +113,7 @@ class _Walk:
     def __init__(self, follower: Follower) -> None:
         self.keys: list[Key] = []
         self.end = -1
+        self.missing: Key | None = None
         self.untold = False
         self._follower = follower
 
@@ -136,11 +145,13 @@ class _Walk:
                     if target.startswith(b"/"):
                         place = b""
                     continue
-            except OSError:
-                return  # it is not there, or not for us: its directory is watched
+            except OSError:  # it is not there, or not for us: its directory is watched
+                if not left:
+                    self.missing = self._watch(place or b"/", _ON_THE_WAY | CLOSE_WRITE, part)
+                return
             place += b"/" + part
 
-    def _watch(self, path: bytes, mask: int, name: bytes | None) -> None:
+    def _watch(self, path: bytes, mask: int, name: bytes | None) -> Key | None:
         try:
             key = self._follower._inotify.add(path, mask | DONT_FOLLOW, name, self._follower._listener)
         except Full as error:
@@ -154,3 +165,5 @@ class _Walk:
             self.keys.append(key)
             if name is None:
                 self.end = key[0]
+            return key
+        return None

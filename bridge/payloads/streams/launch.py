@@ -34,7 +34,7 @@ class Command(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The program, for messages and the log."""
-        return self.argv[0].decode("utf-8", "replace")
+        return self.argv[0].decode("utf-8", "replace") or '""'
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -92,6 +92,8 @@ def start_on_pipes(command: Command, err: str | None) -> Running:
 def starting(command: Command, start: Callable[[list[bytes]], int]) -> int:
     """The pid that `start(argv)` gives; what is no program is given to the shell, as execvp does. Raises Problem."""
     try:
+        if not command.argv[0]:  # looked for along PATH, it would be each of its directories
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         try:
             pid = start(command.argv)
         except OSError as error:
