@@ -52,6 +52,7 @@ def personas(spanbridge: Path, directory: Path) -> dict[str, Persona]:
         "failing": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\necho I cannot >&2\nexit 3\n"),)),
         "stranger": Persona(config=bare, files=(_saying(version=99999),)),
         "refusing": Persona(config=bare, files=(_saying(version=1, problem="access-denied", message="no"),)),
+        "silent": Persona(config=bare, files=(_saying(version=1, problem="access-denied"),)),
         "reflecting": Persona(files=((".local/bin/spanbridge", f"#!/bin/sh\nexec /usr/bin/python3 {REFLECTOR}\n"),)),
         "deaf": Persona(files=(_saying("exec sleep 1000", version=1),)),
         "dumb": Persona(config=bare, files=((".local/bin/spanbridge", "#!/bin/sh\nexec sleep 1000\n"),)),

@@ -146,6 +146,7 @@ PROBLEMS = {
     "failing@far": ("internal-error", "I cannot"),
     "stranger@far": ("not-supported", "99999"),
     "refusing@far": ("access-denied", "no"),
+    "silent@far": ("access-denied", "refuses"),
     "endless@far": ("not-supported", "host_noise_bytes"),
     "alice@nonesuch": ("no-host", "nonesuch"),
     f"alice@far:{REFUSING_PORT}": ("no-host", "refused"),
@@ -163,6 +164,7 @@ def test_what_cannot_be_served(other: Farm, begin: Start) -> None:
             closed = front.expect("close", f"{session} {host}")
             assert closed["problem"] == problem, closed
             assert words in closed["message"]
+            assert host in closed["message"]
     front.sync()
 
 

@@ -74,7 +74,7 @@ BY_LINES: dict[str, tuple[list[str], str, str]] = {
         "authentication-failed",
         "bob@jump",
     ),
-    "a proxy that ends": (["nc: cannot connect", *PIPE], "no-host", "Connection closed"),
+    "a proxy that ends": (["nc: cannot connect", *PIPE], "no-host", "nc: cannot connect"),
     "a bad configuration": (
         ["/home/bob/.ssh/config: line 3: Bad configuration option: foo", "terminating, 1 bad configuration options"],
         "internal-error",
@@ -102,6 +102,7 @@ BY_STATUS: dict[str, tuple[int, bool, list[str], str, str]] = {
     "no login": (1, False, [], "no-cockpit", "login shell"),
     "a bridge that ends": (3, True, ["Traceback"], "internal-error", "Traceback"),
     "an expired password": (1, False, EXPIRED, "authentication-failed", "Password change required"),
+    "a bridge that is killed": (255, True, [], "internal-error", "its bridge was ended"),
     "ended by a signal": (-9, False, [], "internal-error", "signal 9"),
 }
 

@@ -277,7 +277,8 @@ class Connection:
 
     def explain(self, problem: Problem, *, served: bool) -> Refusal:
         if isinstance(problem, Refusal):  # the far bridge's own words, or what was read before
-            return problem
+            message = problem.message or f"its bridge refuses to serve: {problem.code}"
+            return Refusal(problem.code, told(self.wanted.host, message), **problem.members)
         code, why = problem.code, problem.message
         if served:
             code = TERMINATED

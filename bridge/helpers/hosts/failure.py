@@ -55,7 +55,8 @@ def read_failure(attempt: Attempt) -> Problem:
             found = pattern.fullmatch(attempt.lines[index].rstrip("\r"))
             if found is not None:
                 return read(attempt, found, attempt.lines[:index])
-    return Problem(INTERNAL_ERROR, _told(attempt, f"ssh has failed: {_last(attempt)}"))
+    what = "its bridge was ended before it spoke" if attempt.began else "ssh has failed"
+    return Problem(INTERNAL_ERROR, _told(attempt, f"{what}: {_last(attempt)}"))
 
 
 def not_let_in(attempt: Attempt, why: str, methods: Sequence[str] = ()) -> Problem:
@@ -143,8 +144,15 @@ def _closed(attempt: Attempt, found: re.Match[str], before: Sequence[str]) -> Pr
     if attempt.jump:
         return KeyRefused(UNKNOWN_HOST, _told(attempt, f"a jump host is not known: {attempt.jump}"), probe=False)
     if found[0].endswith(_THROUGH_A_PIPE):
-        return _through_a_jump_host(attempt, before) or _unreachable(attempt, found, before)
+        return _through_a_jump_host(attempt, before) or Problem(NO_HOST, _told(attempt, _why_no_pipe(found[0], before)))
     return _unreachable(attempt, found, before)
+
+
+def _why_no_pipe(closed: str, before: Sequence[str]) -> str:
+    """What leads there has mostly said it in the line before."""
+    said = (line.rstrip("\r") for line in reversed(before) if line.strip())
+    line = next((line[:_SHOWN] for line in said if not _NO_ANSWER.fullmatch(line)), "")
+    return f"{closed}; before that: {line}" if line else closed
 
 
 def _through_a_jump_host(attempt: Attempt, before: Sequence[str]) -> Problem | None:
@@ -173,6 +181,7 @@ _NAMED: Final = re.compile(
 )
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]+\.?")
 _EXPIRED: Final = re.compile(r"Password change required but no TTY available\.")
+_NO_ANSWER: Final = re.compile(r"(?:kex_exchange_identification|banner exchange|ssh_exchange_identification): .*")
 _THROUGH_A_PIPE: Final = "UNKNOWN port 65535"
 
 _Read = Callable[[Attempt, re.Match[str], Sequence[str]], Problem]
@@ -184,7 +193,7 @@ _DECISIVE: Final[Sequence[tuple[re.Pattern[str], _Read]]] = (
     (re.compile(r"ssh: Could not resolve hostname .*"), _unreachable),
     (re.compile(r"ssh: connect to (?:host|address) .*"), _unreachable),
     (re.compile(r"Unable to negotiate with .*"), _unreachable),
-    (re.compile(r"(?:kex_exchange_identification|banner exchange|ssh_exchange_identification): .*"), _closed),
+    (_NO_ANSWER, _closed),
     (re.compile(r"ssh_dispatch_run_fatal: .*"), _closed),
     (re.compile(r"Connection (?:closed|reset|timed out) .*|Connection to .* closed by remote host\."), _closed),
     (re.compile(r"Timeout, server .* not responding\."), _unreachable),
