@@ -78,8 +78,8 @@ class Connection:
     async def prepare(self) -> Command:
         equipment, wanted = self._equipment, self.wanted
         self._place = await equipment.starts.place()
-        self._version = await equipment.program.version()
         equipment.context.before_programs()
+        self._version = await equipment.program.version()
         if wanted.keys:
             self._known_hosts = _write(equipment.directory, known_hosts(list(wanted.keys)))
         trust = Trust(

@@ -32,7 +32,8 @@ class Equipment:
         self.starts = Starts(context.loop, context.limits.host_starts)
         self.parcel = Parcel()
         self._environ = environ
-        self.program = SshProgram(context, self.environ())
+        self.program = SshProgram(context, tasks, self.environ())
+        self.program.ask()
 
     def environ(self) -> dict[str, str]:
         """The environment of ssh. It holds no secret."""

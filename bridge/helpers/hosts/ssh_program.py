@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
@@ -18,21 +19,35 @@ _SECONDS: Final = 5.0
 class SshProgram:
     """`ssh` as found through the PATH of `environ`."""
 
-    __slots__ = ("_context", "_environ", "_lock", "_version")
+    __slots__ = ("_asking", "_context", "_environ", "_tasks", "_version", "_why")
 
-    def __init__(self, context: Context, environ: Mapping[str, str]) -> None:
+    def __init__(self, context: Context, tasks: TaskGroup, environ: Mapping[str, str]) -> None:
         self._context = context
+        self._tasks = tasks
         self._environ = environ
         self._version: Version | None = None
-        self._lock = anyio.Lock()
+        self._asking: anyio.Event | None = None
+        self._why = ""  # there is none
+
+    def ask(self) -> None:
+        """Begin to ask, so that the answer is there when it is needed."""
+        if self._version is None and self._asking is None:
+            self._asking = anyio.Event()
+            self._tasks.start_soon(self._ask, self._asking)
 
     async def version(self) -> Version:
         """One that does not tell is taken for old. Raises Problem (`internal-error`) where there is no such program."""
-        async with self._lock:
-            if self._version is None:
-                try:
-                    said = await run_briefly(self._context, ["ssh", "-V"], self._environ, _SECONDS)
-                except SpawnError as error:
-                    raise Problem(INTERNAL_ERROR, f"{error}: the OpenSSH client is needed here") from None
-                self._version = read_version(said)
-            return self._version
+        self.ask()
+        if self._asking is not None:
+            await self._asking.wait()
+        if self._version is None:
+            raise Problem(INTERNAL_ERROR, f"{self._why}: the OpenSSH client is needed here")
+        return self._version
+
+    async def _ask(self, asking: anyio.Event) -> None:
+        try:
+            self._version = read_version(await run_briefly(self._context, ["ssh", "-V"], self._environ, _SECONDS))
+        except SpawnError as error:
+            self._why = str(error)
+        self._asking = None
+        asking.set()
