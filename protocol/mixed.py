@@ -32,6 +32,7 @@ _FEW_BYTES = 2_048  # of several channels, looked at ahead; four times as many e
 _MANY_BYTES = 32_768
 _PATIENCE = 16  # frames read one by one before it is tried, twice as many each time that it was in vain
 _MOST_PATIENCE = 512
+_GAIN = 256  # bytes from which on it was worth it
 
 
 class Mixed:
@@ -51,9 +52,9 @@ class Mixed:
         if not _expressions.worth(self.patience):
             return stop
         end = self._same(data, pos, stop)
-        if end == stop:
-            end = self._several(data, pos, stop, get, route)
-        self.patience = 1 if end > stop else min(2 * max(self.patience, _PATIENCE), _MOST_PATIENCE)
+        if end - stop < _GAIN:
+            end = max(end, self._several(data, pos, stop, get, route))
+        self.patience = 1 if end - stop >= _GAIN else min(2 * max(self.patience, _PATIENCE), _MOST_PATIENCE)
         return end
 
     def _same(self, data: bytes, pos: int, stop: int) -> int:

@@ -5,14 +5,17 @@ with another helper between two frames; helpers come up, refuse, fall silent, br
 and empty again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from spanbridge.helpers.helper import Helper
 from spanbridge.manifests.model import Rule
+from spanbridge.protocol import mixed
 from spanbridge.wire.link import REST_BYTES
 
 from ..protocol.determined import examples
@@ -360,6 +363,13 @@ class Forwarding(RuleBasedStateMachine):
         assert {name: sorted(heard) for name, heard in closed.items()} == {
             name: sorted(idents) for name, idents in expected.items()
         }
+
+
+@pytest.fixture(autouse=True)
+def runs_of_any_sizes() -> Iterator[None]:
+    """Recognised from the first frame on."""
+    with patch.multiple(mixed, _WORTH=-1, _PATIENCE=1, _GAIN=1):
+        yield
 
 
 TestForwarding = Forwarding.TestCase

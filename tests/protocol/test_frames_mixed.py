@@ -19,7 +19,7 @@ from .streams import FILLERS, broken_ends, change, chunked, filled, frame
 LONGEST_KNOWN = b"k" * mixed.LONGEST_ID
 LONGER = LONGEST_KNOWN + b"k"
 ROUTES = {b"a": "north", b"b": "north", b"1": "north", b"12": "south", LONGEST_KNOWN: "north", LONGER: "south"}
-PIECES: dict[str, Any] = {"_WORTH": -1, "_PATIENCE": 1, "_FEW_BYTES": 64, "_SAME_BYTES": 300}
+PIECES: dict[str, Any] = {"_WORTH": -1, "_PATIENCE": 1, "_GAIN": 1, "_FEW_BYTES": 64, "_SAME_BYTES": 300}
 
 
 @pytest.fixture(autouse=True)
