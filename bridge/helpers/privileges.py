@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from spanbridge.protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import ACCESS_DENIED, PROTOCOL_ERROR, Problem, shown
 
 REQUIRE: Final = "require"
 TRY: Final = "try"
@@ -21,7 +21,7 @@ def privileges(message: dict[str, Any]) -> str | None:
     if wanted in (REQUIRE, TRY):
         return str(wanted)
     raise Problem(
-        PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {wanted!r}'
+        PROTOCOL_ERROR, f'"superuser" of the open: expected "require", "try", true or false, found {shown(wanted)}'
     )
 
 

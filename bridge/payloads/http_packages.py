@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, Problem, shown
 
 from .base import Port, Services
 from .packages.answers import BAD_REQUEST, REASONS, Answer, RefusedError, Request, answer
@@ -67,7 +67,8 @@ def check(options: dict[str, Any]) -> None:
     internal = options.get("internal")
     if internal != "packages":
         raise Problem(
-            NOT_SUPPORTED, f'{options["payload"]}: nobody serves it but for internal: "packages", found {internal!r}'
+            NOT_SUPPORTED,
+            f'{options["payload"]}: nobody serves it but for internal: "packages", found {shown(internal)}',
         )
     for name in ("method", "path"):
         _member(options, name)

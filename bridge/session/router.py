@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from spanbridge.manifests.model import Catalog, Rule
-from spanbridge.protocol.problems import NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import NO_HOST, NOT_SUPPORTED, PROTOCOL_ERROR, Problem, shown
 
 from ..payloads.base import PAYLOADS
 
@@ -19,12 +19,12 @@ def normalise(message: dict[str, Any], own_host: str) -> tuple[dict[str, Any], d
         return message, message
     host = message["host"]
     if not isinstance(host, str) or not host:
-        raise Problem(PROTOCOL_ERROR, f'"host" of the open: expected a name, found {host!r}')
+        raise Problem(PROTOCOL_ERROR, f'"host" of the open: expected a name, found {shown(host)}')
     name, *extra = host.split("+", 2)
     if len(extra) == 2:
         key, value = extra
         if not name or not key:
-            raise Problem(PROTOCOL_ERROR, f'"host" of the open: expected name+key+value, found {host!r}')
+            raise Problem(PROTOCOL_ERROR, f'"host" of the open: expected name+key+value, found {shown(name)}+...')
         message = {f"host-{key}": value, **message, "host": name}
     if message["host"] == own_host:
         return {key: value for key, value in message.items() if key != "host"}, message
@@ -59,7 +59,9 @@ def nobody(message: dict[str, Any], failures: Iterable[str], catalog: Catalog) -
     tried = "; ".join(failures)
     why = tried or "; ".join(("no rule matches", *near_misses(catalog, PAYLOADS, message)))
     if "host" in message:
-        return Problem(NOT_SUPPORTED if tried else NO_HOST, f"nobody serves host {message['host']!r}: {why}")
+        return Problem(NOT_SUPPORTED if tried else NO_HOST, f"nobody serves host {shown(message['host'])}: {why}")
     if "payload" not in message:
         return Problem(NOT_SUPPORTED, f"nobody serves an open without a payload: {why}")
-    return Problem(NOT_SUPPORTED, f"nobody serves payload {message['payload']!r}, nor is it an internal one: {why}")
+    return Problem(
+        NOT_SUPPORTED, f"nobody serves payload {shown(message['payload'])}, nor is it an internal one: {why}"
+    )

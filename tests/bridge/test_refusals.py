@@ -1,5 +1,7 @@
 """A rule without a command refuses what it matches: that is how a site forbids a payload."""
 
+import pytest
+
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import exit_with, helper_rule, init, serve
@@ -69,6 +71,25 @@ def test_who_would_nearly_have_served_an_open(start: Start) -> None:
         assert "hunter2" not in message
         front.sync()
         assert told in bridge.log.matches("nobody-serves")[-1]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"payload": {"password": "hunter2"}},
+        {"payload": "x" * 100 + "hunter2"},
+        {"payload": "echo", "host": ["hunter2"]},
+        {"payload": "echo", "host": "+hunter2+hunter2"},
+        {"payload": "http-stream2", "internal": ["hunter2"]},
+    ],
+)
+def test_what_is_refused_is_not_quoted(start: Start, members: dict[str, object]) -> None:
+    """An option may hold a password: of a text no more than the beginning is told, of all else the kind."""
+    bridge = start(environ={"SPANBRIDGE_DEBUG": "all"})
+    bridge.front_end.message({"command": "open", "channel": "a", **members})
+    assert "hunter2" not in str(bridge.front_end.expect("close", "a"))
+    bridge.front_end.sync()
+    assert not bridge.log.matches("hunter2")
 
 
 def test_what_may_refuse_and_cannot_be_read_is_an_error_of_the_log(start: Start, home: Home) -> None:
