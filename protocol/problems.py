@@ -30,12 +30,10 @@ class Problem(Exception):
         self.members = members
 
 
-_KINDS: Final = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
-
-
 def shown(value: object, most: int = 80) -> str:
     """A value that came from the other side, as a message calls it: the beginning of a text, else its kind alone. An
     object or a list may hold a password."""
     if not isinstance(value, str):
-        return _KINDS.get(type(value), "a number")
+        kinds = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
+        return kinds.get(type(value), "a number")
     return repr(value) if len(value) <= most else f"{value[:most]!r}..."
