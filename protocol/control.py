@@ -133,7 +133,8 @@ def control(command: str, /, **members: object) -> bytes:
 def bare(command: str, channel: str) -> bytes:
     """The frame of a control message of a channel that has no other members, such as `done`. `command` is a name that
     needs no escapes."""
-    return encode(b"", b'{"command":"%b","channel":%b}' % (command.encode(), _encoder.encode(channel)))
+    body = b'\n{"command":"%b","channel":%b}' % (command.encode(), _encoder.encode(channel))
+    return b"%d\n%b" % (len(body), body)
 
 
 def frame_of(message: dict[str, Any]) -> bytes:

@@ -128,6 +128,7 @@ class Port:
     def shut(self) -> None:
         """The channel is over, whoever closed it: its id may be another's by now."""
         self.open = False
+        self._close = _nobody
 
     def forward(self, frames: Span) -> None:
         """Whole frames of this channel, as they are."""
@@ -150,7 +151,7 @@ class Port:
             told: dict[str, Any] = {**problem.members, **members}
             frame = close(self.channel, problem.code, problem.message, **told)
         if self._made:
-            self._close(self.ident, frame)
+            self._over(frame)
         else:
             self._early = frame
 
@@ -158,7 +159,16 @@ class Port:
         """The channel is in the table now; it may have been closed while it was made."""
         self._made = True
         if self._early is not None:
-            self._close(self.ident, self._early)
+            self._over(self._early)
+
+    def _over(self, frame: bytes) -> None:
+        # Nothing must lead back to whoever has the channel: what comes and goes is freed at once.
+        tell, self._close = self._close, _nobody
+        tell(self.ident, frame)
+
+
+def _nobody(ident: bytes, frame: bytes) -> None:
+    """The channel is over already."""
 
 
 Maker = Callable[[Port, dict[str, Any], Services], Internal]
