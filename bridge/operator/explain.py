@@ -13,7 +13,8 @@ from ..catalog import load, with_own_rules
 from ..installed import depth_of
 from ..limits import Limits, SettingError, read_limits
 from .explaining.explain_text import Text, left_out, sharing
-from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explainer, Explanation
+from .explaining.explainer import Explainer
+from .explaining.explanation import NOBODY, NONE, ROOT, RUNNING, Bridge, Explanation
 from .explaining.reuse import Reuse, compare
 from .members import ArgumentError, read_opens
 from .terminal import Paint

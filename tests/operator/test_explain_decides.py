@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from spanbridge.limits import Limits
 from spanbridge.manifests.match import RuleIndex
 from spanbridge.manifests.model import Catalog, Package, Rule
-from spanbridge.operator.explaining.explanation import NOBODY, ROOT, RULE, Bridge, Explainer
+from spanbridge.operator.explaining.explainer import Explainer
+from spanbridge.operator.explaining.explanation import NOBODY, ROOT, RULE, Bridge
 from spanbridge.operator.explaining.reuse import compare
 from spanbridge.protocol.problems import Problem
 from spanbridge.session.router import normalise
