@@ -4,7 +4,6 @@ At most one runs, and the next is not started before the one before it is gone. 
 which are tried in turn.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,7 +20,8 @@ from ..payloads.base import Services
 from ..payloads.privileged import Cancelled, SuperuserError
 from ..wire.context import Context
 from ..wire.front import Front
-from .attendant import Asker, refuse
+from .asking import Asking
+from .attempt import Attempt
 from .helper import Helper
 from .launch import Begin
 from .life import GONE
@@ -29,12 +29,10 @@ from .offered import TWICE, ident_of, in_turn, offer
 from .opening import Opening
 from .pool import Pool
 from .privileges import privileges, without_privileges
-from .questions import Questions
 from .waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
     from .polkit import Agent
-    from .polkit_helper import Asked
 
 # What `current` is, but for a running one, whose id it is.
 NONE: Final = "none"
@@ -64,46 +62,6 @@ class Table(Protocol):
 
     def closed(self, ident: bytes, frame: bytes) -> None:
         """The channel of an open that waited is over."""
-
-
-class _Start:
-    """One start: `candidates` are tried until one runs."""
-
-    __slots__ = ("candidates", "error", "from_init", "helper", "ident", "over", "questions", "stopped", "tried")
-
-    def __init__(self, candidates: Mapping[str, Rule], *, from_init: bool) -> None:
-        self.candidates = dict(candidates)  # by id; those that were tried are taken out
-        self.from_init = from_init
-        self.over = asyncio.Event()
-        self.stopped = False
-        self.error = ""  # why the last one failed
-        # Of the one that is tried:
-        self.ident = ""
-        self.helper: Helper | None = None
-        self.questions = 0
-        self.tried = asyncio.Event()
-
-    def next(self) -> Rule:
-        """Take the next candidate."""
-        self.ident = next(iter(self.candidates))
-        self.helper, self.questions, self.tried = None, 0, asyncio.Event()
-        return self.candidates.pop(self.ident)
-
-    def failed(self, error: str) -> None:
-        self.error = error
-        self.tried.set()
-
-
-class _Answer:
-    """Waits for one answer (attendant.Asker)."""
-
-    def __init__(self) -> None:
-        self.came = asyncio.Event()
-        self.response = ""
-
-    def answer(self, question: dict[str, Any], response: str) -> None:
-        self.response = response
-        self.came.set()
 
 
 class Superuser:
@@ -143,9 +101,15 @@ class Superuser:
         self._looking = anyio.Lock()
         self._root = root
         self._services = services
-        self._questions = Questions(front, user)
+        self._asking = Asking(
+            front,
+            user,
+            attempt=lambda: self._start,
+            running=lambda: self._running[1] if self._running is not None else None,
+            prompt=lambda *told: self.on_prompt(*told),
+        )
         self._state = RESTING
-        self._start: _Start | None = None  # COMING
+        self._start: Attempt | None = None  # COMING
         self._running: tuple[str, Helper] | None = None  # RUNNING: its id, and itself
         self._leaving: Helper | None = None  # the one before; it may not be gone yet
 
@@ -245,14 +209,14 @@ class Superuser:
         else:
             self._front.put(control("superuser-init-done"))
 
-    def _begin(self, candidates: Mapping[str, Rule], *, from_init: bool, wanted: str = "") -> _Start:
+    def _begin(self, candidates: Mapping[str, Rule], *, from_init: bool, wanted: str = "") -> Attempt:
         """`wanted`: the id of the candidates, where they are to be looked for still."""
-        start = self._start = _Start(candidates, from_init=from_init)
+        start = self._start = Attempt(candidates, from_init=from_init)
         self._move("start")
         self._tasks.start_soon(self._come_up, start, wanted)
         return start
 
-    async def _come_up(self, start: _Start, wanted: str) -> None:
+    async def _come_up(self, start: Attempt, wanted: str) -> None:
         """Try the candidates in turn."""
         if wanted:
             await self.look()
@@ -277,25 +241,25 @@ class Superuser:
                     agent.end()
         self._settle(start)
 
-    async def _become_agent(self, start: _Start) -> "Agent":
+    async def _become_agent(self, start: Attempt) -> "Agent":
         """Have polkit ask the user by us. Where it does not want to, whatever it is asked tells the reason."""
         from ..payloads.bus.errors import BusError
         from .polkit import Agent
 
-        agent = Agent(self._services, lambda asked: self._ask_user(start, asked))
+        agent = Agent(self._services, lambda asked: self._asking.ask_user(start, asked))
         try:
             await agent.register()
         except (BusError, Problem) as error:
             self._log.warning("polkit", why=error.message)
         return agent
 
-    def _try(self, start: _Start, rule: Rule) -> None:
+    def _try(self, start: Attempt, rule: Rule) -> None:
         if not self._in_force(rule):  # there was a reload meanwhile
             start.failed("its rule was changed or removed")
             return
         key = (rule.identity, expand(compile_rule(rule), {}))
         try:
-            start.helper = self._pool.start_privileged(rule, key, self, self._asked, self._begin_of(rule))
+            start.helper = self._pool.start_privileged(rule, key, self, self._asking.asked, self._begin_of(rule))
         except Problem as problem:
             start.failed(problem.message)
 
@@ -307,7 +271,7 @@ class Superuser:
 
         return lambda launch, on_exit: Unit(self._services, launch, on_exit)
 
-    def _settle(self, start: _Start) -> None:
+    def _settle(self, start: Attempt) -> None:
         """A start is over: what waited for its outcome goes on."""
         if start.over.is_set():
             return
@@ -333,7 +297,7 @@ class Superuser:
 
     def ended(self, helper: Helper, problem: Problem) -> None:
         """The one that runs, or was coming up, takes nothing more."""
-        self._questions.forget(helper.dialogue)
+        self._asking.forget(helper.dialogue)
         self._leaving = helper
         start = self._start
         if start is not None and start.helper is helper:
@@ -362,7 +326,7 @@ class Superuser:
         if self._start is not None:
             self._stop_start(self._start, "the session has ended")
 
-    def _stop_start(self, start: _Start, why: str) -> None:
+    def _stop_start(self, start: Attempt, why: str) -> None:
         start.stopped = True
         start.candidates.clear()
         if start.helper is not None:
@@ -374,60 +338,16 @@ class Superuser:
     @property
     def question_open(self) -> bool:
         """Whether an answer is waited for."""
-        return self._questions.open
-
-    def _asked(self, asker: Asker, question: dict[str, Any]) -> None:
-        """A privileged helper wants a password (attendant.Attendant)."""
-        start, questions = self._start, self._questions
-        helper = start.helper if start is not None else self._running and self._running[1]
-        again = start is not None and start.questions > 0
-        if questions.open or helper is None or (again and start is not None and start.from_init):
-            refuse(asker, question)
-            return
-        if start is not None:
-            start.questions += 1
-        if start is not None and start.from_init:
-            questions.pass_on(asker, question)
-            return
-        said = helper.take_stderr()
-        prompt = questions.prompt(asker, question)
-        # Before the first question it is a greeting (sudo's lecture), after it the reason for asking again.
-        self.on_prompt("" if again else said, prompt, said if again else "", False)
-
-    async def _ask_user(self, start: _Start, asked: "Asked") -> str:
-        """The answer to a question of polkit. An empty one: it is refused."""
-        answer = _Answer()
-        helper = start.helper
-        if helper is not None:
-            helper.asks(1)
-        try:
-            self._put_question(start, answer, asked)
-            await answer.came.wait()
-        finally:
-            self._questions.forget(answer)
-            if helper is not None:
-                helper.asks(0)
-        return answer.response
-
-    def _put_question(self, start: _Start, asker: "_Answer", asked: "Asked") -> None:
-        questions, question = self._questions, {"prompt": asked.prompt}
-        if questions.open or start.over.is_set() or (start.from_init and start.questions):
-            refuse(asker, question)
-            return
-        start.questions += 1
-        if start.from_init:
-            questions.pass_on(asker, question)
-        else:
-            self.on_prompt(asked.told, questions.prompt(asker, question), asked.failed, asked.echo)
+        return self._asking.open
 
     def answer(self, response: str) -> None:
         """The answer to the open prompt. Raises SuperuserError where there is none."""
-        if not self._questions.answer(response):
+        if not self._asking.answer(response):
             raise SuperuserError("no question is open")
 
     def heed_authorize(self, message: dict[str, Any]) -> None:
         """The front end's `authorize`."""
-        self._questions.heed(message)
+        self._asking.heed(message)
 
     # Opens
 
