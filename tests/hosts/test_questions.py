@@ -101,6 +101,15 @@ def test_everything_is_asked_of_people(bridge: Bridge) -> None:
     bridge.front_end.expect("ready", "a")
 
 
+def test_a_wrong_answer_of_people(bridge: Bridge) -> None:
+    people = People(bridge.front_end)
+    bridge.front_end.open("a", "echo", host="kbd@far")
+    people.call("Answer", people.prompt()["id"], "not it")
+    closed = bridge.front_end.expect("close", "a")
+    assert closed["auth-method-results"]["password"] == "denied"
+    assert closed["auth-method-results"]["publickey"] == "not-provided"
+
+
 def test_a_question_that_is_cancelled(bridge: Bridge) -> None:
     people = People(bridge.front_end)
     bridge.front_end.open("a", "echo", host="kbd@far")
@@ -109,6 +118,17 @@ def test_a_question_that_is_cancelled(bridge: Bridge) -> None:
     assert bridge.front_end.expect("close", "a")["problem"] == "authentication-failed"
     people.send({"call": ["/hosts", "spanbridge.Hosts", "Answer", [prompt["id"], "x"]], "id": "late"})
     assert "no question" in people.next("error")[1][0]
+
+
+def test_nobody_waits_for_the_answer_any_more(bridge: Bridge) -> None:
+    """The question goes with the last channel."""
+    people = People(bridge.front_end)
+    bridge.front_end.open("a", "echo", host="kbd@far")
+    prompt = people.prompt()
+    bridge.front_end.close("a")
+    people.send({"call": ["/hosts", "spanbridge.Hosts", "Answer", [prompt["id"], "x"]], "id": "late"})
+    assert "no question" in people.next("error")[1][0]
+    assert not bridge.log.matches("host-failed")
 
 
 def test_nobody_is_left_who_listens(bridge: Bridge) -> None:

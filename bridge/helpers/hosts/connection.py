@@ -28,7 +28,7 @@ from .failure import (
 from .host_key import known_hosts
 from .key_probe import fetch_key
 from .noise import Noise
-from .question import Kind, asks_by_name, is_interactive
+from .question import Kind, Question, asks_by_name, is_interactive
 from .remote_command import PYTHON, remote_command
 from .sending import LONGEST_LINE, REFUSAL, fits
 from .ssh_command import UNKNOWN_VERSION, Trust, ssh_command
@@ -64,7 +64,7 @@ class Connection:
         self._known_hosts = ""  # the path of our file with the only keys that are trusted
         self._pid = 0
         self._began = 0.0
-        self._questions = 0  # that wait for people
+        self._questions: list[Asking] = []  # that wait for people
         self._verdict: Problem | None = None  # why we have ended ssh ourselves
         # What was tried, for the problem that tells of it.
         self._password = wanted.password  # until it is used up
@@ -130,6 +130,8 @@ class Connection:
 
     def over(self) -> None:
         self._password = None
+        for asking in list(self._questions):
+            self._equipment.prompts.forget(asking)
         self._release()
 
     def _release(self) -> None:
@@ -175,8 +177,7 @@ class Connection:
     def asked(self, asking: Asking) -> None:
         question = asking.question
         if question.kind is Kind.PASSWORD and self._password is not None and not self._gave_password:
-            self._gave_password = True
-            self._gave_interactive = is_interactive(question)
+            self._note_tried(question)
             asking.answer(self._password)
             if self.wanted.superuser is None:
                 self._password = None
@@ -189,19 +190,28 @@ class Connection:
         elif question.kind is not Kind.TOUCH:
             self._ask_people(asking)
 
+    def _note_tried(self, question: Question) -> None:
+        """It was answered: if the host lets nobody in, then not with that."""
+        if question.kind is Kind.PASSWORD:
+            self._gave_password = True
+            self._gave_interactive = self._gave_interactive or is_interactive(question)
+
     def _ask_people(self, asking: Asking) -> None:
         self._log.info("host-asks", host=self.wanted.host, prompt=asking.question.prompt)
+
+        def answered() -> None:
+            self._note_tried(asking.question)
 
         def failed() -> None:
             self._give_up(asking)
 
         def over() -> None:
-            self._questions -= 1
-            self.helper.asks(self._questions)
+            self._questions.remove(asking)
+            self.helper.asks(len(self._questions))
 
-        if self._equipment.prompts.ask(self.wanted.host, asking, failed=failed, over=over):
-            self._questions += 1
-            self.helper.asks(self._questions)
+        if self._equipment.prompts.ask(self.wanted.host, asking, answered=answered, failed=failed, over=over):
+            self._questions.append(asking)
+            self.helper.asks(len(self._questions))
         else:
             failed()
 

@@ -142,7 +142,7 @@ class Hosts:
         if helper.roster.channels:
             return
         if helper.state != READY:
-            helper.end(Problem(TERMINATED, "nobody waits for it any more"), abandon=True)
+            helper.end(Problem(TERMINATED, "nobody waits for it any more"), abandon=True, dismissed=True)
         elif self.alive[helper].wanted.private:
             helper.end(Problem(TERMINATED, "its channel has gone"))
         elif helper not in self._idle:
@@ -183,7 +183,7 @@ class Hosts:
         """End all connections to `host`, as it is spelt."""
         for helper in list(self.alive):
             if helper.launch.host == host:
-                helper.end(Problem(TERMINATED, f"host {host}: disconnected by the front end"), dismissed=True)
+                helper.end(Problem(TERMINATED, "disconnected by the front end"), dismissed=True)
 
     def close(self) -> None:
         """All helpers have gone."""

@@ -11,11 +11,12 @@ from .askpass_socket import Asking
 
 
 class Prompt(NamedTuple):
-    """One that is open. `failed` is called where no answer comes, `over` in any case."""
+    """One that is open. `answered` is called where an answer comes, `failed` where none does, `over` in any case."""
 
     ident: str
     host: str
     asking: Asking
+    answered: Callable[[], None]
     failed: Callable[[], None]
     over: Callable[[], None]
     timer: asyncio.TimerHandle
@@ -33,13 +34,21 @@ class Prompts:
         self.listened: Callable[[], bool] = lambda: False
         self.show: Callable[[str, str, Question], None] = lambda ident, host, question: None
 
-    def ask(self, host: str, asking: Asking, *, failed: Callable[[], None], over: Callable[[], None]) -> bool:
-        """Have somebody asked: `failed` is called where no answer comes, `over` in any case. False: nobody listens."""
+    def ask(
+        self,
+        host: str,
+        asking: Asking,
+        *,
+        answered: Callable[[], None],
+        failed: Callable[[], None],
+        over: Callable[[], None],
+    ) -> bool:
+        """Have somebody asked; what is called as in Prompt. False: nobody listens."""
         if not self.listened():
             return False
         ident = str(next(self._numbers))
         timer = self._loop.call_later(self._limits.host_prompt_seconds, self._expire, ident)
-        self._open[ident] = Prompt(ident, host, asking, failed, over, timer)
+        self._open[ident] = Prompt(ident, host, asking, answered, failed, over, timer)
         asking.on_gone = lambda: self._take_if_open(ident)
         self.show(ident, host, asking.question)
         return True
@@ -48,6 +57,7 @@ class Prompts:
         """Raises NoSuchPrompt."""
         prompt = self._take(ident)
         prompt.asking.answer(text)
+        prompt.answered()
         prompt.over()
 
     def cancel(self, ident: str) -> None:
@@ -55,6 +65,11 @@ class Prompts:
         prompt = self._take(ident)
         prompt.failed()
         prompt.over()
+
+    def forget(self, asking: Asking) -> None:
+        """Whoever asked is about to be ended: an answer would be of no use."""
+        for ident in [ident for ident, prompt in self._open.items() if prompt.asking is asking]:
+            self._take(ident).over()
 
     def nobody_listens(self) -> None:
         """As if all were cancelled."""
