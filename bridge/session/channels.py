@@ -223,13 +223,13 @@ class Channels:
         if "host" in message and self._limits.hosts:
             self._connect(opening)
             return
-        found = base.find(own_payload(message))
-        if found is None:
-            problem = nobody(message, opening.failures, self._services.catalog())
-            self._log.info("nobody-serves", channel=ident.decode(), problem=problem.code, why=problem.message)
-            self._refuse(opening, problem)
-            return
         try:
+            found = base.find(own_payload(message))
+            if found is None:
+                problem = nobody(message, opening.failures, self._services.catalog())
+                self._log.info("nobody-serves", channel=ident.decode(), problem=problem.code, why=problem.message)
+                self._refuse(opening, problem)
+                return
             own = Own(
                 ident,
                 lambda port: found(port, message, self._services),
@@ -238,6 +238,9 @@ class Channels:
             )
         except Problem as problem:
             self._refuse(opening, problem)
+            return
+        except ImportError as error:
+            self._refuse_unloaded(opening, error)
             return
         self._take_over(ident, own)
         own.made()
@@ -250,13 +253,21 @@ class Channels:
                 self.command(ident, command, span)  # type: ignore[arg-type]
 
     def _connect(self, opening: Opening) -> None:
-        hosts = self._hosts = self._connections()
         try:
+            hosts = self._hosts = self._connections()
             helper = hosts.get(opening)
         except Problem as problem:
             self._refuse(opening, problem)
+        except ImportError as error:
+            self._refuse_unloaded(opening, error)
         else:
             self._hand_over(opening, helper, hosts.queue(helper))
+
+    def _refuse_unloaded(self, opening: Opening, error: ImportError) -> None:
+        """A part that nobody had needed so far: another version was installed over this one, or it was removed."""
+        self._log.error("installation-changed", channel=opening.ident.decode(), why=str(error))
+        told = f"spanbridge was changed or removed since this session began, log in again: {error}"
+        self._refuse(opening, Problem(INTERNAL_ERROR, told))
 
     def _refuse(self, opening: Opening, problem: Problem) -> None:
         self._forget(opening.ident)

@@ -99,7 +99,7 @@ class Own:
         self._port = Port(ident.decode(), to_front, self._closes)
         try:
             self._channel = make(self._port)
-        except Problem:
+        except (Problem, ImportError):
             self._port.shut()
             raise
         self.put = self._channel.put
