@@ -40,6 +40,15 @@ class BusClient:
         self.front.round_trip(self.channel)
         return [self.next() for frame in list(self.front.pending) if frame.channel == self.channel]
 
+    def settle(self) -> list[dict[str, Any]]:
+        """All messages up to the answer to a call that is made now: what was asked for before is answered by then."""
+        self._calls += 1
+        self.say({"call": ["/", "org.freedesktop.DBus.Peer", "Ping", []], "id": f"settled-{self._calls}"})
+        found = [self.next()]
+        while found[-1].get("id") != f"settled-{self._calls}":
+            found.append(self.next())
+        return found[:-1]
+
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message with an id, and wait for its answer; what comes before it must be asked for first."""
         self._calls += 1

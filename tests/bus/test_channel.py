@@ -170,7 +170,7 @@ def test_a_message_may_be_so_long_and_no_longer(client: BusClient) -> None:
 
 def test_a_channel_closes_and_opens_again(client: BusClient) -> None:
     client.say({"watch": {"path": "/user"}, "id": "1"})
-    client.waiting()
+    client.settle()
     client.front.close(client.channel)
     client.front.expect("close", client.channel)
     again = BusClient(client.front, client.channel)

@@ -228,7 +228,7 @@ def test_a_reload_is_told_where_something_has_changed(home: Home, start: Start) 
     client = BusClient(bridge.front_end)
     client.say({"watch": {"path": "/packages"}, "id": "1"})
     client.say({"add-match": {"path": "/packages", "interface": PROPERTIES}})
-    client.waiting()
+    client.settle()
     assert client.call("/packages", "cockpit.Packages", "Reload") == []
     home.package("two")
     client.say({"call": ["/packages", "cockpit.Packages", "Reload", []], "id": "2"})
@@ -260,7 +260,7 @@ def test_a_manifest_that_changes_on_disk_is_told_if_that_is_asked_for(home: Home
     pid = front.expect("ready", "a")["pid"]
     client = BusClient(front)
     client.say({"watch": {"path": "/packages"}, "id": "1"})
-    client.waiting()
+    client.settle()
     home.package("late", helper_rule({"payload": "late"}, [init(), serve()]))
     told = client.take("notify")["/packages"]["cockpit.Packages"]["Manifests"]
     assert set(json.loads(told)) == {"late", "test"}

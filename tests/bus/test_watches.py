@@ -46,7 +46,7 @@ def test_a_change_is_told_once_however_often_it_is_watched(bus: Callable[..., Bu
     client = bus()
     for watch in ({"path": "/machines"}, {"path": "/machines"}, {"path_namespace": "/"}, {}):
         client.say({"watch": watch})
-    client.waiting()
+    client.settle()
     update(client, "box")
     assert client.next() == notify({"box": VISIBLE})
     assert client.next() == {"reply": [[]], "id": "update"}
@@ -56,7 +56,7 @@ def test_a_watch_goes_when_it_is_taken_back_as_often(bus: Callable[..., BusClien
     client = bus()
     for message in ("watch", "watch", "unwatch"):
         client.say({message: {"path": "/machines"}})
-    client.waiting()
+    client.settle()
     update(client, "one")
     assert [next(iter(client.next())) for _ in range(2)] == ["notify", "reply"]
     client.say({"unwatch": {"path": "/machines"}})
@@ -71,7 +71,7 @@ def test_each_channel_has_watches_of_its_own(start: Start) -> None:
     front = start().front_end
     watching, calling = BusClient(front, "watching"), BusClient(front, "calling")
     watching.say({"watch": {"path": "/machines"}})
-    watching.waiting()
+    watching.settle()
     update(calling, "box")
     assert calling.next() == {"reply": [[]], "id": "update"}
     assert watching.next() == notify({"box": VISIBLE})
@@ -110,7 +110,7 @@ def test_a_match_alone_makes_an_object_speak(start: Start) -> None:
     bridge = start()
     client = BusClient(bridge.front_end)
     client.say({"add-match": {"path": "/packages", "member": "PropertiesChanged"}})
-    client.waiting()
+    client.settle()
     (bridge.log.path.parent / "data-home/cockpit/new").mkdir(parents=True)
     (bridge.log.path.parent / "data-home/cockpit/new/manifest.json").write_text("{}")
     bridge.reload()

@@ -257,11 +257,10 @@ def test_a_short_interval_takes_a_tenth_of_a_cpu_at_most(start: Start) -> None:
     samples = Samples(bridge.front_end, *METRICS, interval=1)
     began, first = time.monotonic(), cpu_seconds(bridge.pid)
     points = 0
-    while time.monotonic() - began < 3:
+    while points < 2 or time.monotonic() - began < 3:
         samples.point()
         points += 1
     took = cpu_seconds(bridge.pid) - first
-    assert points >= 2
     # A tenth is for sampling; what is saved up, the writing and the event loop come on top of it.
     assert took < 0.5 * (time.monotonic() - began)
 
