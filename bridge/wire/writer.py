@@ -13,11 +13,12 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from typing import Final, cast
+from typing import Final
 
-from spanbridge.protocol.frames import Buffer, Span
+from spanbridge.protocol.frames import Span
 
 from .flusher import Flusher
+from .outbox import Outbox, drop, join, unpin
 from .pipe_budget import PIPE_BYTES, PipeBudget
 from .poller import Poller
 from .source import Source
@@ -28,11 +29,7 @@ _KEPT_SECONDS: Final = 0.25  # a train that is not used
 _JOIN_BELOW: Final = 2_048  # bytes a piece; smaller ones are cheaper to copy together than to list for the kernel
 
 
-def _nothing() -> None:
-    pass
-
-
-def _no_loss(data: Span) -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -98,7 +95,7 @@ class Writer:
         self.on_full = on_full
         self.on_room = on_room
         self.on_empty = on_empty
-        self.on_lost: Callable[[Span], None] = _no_loss  # gets what cannot be written, in order
+        self.on_lost: Callable[[Span], None] = _nothing  # gets what cannot be written, in order
         self._on_broken = on_broken
         self._on_taken = on_taken
         self._when_empty: list[Callable[[], None]] = []
@@ -112,7 +109,7 @@ class Writer:
         self._new = 0  # pieces put since the last flush
         self._may_enlarge = True
         self._enlarged = False
-        self._queue: deque[Buffer] = deque()
+        self._queue: Outbox = deque()
         # The reading side of a socket keeps it open: the end of our output has to be said.
         self._socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
         self._may_move = True  # whether the kernel moves to it
@@ -236,7 +233,7 @@ class Writer:
         if not self.blocked:
             self._write()
         if self.blocked:
-            self._unpin()
+            unpin(self._queue, self._new)
             if self.queued > self.high_water and not self.full:
                 self.full = True
                 self.on_full()
@@ -293,7 +290,7 @@ class Writer:
                     if asked >= _JOIN_BELOW * len(pieces):
                         done = os.writev(self.fd, pieces)
                     elif len(queue[0]) < PIPE_BYTES:
-                        self._join(pieces)
+                        join(queue, len(pieces))
                         continue
                     else:  # what is left of pieces that were joined before: to join it again would copy it again
                         asked = len(queue[0])
@@ -309,7 +306,8 @@ class Writer:
                 queue.clear()
                 self.queued = 0
                 break
-            self._take(done)
+            drop(queue, done)
+            self.queued -= done
             if done < asked:
                 if self._may_enlarge and done >= 32_768:
                     self._may_enlarge = False
@@ -351,43 +349,6 @@ class Writer:
         if train is not None:
             self.queued -= train.waiting
             train.close()
-
-    def _join(self, pieces: list[Buffer]) -> None:
-        """Make the first pieces of the outbox one."""
-        for _ in pieces:
-            self._queue.popleft()
-        self._queue.appendleft(b"".join(pieces))
-
-    def _take(self, count: int) -> None:
-        """Remove the first `count` bytes from the outbox."""
-        queue = self._queue
-        self.queued -= count
-        while count:
-            first = queue[0]
-            if len(first) > count:
-                queue[0] = memoryview(first)[count:]
-                return
-            count -= len(first)
-            queue.popleft()
-
-    def _unpin(self) -> None:
-        """See to it that what stays in the outbox keeps at most twice its bytes in memory.
-
-        A view keeps its whole chunk. Neighbours of one chunk are looked at together; where they are less than half
-        of it, they are copied and the chunk let go.
-        """
-        queue = self._queue
-        last = len(queue)
-        while last > max(0, len(queue) - self._new):
-            chunk = _chunk_of(queue[last - 1])
-            first, kept = last - 1, len(queue[last - 1])
-            while chunk is not None and first and _chunk_of(queue[first - 1]) is chunk and 2 * kept < len(chunk):
-                first -= 1
-                kept += len(queue[first])
-            if chunk is not None and 2 * kept < len(chunk):
-                for index in range(first, last):
-                    queue[index] = bytes(queue[index])
-            last = first
 
     def _wait_writable(self) -> None:
         if not self.blocked:
@@ -435,8 +396,3 @@ def shut(fd: int) -> None:
     """Tell the other side of a socket that nothing more will be written."""
     with socket.socket(fileno=os.dup(fd)) as sock, contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)  # refused where the other side is gone: then there is nobody to tell
-
-
-def _chunk_of(piece: Buffer) -> bytes | None:
-    """What a view is a part of; None for what is no view."""
-    return cast("bytes", piece.obj) if isinstance(piece, memoryview) else None

@@ -2,12 +2,12 @@
 
 import os
 from collections import deque
+from itertools import islice
 from unittest.mock import patch
 
 import pytest
 
-from spanbridge.protocol.frames import Buffer
-from spanbridge.wire.writer import Writer
+from spanbridge.wire import outbox, writer
 
 from .test_link_reading import Reader
 from .turns import pipe, take
@@ -20,11 +20,11 @@ class Joins:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._real = Writer._join
+        self._real = outbox.join
 
-    def __call__(self, link: Writer, pieces: list[Buffer]) -> None:
-        self.bytes += sum(map(len, pieces))
-        self._real(link, pieces)
+    def __call__(self, queue: outbox.Outbox, count: int) -> None:
+        self.bytes += sum(map(len, islice(queue, count)))
+        self._real(queue, count)
 
 
 @pytest.mark.parametrize("size", [16, 64, 500, 2_000, 5_000])
@@ -33,7 +33,7 @@ def test_a_long_queue_of_small_pieces(size: int) -> None:
     near, far = pipe()
     reader = Reader(near)
     count = (2 << 20) // size
-    with patch.object(Writer, "_join", lambda link, pieces: joins(link, pieces)):
+    with patch.object(writer, "join", joins):
         for _ in range(count):  # a turn each: the pipe is full after the first few
             reader.link.put(bytes(size))
             reader.turns.flusher.flush()
@@ -52,7 +52,7 @@ def test_small_pieces_go_out_together() -> None:
     writes: deque[int] = deque()
     real = os.write
 
-    def write(fd: int, data: Buffer) -> int:
+    def write(fd: int, data: outbox.Piece) -> int:
         writes.append(len(data))
         return real(fd, data)
 

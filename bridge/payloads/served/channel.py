@@ -11,7 +11,7 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from spanbridge.protocol.control import pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
@@ -23,6 +23,7 @@ from ...wire.writer import Writer
 from ..base import Port, Services
 from .backlog import Account, Backlog
 from .options import Options
+from .payload import NOBODY, Payload
 
 MESSAGE_BYTES: Final = 64 << 10
 """Most bytes of one data message, where a message is no unit."""
@@ -32,41 +33,6 @@ PINGS_WAITING: Final = 1_024
 
 _TEXT_BYTES: Final = MESSAGE_BYTES - 3  # a piece of text may grow by what was held back of the one before
 _ACKS: Final = "bytes"
-
-
-class Payload(Protocol):
-    """What a channel is for. All are called in the order in which the front end spoke. Each may raise Problem."""
-
-    def data(self, data: Span, nbytes: int) -> None:
-        """One data message; a list is one message in pieces. `Channel.taken` is due for all of it, sooner or later."""
-
-    def done(self) -> None:
-        """The front end has said that it sends no more data."""
-
-    def command(self, command: str, message: dict[str, Any]) -> None:
-        """Another control message, such as `options`."""
-
-    def end(self) -> None:
-        """The channel is over, whoever closed it: let go of all that it holds. Called once."""
-
-
-class _Nobody:
-    """Has the channel before and after its payload has."""
-
-    def data(self, data: Span, nbytes: int) -> None:
-        """Dropped."""
-
-    def done(self) -> None:
-        """Dropped."""
-
-    def command(self, command: str, message: dict[str, Any]) -> None:
-        """Dropped."""
-
-    def end(self) -> None:
-        """Nothing is held."""
-
-
-_NOBODY: Final = _Nobody()
 
 
 class Channel:
@@ -120,7 +86,7 @@ class Channel:
         self._pings = 0  # that wait for what came before them
         self._is_ready = False
         self._early: list[bytes] = []  # pings that came before `ready`, which is the first word
-        self._payload: Payload = _NOBODY
+        self._payload: Payload = NOBODY
         self._frames: Callable[[Span], None] | None = None
         self._go_on: Callable[[], None] | None = None  # who waits for a pong
         self._later: list[tuple[str | None, Any, int]] | None = None  # what is held until `release`
@@ -401,7 +367,7 @@ class Channel:
             if self._account is not None:
                 self._backlog.forget(self._account)
             # Nothing must be left that leads back here: channels that come and go are freed at once.
-            payload, self._payload, self._account, self._ledger = self._payload, _NOBODY, None, None
+            payload, self._payload, self._account, self._ledger = self._payload, NOBODY, None, None
             self.guard(payload.end)
 
     def _stuck(self) -> None:

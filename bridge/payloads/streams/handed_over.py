@@ -15,8 +15,9 @@ from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, NOT_FOUND
 from ...wire.writer import Writer
 from ..base import Services
 from ..bus.descriptors import Descriptors
-from ..served.channel import Channel, Payload
+from ..served.channel import Channel
 from ..served.jobs import Jobs
+from ..served.payload import Payload
 from .output import Output
 
 _NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel

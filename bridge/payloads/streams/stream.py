@@ -6,8 +6,9 @@ from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from ..base import Port, Services
 from ..connect.target import Target
-from ..served.channel import Channel, Payload
+from ..served.channel import Channel
 from ..served.options import Options
+from ..served.payload import Payload
 from .environment import encode, program_environ
 from .launch import Command, start_on_pipes
 from .program import Spawned
