@@ -2,18 +2,19 @@
 
 An expression cannot count, but it can list: "12", LF and any 12 bytes; "13", LF and any 13 bytes; and so on up to
 `LONGEST`, as a tree over the digits. That is one step of the interpreter for a whole run, and 50 to 90 ns a frame,
-where reading a frame by itself takes 500. Two kinds of runs are known:
+or 240 where ids are listed; reading a frame by itself takes 500. Two kinds of runs are known:
 
 * frames of one channel: the first id is remembered, and each that follows must be the same;
-* frames of several channels that go to one place: where the run ends is found first, then its ids are listed.
+* frames of several channels that go to one place: their ids are listed.
 
-To compile the tree takes some 10 ms for each expression, once in a process, and `re` with it half a MiB. So it is not
+To compile the tree takes 10 to 20 ms for each of the two expressions, once in a process, and half a MiB. So it is not
 done before so many frames were read one by one that it would have been worth it.
 
 No possessive quantifiers: Python before 3.11.5 may stop within a frame with them.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ LONGEST: Final = 511
 
 LONGEST_ID: Final = 32
 
-_WORTH = 16_384  # frames read one by one: as long as it takes to compile
+_WORTH = 16_384  # frames read one by one: they have cost as much as the expression for one channel
+_WORTH_SEVERAL = 65_536  # the same for several, with which less is gained
 _SAME_BYTES = 16_384  # of one channel, at most at once: frames of equal sizes may follow, of which a run is faster
 _FEW_BYTES = 2_048  # of several channels, looked at ahead; four times as many each time all of them can be used
 _MANY_BYTES = 32_768
 _PATIENCE = 16  # frames read one by one before it is tried, twice as many each time that it was in vain
 _MOST_PATIENCE = 512
+_ID: Final = itemgetter(0)
 _GAIN = 256  # bytes from which on it was worth it
 
 
@@ -49,10 +52,13 @@ class Mixed:
 
         A whole frame lies at `pos`, ends at `stop` and goes there, too. `get` gives the route of an id.
         """
-        if not _expressions.worth(self.patience):
+        alone = _expressions.count(self.patience)
+        if alone <= _WORTH:
             return stop
-        end = self._same(data, pos, stop)
-        if end - stop < _GAIN:
+        end = stop
+        if _same_next(data, pos, stop):
+            end = self._same(data, pos, stop)
+        if end - stop < _GAIN and alone > _WORTH_SEVERAL:
             end = max(end, self._several(data, pos, stop, get, route))
         self.patience = 1 if end - stop >= _GAIN else min(2 * max(self.patience, _PATIENCE), _MOST_PATIENCE)
         return end
@@ -64,37 +70,45 @@ class Mixed:
 
     def _several(self, data: bytes, pos: int, stop: int, get: Callable[[bytes], Route | None], route: Route) -> int:
         """The end of a run on several channels."""
-        found = _expressions.several().match(data, pos, pos + self._reach)
-        end = found.end() if found else stop
-        if end <= stop:
-            return stop
-        if set(map(get, _idents(data, pos, end))) != {route}:
+        end = min(pos + self._reach, len(data))
+        found = _listed(data, pos, end)
+        rest = found[-1][1]
+        if rest:
+            found.pop()
+        if set(map(get, map(_ID, found))) != {route}:
             self._reach = _FEW_BYTES
             return stop
         self._reach = min(4 * self._reach, _MANY_BYTES)
-        return end
+        return end - len(rest)
 
 
-def _idents(data: bytes, pos: int, end: int) -> list[bytes]:
-    """The id of each frame between the two; an empty one for those that are longer than `LONGEST_ID`."""
-    return _expressions.idents().findall(data, pos, end)
+def _same_next(data: bytes, pos: int, stop: int) -> bool:
+    """Whether the frame at `stop` is of the same channel as the one at `pos`."""
+    body = data.index(b"\n", pos)
+    channel = data[body : data.index(b"\n", body + 1) + 1]
+    return data.startswith(channel, data.find(b"\n", stop, stop + 4))
+
+
+def _listed(data: bytes, pos: int, end: int) -> list[tuple[bytes, bytes]]:
+    """The id of each frame between the two, empty where it is longer than `LONGEST_ID`, and then, as (b"", rest), what
+    is left where they are over."""
+    return _expressions.several().findall(data, pos, end)
 
 
 class _Expressions:
     """Made when they are first needed, for the whole process."""
 
-    __slots__ = ("_alone", "_idents", "_same", "_several")
+    __slots__ = ("_alone", "_same", "_several")
 
     def __init__(self) -> None:
         self._alone = 0
         self._same: re.Pattern[bytes] | None = None
         self._several: re.Pattern[bytes] | None = None
-        self._idents: re.Pattern[bytes] | None = None
 
-    def worth(self, alone: int) -> bool:
-        """Whether they are to be used, now that so many more frames were read one by one."""
+    def count(self, alone: int) -> int:
+        """So many more frames were read one by one; how many it were in all."""
         self._alone += alone
-        return self._alone > _WORTH
+        return self._alone
 
     def same(self) -> "re.Pattern[bytes]":
         if self._same is None:
@@ -103,13 +117,9 @@ class _Expressions:
 
     def several(self) -> "re.Pattern[bytes]":
         if self._several is None:
-            self._several = _compiled(f"{_any()}*")
+            ident = rf"(?=[0-9]{{1,3}}\n([^\n]{{1,{LONGEST_ID}}}(?=\n)|))"
+            self._several = _compiled(f"{ident}{_any()}|(.+)")
         return self._several
-
-    def idents(self) -> "re.Pattern[bytes]":
-        if self._idents is None:
-            self._idents = _compiled(rf"(?=[0-9]{{1,3}}\n([^\n]{{1,{LONGEST_ID}}}(?=\n)|)){_any()}")
-        return self._idents
 
 
 def _compiled(expression: str) -> "re.Pattern[bytes]":

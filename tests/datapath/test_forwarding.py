@@ -368,7 +368,7 @@ class Forwarding(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def runs_of_any_sizes() -> Iterator[None]:
     """Recognised from the first frame on."""
-    with patch.multiple(mixed, _WORTH=-1, _PATIENCE=1, _GAIN=1):
+    with patch.multiple(mixed, _WORTH=-1, _WORTH_SEVERAL=-1, _PATIENCE=1, _GAIN=1):
         yield
 
 

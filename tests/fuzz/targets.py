@@ -54,7 +54,9 @@ def splitter(data: bytes) -> None:
     slow = SlowSplitter(dict(ROUTES), **limits)
     expected = told_slowly(slow, stream)
     fast: Splitter[str] = Splitter(dict(ROUTES), **limits)
-    with patch.multiple(mixed, _WORTH=-1, _PATIENCE=1, _GAIN=1):  # runs are recognised from the first frame on
+    with patch.multiple(
+        mixed, _WORTH=-1, _WORTH_SEVERAL=-1, _PATIENCE=1, _GAIN=1
+    ):  # runs are recognised from the first frame on
         found = _told_moving(fast, chunks) if flags & 2 else _told(fast, chunks)
     assert found.entries == expected.entries
     assert found.error == expected.error

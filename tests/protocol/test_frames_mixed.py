@@ -19,7 +19,14 @@ from .streams import FILLERS, broken_ends, change, chunked, filled, frame
 LONGEST_KNOWN = b"k" * mixed.LONGEST_ID
 LONGER = LONGEST_KNOWN + b"k"
 ROUTES = {b"a": "north", b"b": "north", b"1": "north", b"12": "south", LONGEST_KNOWN: "north", LONGER: "south"}
-PIECES: dict[str, Any] = {"_WORTH": -1, "_PATIENCE": 1, "_GAIN": 1, "_FEW_BYTES": 64, "_SAME_BYTES": 300}
+PIECES: dict[str, Any] = {
+    "_WORTH": -1,
+    "_WORTH_SEVERAL": -1,
+    "_PATIENCE": 1,
+    "_GAIN": 1,
+    "_FEW_BYTES": 64,
+    "_SAME_BYTES": 300,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +121,9 @@ def test_nothing_is_compiled_for_a_few_frames() -> None:
 def test_what_is_looked_at_in_vain_is_bounded_by_what_was_not() -> None:
     """Ids that are listed and not used: a run is looked at further ahead only after all of it could be used."""
     count = 0
-    real = mixed._idents
+    real = mixed._listed
 
-    def counted(data: bytes, pos: int, end: int) -> list[bytes]:
+    def counted(data: bytes, pos: int, end: int) -> list[tuple[bytes, bytes]]:
         nonlocal count
         found = real(data, pos, end)
         count += len(found)
@@ -126,6 +133,6 @@ def test_what_is_looked_at_in_vain_is_bounded_by_what_was_not() -> None:
     for every in (2, 3, 5, 17, 100, 1_000):
         stray = [one if index % every else frame(b"none", b"x") for index, one in enumerate(varied)]
         count = 0
-        with patch.object(mixed, "_idents", counted):
+        with patch.object(mixed, "_listed", counted):
             list(Splitter(dict(ROUTES)).feed(b"".join(stray)))
         assert count <= 4 * len(stray), every
