@@ -15,7 +15,7 @@ from spanbridge.extensions.services.audit import verify
 
 from ..missing import lack
 from .receiver import receiving
-from .site import Page, Site, hello, wait_until
+from .site import Answer, Page, Site, hello, wait_until
 
 SOURCE = """
 import os, socket, struct, sys, threading, time
@@ -31,7 +31,7 @@ def init(router, services):
     def memory(req):
         kept = []
         while True:
-            kept.append(bytearray(1 << 20))
+            kept.append(bytearray(1 << 24))  # that nobody has to fill
 
     @router.post("/descriptors")
     def descriptors(req):
@@ -91,6 +91,12 @@ def init(router, services):
         main.shutdown(2)
         time.sleep(3600)
 
+    @router.post("/hangs-up")
+    def hangs_up(req):
+        os.close(4)
+        calls.shutdown(2)
+        time.sleep(3600)
+
     @router.post("/query")
     def query(req):
         endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c"
@@ -129,6 +135,16 @@ def init(router, services):
     def too_late(req, res):
         res.json({"answered": True})
         raise RuntimeError("after the answer")
+
+    @router.get("/headers")
+    def headers(req, res):
+        res.set("X-Long", "x" * 5_000_000).json({})
+
+    @router.get("/mute")
+    def mute(req):
+        os.close(1)
+        os.close(2)
+        raise RuntimeError("that nobody hears")
 
     @router.get("/half")
     def half(req):
@@ -179,6 +195,7 @@ def lie(*messages: Any) -> list[Any]:
         ("lies", lie(("failed", "I give up")), 502, "I give up"),
         ("calls", None, 502, "inner protocol"),
         ("closes", None, 502, "ended with status 0"),
+        ("hangs-up", None, 502, "it has closed its socket"),
     ],
 )
 def test_it_is_harmed_alone(page: Page, shared: Site, path: str, body: Any, status: int, said: str) -> None:
@@ -199,6 +216,8 @@ def test_it_is_harmed_alone(page: Page, shared: Site, path: str, body: Any, stat
         ("interrupted", 500, b"internal-error"),
         ("unhashable", 200, b"as a generator"),
         ("too-late", 200, b'{"answered":true}'),
+        ("headers", 500, b"its answer cannot be sent"),
+        ("mute", 500, b"internal-error"),
         ("half", 200, b'{"text": "half a \\ud83d"}'),
     ],
 )
@@ -207,6 +226,8 @@ def test_whatever_a_handler_ends_with_is_an_answer(page: Page, path: str, status
     assert answer.status == status
     assert body in answer.body
     assert page.get("/api/ext/bad/well").status == 200
+    if path == "mute":
+        assert page("POST", "/api/extensions/bad/restart").status == 200
 
 
 NODE = """
@@ -283,6 +304,15 @@ def init(router, services):
 """
 
 
+def answered(page: Page) -> Answer:
+    """The list, by the next host if this one has just ended and the bridge has not noticed yet."""
+    answer = page.get("/api/extensions")
+    while "response" not in answer.commands:
+        assert answer.problem == "terminated"
+        answer = page.get("/api/extensions")
+    return answer
+
+
 def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
     """Host, extension and the bridge itself are killed in the middle of writes."""
     site.extension("writes", WRITES)
@@ -295,7 +325,7 @@ def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
         assert page("POST", "/api/extensions/webhooks", {"url": receiver.url}).status == 201
         number = 0
         for which in ("host", "bridge", "extension", "bridge", "host"):
-            told = page.get("/api/extensions").json
+            told = answered(page).json
             channels = []
             for _ in range(20):
                 channels.append((number, page.ask("POST", f"/api/ext/writes/{number}")))
@@ -316,7 +346,7 @@ def test_what_was_acknowledged_is_there_whoever_was_killed(site: Site) -> None:
                 answer = page.receive(channel)
                 if "response" in answer.commands and answer.status == 200:
                     done.append(n)
-        page.get("/api/extensions")
+        answered(page)
         with sqlite3.connect(site.state / "writes/data.db") as raw:
             stored = {n for (n,) in raw.execute("SELECT n FROM ext_writes_t")}
         assert set(done) <= stored

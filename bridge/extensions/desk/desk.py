@@ -35,7 +35,7 @@ Operation = Callable[["Client", Call], Any]
 class Client:
     """One process at the desk."""
 
-    __slots__ = ("actor", "cursors", "frames", "give_up", "name", "next_cursor", "sock", "waiting")
+    __slots__ = ("actor", "cursors", "frames", "give_up", "hung_up", "name", "next_cursor", "sock", "waiting")
 
     def __init__(
         self,
@@ -43,13 +43,18 @@ class Client:
         sock: socket.socket,
         actor: Callable[[int], tuple[str, int] | None],
         give_up: Callable[[str], None],
+        hung_up: Callable[[], None],
         message_bytes: int,
     ) -> None:
-        """`actor`: whose request has this number. `give_up`: called when it does not keep to the protocol."""
+        """`actor`: whose request has this number. `give_up`: called when it does not keep to the protocol.
+
+        `hung_up`: called when it has closed its end, most often by ending.
+        """
         self.name = name
         self.sock = sock
         self.actor = actor
         self.give_up = give_up
+        self.hung_up = hung_up
         self.frames = Frames(message_bytes)
         self.waiting = 0  # calls that are not answered
         self.cursors: dict[int, tuple[int, Any]] = {}  # number -> call, cursor
@@ -110,9 +115,10 @@ class Desk:
         sock: socket.socket,
         actor: Callable[[int], tuple[str, int] | None],
         give_up: Callable[[str], None],
+        hung_up: Callable[[], None],
     ) -> Client:
         """Serve the process at the other end of `sock`, which is the desk's from now on."""
-        client = Client(self.name, sock, actor, give_up, self._message_bytes)
+        client = Client(self.name, sock, actor, give_up, hung_up, self._message_bytes)
         self._put(lambda: self._attach(client))
         return client
 
@@ -228,6 +234,7 @@ class Desk:
             chunk = b""
         if not chunk:
             self._detach(client)
+            client.hung_up()
             return
         try:
             for body in client.frames.feed(chunk):

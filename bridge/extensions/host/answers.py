@@ -16,6 +16,7 @@ _LEFT_OUT: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "trailer", "upgrade", "content-length", "proxy-connection"}
     | {name.lower() for name in FORCED}
 )
+_HEADERS_CHARS: Final = 64 << 10
 _BREAKS: Final = frozenset("\r\n\0")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -53,6 +54,7 @@ def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The headers of an extension as they are passed on, and ours. Raises Unsendable."""
     headers: dict[str, str] = {}
     names: dict[str, str] = {}
+    size = 0
     for name, value in given:
         if not name or not _TOKEN.issuperset(name):
             raise Unsendable(f"the name of a header: {name[:80]!r}")
@@ -61,6 +63,9 @@ def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
         low = name.lower()
         if low in _LEFT_OUT:
             continue
+        size += len(name) + len(value)
+        if size > _HEADERS_CHARS:  # a control message that is too long would end the whole session of extensions
+            raise Unsendable(f"headers of over {_HEADERS_CHARS} characters")
         if low in names:
             headers[names[low]] += f", {value}"
         else:

@@ -202,7 +202,10 @@ class Extension:
         def give_up(why: str) -> None:
             loop.call_soon_threadsafe(process.kill, why)
 
-        self._clients[process] = desk.attach(process.calls, process.user_of, give_up)
+        def hung_up() -> None:
+            loop.call_soon_threadsafe(process.expect_end)
+
+        self._clients[process] = desk.attach(process.calls, process.user_of, give_up, hung_up)
         process.exited.add_done_callback(lambda future: self._exited(process, future.result()))
         if self._started_once:
             self.restarts += 1

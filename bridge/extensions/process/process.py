@@ -155,6 +155,10 @@ class Process:
             self._why = why
         self._launcher.kill(self.pid)
 
+    def expect_end(self) -> None:
+        """It has closed a socket: it has ended, and its exit will tell how; or it has not, and is of no use."""
+        self._loop.call_later(_PONG_SECONDS, self.kill, "it has closed its socket")
+
     def stop(self) -> None:
         """No more requests: it ends when those under way are answered."""
         self._send(Stop())
@@ -202,8 +206,7 @@ class Process:
             chunk = b""
         if not chunk:
             self._poller.watch_read(self._sock.fileno(), None)
-            # It has ended, and its exit will tell how; or it has not, and is of no use.
-            self._loop.call_later(_PONG_SECONDS, self.kill, "it has closed its socket")
+            self.expect_end()
             return
         try:
             for body in self._frames.feed(chunk):

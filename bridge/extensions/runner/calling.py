@@ -1,5 +1,6 @@
 """Calling a handler, and what its answer is."""
 
+import contextlib
 import inspect
 import sys
 import traceback
@@ -90,4 +91,5 @@ def failure(error: BaseException) -> Answer:
 
 def tell(error: BaseException) -> None:
     """The exception, for the log alone."""
-    traceback.print_exception(error, file=sys.stderr)
+    with contextlib.suppress(Exception):  # it may have closed what it prints to
+        traceback.print_exception(error, file=sys.stderr)

@@ -22,6 +22,7 @@ _TEXT_CHARS: Final = 200
 _ID_CHARS: Final = 1_000
 _HEAD_EVERY: Final = 64
 _MOST: Final = 10_000
+_TOLD_BYTES: Final = 8 << 20
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash TEXT NOT NULL);"
 )
@@ -79,7 +80,10 @@ class Audit:
     def entries(
         self, extension: str | None, after: int, limit: int
     ) -> "concurrent.futures.Future[list[dict[str, Any]]]":
-        """Those behind the number `after`, at most `limit`; of one extension, or of all. Raises ValueError."""
+        """Those behind the number `after`, at most `limit`, and some 8 MiB; of one extension, or of all.
+
+        Raises ValueError.
+        """
         if not 0 <= limit <= _MOST or after < 0:
             raise ValueError(f"expected after of 0 or more, and a limit of at most {_MOST}")
 
@@ -89,8 +93,14 @@ class Audit:
             if extension is not None:
                 sql += " AND json_extract(entry, '$.extension') = ?"
                 given.append(extension)
-            rows = db.execute(f"{sql} ORDER BY seq LIMIT ?", [*given, limit]).fetchall()
-            return [{**json.loads(entry), "hash": digest} for entry, digest in rows]
+            found: list[dict[str, Any]] = []
+            size = 0
+            for entry, digest in db.execute(f"{sql} ORDER BY seq LIMIT ?", [*given, limit]):
+                size += len(entry)
+                if found and size > _TOLD_BYTES:
+                    break
+                found.append({**json.loads(entry), "hash": digest})
+            return found
 
         return self._keeper.do(read)
 
