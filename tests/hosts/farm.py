@@ -84,7 +84,7 @@ class Farm:
         (self.directory / "etc/nsswitch.conf").write_text("passwd: files\nshadow: files\ngroup: files\nhosts: files\n")
         (self.directory / "etc/ssh/ssh_config").write_text("Host *\n    KexAlgorithms curve25519-sha256\n")
         (self.directory / "etc/pam.d/sshd").write_text(
-            "auth required pam_unix.so\n"
+            "auth required pam_unix.so nodelay\n"
             f"auth [success=ignore default=1] pam_succeed_if.so quiet user = twofactor\n"
             f"auth required {self.directory}/pam_code.so\n"
             "account required pam_unix.so\n"
@@ -92,7 +92,7 @@ class Farm:
             "session required pam_unix.so\n"
         )
         (self.directory / "etc/pam.d/sudo").write_text(
-            "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n"
+            "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_permit.so\n"
         )
         sudoers = self.directory / "etc/sudoers"
         sudoers.write_text(f"Defaults !syslog\n{ADMINISTRATOR} ALL=(ALL) ALL\n")

@@ -8,7 +8,7 @@ from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.plugin import Start
 
 from .farm import MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
-from .test_life import ssh_of
+from .test_life import BRIEF, ssh_of
 
 LIVING = [f"alice@127.1.0.{number}" for number in range(1, 61)]
 MUTE = [f"alice@127.2.0.{number}:{MUTE_PORT}" for number in range(1, 21)]
@@ -35,7 +35,7 @@ def echoed(bridge: Bridge, hosts: list[str], data: bytes) -> None:
 
 def test_a_hundred_hosts(other: Farm, begin: Start) -> None:
     other.use_key()
-    bridge = begin()
+    bridge = begin(limits=BRIEF)
     front = bridge.front_end
     front.open("local", "echo")
     for place in range(20):  # one after the other of each kind
