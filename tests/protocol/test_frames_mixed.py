@@ -97,6 +97,15 @@ def test_an_id_that_goes_on_past_its_frame(ident: bytes, beside: bytes) -> None:
         assert (found.error, found.entries) == (expected.error, expected.entries)
 
 
+@pytest.mark.parametrize("other", [b"b", b"12", b"aa", b"none", LONGER])
+def test_a_run_ends_where_another_channel_begins(other: bytes) -> None:
+    two = frame(b"a", b"x") + frame(b"a", b"")
+    stream = (two + frame(other, b"xy")) * 2 + two
+    expected = told_slowly(SlowSplitter(dict(ROUTES)), stream)
+    with patch.object(mixed, "_FEW_BYTES", 1 << 20):
+        assert told_by(Splitter(dict(ROUTES)), [stream]).entries == expected.entries
+
+
 def test_low_limits_hold() -> None:
     stream = b"".join(frame(b"a" * 8, b"x" * size) for size in range(60))
     for limits in ({"frame_bytes": 50}, {"id_bytes": 7}):
