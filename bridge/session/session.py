@@ -300,13 +300,13 @@ class Session:
             if self._channels.unanswered:
                 self._channels.answer_closes()
             if self._splitter.missing:
-                self._unfinished()
+                self._move_rest()
         except FrameError as error:
             self._fail(PROTOCOL_ERROR, str(error))
         except Problem as problem:
             self._fail(PROTOCOL_ERROR, str(FrameError(self._splitter.offset, problem.message)))
 
-    def _unfinished(self) -> None:
+    def _move_rest(self) -> None:
         """What was read ends within a frame. Of a large one pass that on, and have the kernel move the rest."""
         sink, missing, reader = self._splitter.unfinished, self._splitter.missing, self._front.link.reader
         if sink is None or not sink.takes:
