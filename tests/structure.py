@@ -1,6 +1,7 @@
 """`python -m tests.structure`: how the house stands. Floors, arrows, circles, and the largest files.
 
-A floor is a step of the longest chain of imports between modules. An arrow is a room, or a small module beside the
+A floor is a step of the longest chain of imports between modules, wherever they stand: within functions, and for type
+checkers alone, too. A module that is named in text and imported by that name is none. An arrow is a room, or a small module beside the
 rooms, that imports from another. A circle is a set of modules that import one another, directly or not.
 """
 
@@ -14,6 +15,8 @@ import grimp
 from .docs.pages import ROOT
 
 PACKAGE: Final = "spanbridge"
+FLOORS: Final = 10
+"""At most."""
 _LARGEST: Final = 12
 
 Imports = Mapping[str, frozenset[str]]
@@ -110,7 +113,7 @@ def _longest(imports: Imports, groups: Mapping[str, frozenset[str]]) -> list[str
 def main() -> int:
     found = look()
     print(f"{found.modules} modules, {found.imports} imports")
-    print(f"{len(found.floors)} floors, the longest chain of imports:")
+    print(f"{len(found.floors)} floors of at most {FLOORS}, the longest chain of imports:")
     print("".join(f"    {name}\n" for name in found.floors), end="")
     print(f"{len(found.arrows)} arrows between rooms:")
     for room in dict.fromkeys(importer for importer, _, _ in found.arrows):

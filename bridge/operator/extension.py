@@ -4,7 +4,7 @@ import argparse
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from .complain import complain
@@ -190,7 +190,6 @@ def _entry(text: str) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..extensions.host.host import serve
     from ..extensions.life.found import look_at
     from .extending.inspect import Refused
 
@@ -198,10 +197,16 @@ def _run(options: argparse.Namespace) -> int:
     if found.broken:
         raise Refused(found.broken)
     sys.stderr.write(f"{found.name} is served at /api/ext/{found.name}/ of your sessions, until Ctrl-C\n")
-    return serve(stay=True, alone=[found.path], echo=True)
+    return _host([found.path])
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from ..extensions.host.host import serve
+    return _host()
 
-    return serve(stay=True, echo=True)
+
+def _host(alone: Sequence[str] = ()) -> int:
+    """Be the host; by name, as the relay of a session starts it."""
+    from importlib import import_module
+
+    status: int = import_module("spanbridge.extensions.host.host").serve(stay=True, alone=alone, echo=True)
+    return status

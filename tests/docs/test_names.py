@@ -63,9 +63,7 @@ def test_files_exist() -> None:
     assert len(asked) > 30
     known = {str(path) for path in sources()}
     assert not [
-        (number, word)
-        for number, word in asked
-        if not any(path == word or path.endswith(f"/{word}") for path in known)
+        (number, word) for number, word in asked if not any(path == word or path.endswith(f"/{word}") for path in known)
     ]
 
 

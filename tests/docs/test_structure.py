@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import grimp
 
-from ..structure import PACKAGE, look
+from ..structure import FLOORS, PACKAGE, look
 
 
 def test_no_circles_and_a_chain_that_is_one() -> None:
     found = look()
     assert found.circles == []
+    assert len(found.floors) <= FLOORS, " > ".join(found.floors)
     graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=False, cache_dir=None)
     for importer, imported in pairwise(found.floors):
         assert graph.direct_import_exists(importer=f"{PACKAGE}.{importer}", imported=f"{PACKAGE}.{imported}")

@@ -130,7 +130,7 @@ def test_operators(op: str) -> None:
 
 def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     """And do not make lists fail later."""
-    engine = AlertEngine(history.db, history, lambda change: None)
+    engine = AlertEngine(history.db, history.last, lambda change: None)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     for seconds in (1e300, 1e12, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="silence"):
@@ -153,14 +153,14 @@ def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
         told.append(change)
         raise KeyboardInterrupt
 
-    engine = AlertEngine(history.db, history, killed)
+    engine = AlertEngine(history.db, history.last, killed)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     history.record("m", 2, None)
     with pytest.raises(KeyboardInterrupt):
         engine.evaluate()
     history.close()
     history = MetricsHistory(str(tmp_path / "metrics.db"))
-    engine = AlertEngine(history.db, history, told.append)
+    engine = AlertEngine(history.db, history.last, told.append)
     engine.evaluate()
     assert [change.state for change in told] == ["firing", "firing"]
     assert told[0] == told[1]  # the same once more: its receiver knows it

@@ -128,7 +128,7 @@ class Host:
         self._life = life
         self._directory = directory
         self._stay = stay
-        self._requests = Requests(parts, life, Management(parts, life))
+        self._requests = Requests(parts, life.extensions, Management(parts, life))
         self._relays = 0
         self._over = anyio.Event()
         self._lingering: asyncio.TimerHandle | None = None

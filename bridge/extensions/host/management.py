@@ -20,7 +20,6 @@ from ..services.audit import verify
 from ..services.push import Subscription
 from ..services.webhooks import Endpoint
 from .answers import Answer, error, json_answer
-from .watch import open_those_with_alerts
 
 _SEQ_MOST: Final = 1 << 62
 User = tuple[str, int]
@@ -190,7 +189,7 @@ class Management:
     async def _alerts(self, asked: Asked) -> Answer:
         if (refusal := _only(asked, "GET")) is not None:
             return refusal
-        await open_those_with_alerts(self._parts, self._life)
+        await self._life.open_those_with_alerts()
         found: list[dict[str, Any]] = []
         for name, extension in sorted(self._life.extensions.items()):
             if extension.bench is not None:

@@ -1,40 +1,45 @@
 """What the requests of all sessions share: where they go, and how many there may be."""
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from ...limits import Limits
 from ..host_log import HostLog
 from ..life.extension import Extension
-from ..life.life import Life
 from ..life.parts import Parts
 from ..services.events import Events
 from .answers import Answer, error, sent_headers
-from .management import Management
 
 MOUNT: Final = "/api/ext/"
 MANAGEMENT: Final = "/api/extensions"
 _BODIES_BYTES: Final = 64 << 20
 
 
-class Requests:
-    """Of all sessions."""
+class Management(Protocol):
+    """What the host answers itself: management.Management."""
 
-    def __init__(self, parts: Parts, life: Life, management: Management) -> None:
+    async def answer(self, method: str, path: str, query: str, body: bytes, user: tuple[str, int], /) -> Answer: ...
+
+
+class Requests:
+    """Of all sessions, to `extensions`, which come and go."""
+
+    def __init__(self, parts: Parts, extensions: Mapping[str, Extension], management: Management) -> None:
         self.limits: Limits = parts.limits
         self.events: Events = parts.events
         self.log: HostLog = parts.log
         self.loop = asyncio.get_running_loop()
         self.management = management
-        self._life = life
+        self._extensions = extensions
         self._bodies = 0
         self._waiting: dict[str, int] = {}
 
     def knows(self, name: str) -> bool:
-        return name in self._life.extensions
+        return name in self._extensions
 
     def extension(self, name: str) -> Extension | None:
-        return self._life.extensions.get(name)
+        return self._extensions.get(name)
 
     # Bodies that are held, of all requests together
 

@@ -7,7 +7,6 @@ from typing import Final
 from ..life.extension import Extension
 from ..life.life import Life
 from ..life.parts import Parts
-from ..process.launcher import CannotStart
 from ..process.process import Process
 from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
@@ -70,7 +69,7 @@ def bytes_below(path: str, most: int) -> int:
 
 async def evaluate_alerts(parts: Parts, life: Life) -> None:
     """Look at the alerts of all extensions. Until it is cancelled."""
-    await open_those_with_alerts(parts, life)
+    await life.open_those_with_alerts()
     while True:
         await asyncio.sleep(ALERTS_SECONDS)
         for extension in list(life.extensions.values()):
@@ -80,13 +79,3 @@ async def evaluate_alerts(parts: Parts, life: Life) -> None:
                     await asyncio.wrap_future(bench.desk.do(bench.alerts.evaluate_if_any))
                 except Exception as error:  # noqa: BLE001 - of one extension: its file, or its disk
                     parts.log.error("alerts", extension=extension.name, what=str(error))
-
-
-async def open_those_with_alerts(parts: Parts, life: Life) -> None:
-    """Alerts are looked at, and listed, from the start of the host on, whether their extension runs or not."""
-    for extension in list(life.extensions.values()):
-        if extension.bench is None and parts.has_metrics(extension.name):
-            try:
-                await extension.open()
-            except (CannotStart, OSError) as error:
-                parts.log.error("alerts", extension=extension.name, what=str(error))

@@ -8,8 +8,8 @@ from typing import Any, Final
 from ..desk.desk import Client
 from ..process.launcher import CannotStart
 from ..process.process import Died, Process
-from ..runner.main import Task
-from ..sandbox import Cage
+from ..runner.task import Task
+from ..sandbox.cage import Cage
 from .found import Found
 from .parts import Bench, Parts
 from .settings import Setting

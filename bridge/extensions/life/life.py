@@ -7,6 +7,7 @@ import anyio
 from ...inotify import Inotify
 from ...watcher import CannotWatch, Wanted, Watcher, open_watcher
 from ..places import Places
+from ..process.launcher import CannotStart
 from .extension import Extension, Unavailable
 from .found import Found, directories_in, find, ignored
 from .parts import Parts
@@ -45,6 +46,15 @@ class Life:
                     self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
                 elif known.found != each:
                     await known.use(each)
+
+    async def open_those_with_alerts(self) -> None:
+        """Alerts are looked at, and listed, from the start of the host on, whether their extension runs or not."""
+        for extension in list(self.extensions.values()):
+            if extension.bench is None and self._parts.has_metrics(extension.name):
+                try:
+                    await extension.open()
+                except (CannotStart, OSError) as error:
+                    self._parts.log.error("alerts", extension=extension.name, what=str(error))
 
     def _note_version(self, found: Found) -> None:
         setting = self._parts.settings[found.name]

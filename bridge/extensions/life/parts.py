@@ -20,8 +20,7 @@ from ..host_log import HostLog
 from ..inner.messages import Call
 from ..places import Places, open_private
 from ..process.launcher import CannotStart, Launcher
-from ..sandbox import landlock_abi
-from ..sandbox.landlock import PORTS_SINCE
+from ..sandbox.landlock import PORTS_SINCE, landlock_abi
 from ..services.addresses import networks
 from ..services.alert_engine import AlertEngine, Change
 from ..services.audit import Audit
@@ -170,7 +169,7 @@ class Parts:
         def tell(change: Change) -> None:
             self._alert(name, change)
 
-        return history, AlertEngine(history.db, history, tell)
+        return history, AlertEngine(history.db, history.last, tell)
 
     def _alert(self, name: str, change: Change) -> None:
         """Tell of an alert; from the thread of its desk. What cannot be told is logged."""

@@ -18,41 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from ..runner import main as runner
-from ..runner.main import CALLS_FD, MAIN_FD, Task
+from ..runner.task import CALLS_FD, MAIN_FD, Exited, FromHost, Start, Started, Task, ToHost
 from ..sandbox.restrict import Doorway, restrict
 
 _PR_SET_PDEATHSIG: Final = 1
 _MESSAGE_BYTES: Final = 64 << 10
 _NODE: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "node")
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER", "LOGNAME")
-
-
-class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Start a process; its main socket, calls socket and the pipe for what it prints come along."""
-
-    token: int
-    task: Task
-
-
-class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    pid: int
-
-
-class Started(msgspec.Struct, frozen=True, tag="started"):
-    token: int
-    pid: int
-    """0: it could not be started."""
-    why: str = ""
-
-
-class Exited(msgspec.Struct, frozen=True, tag="exited"):
-    pid: int
-    status: int
-    """As waitstatus_to_exitcode has it: below 0 for a signal."""
-
-
-FromHost = Start | Kill
-ToHost = Started | Exited
 
 
 def main() -> int:

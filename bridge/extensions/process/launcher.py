@@ -12,8 +12,7 @@ from typing import Final
 import msgspec
 
 from ..host_log import HostLog
-from ..runner.main import Task
-from .fork_server import Exited, FromHost, Kill, Start, Started, ToHost
+from ..runner.task import Exited, FromHost, Kill, Start, Started, Task, ToHost
 
 _MESSAGE_BYTES: Final = 64 << 10
 _CODE_OF_A_KILL: Final = -9

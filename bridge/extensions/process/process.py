@@ -31,7 +31,7 @@ from ..inner.messages import (
     encode,
 )
 from ..inner.wire import Frames, WireError, framed
-from ..runner.main import Task
+from ..runner.task import Task
 from .launcher import Launcher, open_output
 from .output import Output
 

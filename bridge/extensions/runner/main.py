@@ -9,33 +9,16 @@ import sys
 import threading
 import traceback
 from types import ModuleType
-from typing import Any, Final
-
-import msgspec
+from typing import Any
 
 from ..inner.messages import Failed, Ready
-from ..sandbox import Cage, restrict
+from ..sandbox import restrict
 from .calls import Calls, HostGone
 from .router import Router
 from .serve import Server
 from .services import Services
 from .serving import Sender
-
-MAIN_FD: Final = 3
-CALLS_FD: Final = 4
-
-
-class Task(msgspec.Struct, frozen=True):
-    """What a process of an extension is told at its start."""
-
-    name: str
-    version: str
-    main: str
-    message_bytes: int
-    cage: Cage
-    language: str = "python"
-    command: list[str] = []
-    """How node is called."""
+from .task import CALLS_FD, MAIN_FD, Task
 
 
 class _Unfit(Exception):

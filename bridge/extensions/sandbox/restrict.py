@@ -10,8 +10,7 @@ import signal
 import sys
 from typing import Final
 
-import msgspec
-
+from .cage import Cage
 from .calls import NUMBERS
 from .filter import AF_INET, AF_INET6, Filter, program
 from .landlock import EXECUTE, PORTS_SINCE, READ, READ_FILE, WRITE, WRITE_FILE, apply_landlock, landlock_abi
@@ -37,23 +36,6 @@ _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/u
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
-
-
-class Cage(msgspec.Struct, frozen=True):
-    """What one extension may do. Paths are absolute."""
-
-    directory: str
-    """Its own, to read."""
-    files: str
-    """To write."""
-    memory_bytes: int
-    files_bytes: int = 1 << 40
-    network: bool | tuple[int, ...] = False
-    read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
-    run: bool = False
-    program: str = ""
-    """The program that it becomes; empty: it stays this interpreter."""
 
 
 class Doorway:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from .metrics_history import MetricsHistory
 from .moment import LAST, iso
 
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
@@ -116,16 +115,20 @@ def judged(alert: Alert, last: tuple[float, float] | None, now: float) -> tuple[
     return alert._replace(state=state, since=since), None
 
 
+Latest = Callable[[str], tuple[float, float] | None]
+
+
 class AlertEngine:
     """On a connection of the desk's, in its thread.
 
     A change is on disk together with the note that it is to be told. `tell` may be called for it a second time, after
-    the host was killed: whoever is told knows by name, state and time.
+    the host was killed: whoever is told knows by name, state and time. `last` gives the latest value of a metric, and
+    when it was.
     """
 
-    def __init__(self, db: sqlite3.Connection, history: MetricsHistory, tell: Callable[[Change], None]) -> None:
+    def __init__(self, db: sqlite3.Connection, last: Latest, tell: Callable[[Change], None]) -> None:
         self._db = db
-        self._history = history
+        self._last = last
         self._tell = tell
         db.executescript(_SCHEMA)
         self._tell_untold()
@@ -167,7 +170,7 @@ class AlertEngine:
         self._db.execute("BEGIN")
         try:
             for alert in self._all():
-                after, change = judged(alert, self._history.last(alert.metric), now)
+                after, change = judged(alert, self._last(alert.metric), now)
                 if after != alert:
                     self._db.execute(
                         "UPDATE alerts SET state = ?, since = ?, value = ?, active = ? WHERE name = ?",

@@ -5,25 +5,14 @@ import email.utils
 import socket
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from .addresses import Network, Refused, Target, resolved
+from .outcome import Outcome
 
 SECONDS: Final = 15.0
 _READ_BYTES: Final = 64 << 10
 _RETRY_MOST_SECONDS: Final = 3600.0
-
-
-class Outcome(NamedTuple):
-    """`status`: of the answer; 0: there was none, and `why` tells. `retry_after`: seconds that the server asks for."""
-
-    status: int
-    why: str = ""
-    retry_after: float = 0.0
-
-    @property
-    def good(self) -> bool:
-        return 200 <= self.status < 300
 
 
 async def attempt(target: Target, headers: Mapping[str, str], body: bytes, allowed: list[Network]) -> Outcome:

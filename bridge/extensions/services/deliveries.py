@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..host_log import HostLog
-from .attempt import Outcome
 from .keeper import Keeper
+from .outcome import Outcome
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS endpoints (

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from .addresses import Network, Refused, resolved, target_of
-from .attempt import Outcome, attempt
+from .attempt import attempt
 from .deliveries import Deliveries, Delivery
+from .outcome import Outcome
 
 KIND: Final = "push"
 _KEY: Final = "vapid.pem"

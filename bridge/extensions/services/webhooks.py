@@ -17,9 +17,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from .addresses import Network, Refused, resolved, target_of
-from .attempt import Outcome, attempt
+from .attempt import attempt
 from .deliveries import Deliveries, Delivery
 from .moment import iso
+from .outcome import Outcome
 
 T = TypeVar("T")
 

@@ -1,0 +1,15 @@
+"""What came of one attempt to deliver."""
+
+from typing import NamedTuple
+
+
+class Outcome(NamedTuple):
+    """`status`: of the answer; 0: there was none, and `why` tells. `retry_after`: seconds that the server asks for."""
+
+    status: int
+    why: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
