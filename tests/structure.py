@@ -1,8 +1,9 @@
 """`python -m tests.structure`: how the house stands. Floors, arrows, circles, and the largest files.
 
 A floor is a step of the longest chain of imports between modules, wherever they stand: within functions, and for type
-checkers alone, too. A module that is named in text and imported by that name is none. An arrow is a room, or a small module beside the
-rooms, that imports from another. A circle is a set of modules that import one another, directly or not.
+checkers alone, too. A module that is named in text and imported by that name is none. An arrow is a room, or a small
+module beside the rooms, that imports from another. A circle is a set of modules that import one another, directly or
+not.
 """
 
 import sys
