@@ -26,7 +26,7 @@ class Run:
         self.outcome = Outcome()
         self.cut = cut  # closed by us at once: nothing need come of it, but an end
         self.closed = False  # by us
-        self.far = "host" in errand.options
+        self.by_helper = "host" in errand.options or errand.options.get("internal") == "extensions"
 
 
 class Served:
@@ -37,7 +37,7 @@ class Served:
         self._put = put
         self._ping = ping
         self._busy: set[int] = set()  # places
-        self._left: set[str] = set()  # closed by us without an answer, which may come from another host yet
+        self._left: set[str] = set()  # closed by us without an answer, which may come from a helper yet
         self._runs: dict[str, Run] = {}
         self._kinds = [kind for kind in errands.KINDS if site.host or kind not in errands.FAR]
         self.weights = [errands.KINDS[kind] for kind in self._kinds]
@@ -59,10 +59,9 @@ class Served:
         self.begun += 1
         make = self._kinds[task.kind]
         order = errands.Order(f"{PREFIX}{task.place}.{self.begun}", task.place, task.sizes)
-        # What another host has to say of a channel may come late: no other channel gets its id.
-        ident = order.key if make in errands.FAR else f"{PREFIX}{task.place}"
-        cut = task.cut or make is errands.watched_file
-        self._start(ident, Run(make.__name__, make(self._site, order), task.place, cut=cut))
+        run = Run(make.__name__, make(self._site, order), task.place, cut=task.cut or make is errands.watched_file)
+        # The answer of a helper may cross the next open, and nothing in it would tell whose it is.
+        self._start(order.key if run.by_helper else f"{PREFIX}{task.place}", run)
 
     def _start(self, ident: str, run: Run) -> None:
         self._runs[ident] = run
@@ -77,7 +76,7 @@ class Served:
     def _close(self, ident: str, run: Run) -> None:
         run.closed = True
         self._put(encode_control({"command": "close", "channel": ident}))
-        if run.far:
+        if run.cut and run.by_helper:
             self._ping(run)
 
     def heeded(self, run: Run) -> None:
