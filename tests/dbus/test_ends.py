@@ -16,13 +16,14 @@ from spanbridge.payloads.bus import message as wire
 from spanbridge.payloads.bus.message import read_head, read_message, write_message
 from spanbridge.payloads.bus.signature import Variant as Ours
 from spanbridge.payloads.bus.stream import OUT_BYTES
+from spanbridge.protocol.frames import encode
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.processes import peak_bytes
 
 from ..bus.client import ERROR, BusClient
-from .conftest import Open, Serve, connect, until
-from .service import PrivateBus, Tree
+from .conftest import NAME, Open, Serve, connect, until
+from .service import PrivateBus, Tree, private_bus
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -350,3 +351,30 @@ def test_messages_of_other_kinds(open_bus: Open, body: str) -> None:
     client = open_bus(None)
     client.front.send(client.channel, body.encode())
     client.front.expect("close", client.channel, problem="protocol-error")
+
+
+def test_channels_that_end_as_soon_as_they_have_spoken(serve: Serve, start: Start, tmp_path: Path) -> None:
+    """Nothing is begun for them any more, and nothing of it is left on the bus."""
+    with private_bus(tmp_path / "bus", more='<limit name="max_match_rules_per_connection">12</limit>') as bus:
+        serve(bus, Tree({"/a": {"a.b": {"N": Variant("u", 1)}}}))
+        bridge = start(environ=bus.environ)
+        front = bridge.front_end
+        client = connect(front)
+        for number in range(10):
+            hasty = BusClient(front, f"hasty-{number}", bus="session")
+            told = [
+                {"watch": {"path": "/a", "name": NAME}, "id": "1"},
+                {"watch": {"path": "/a", "name": f"com.example.Nobody{number}"}, "id": "2"},
+                {
+                    "call": ["/a", "a.b", "C", ["types to be asked for"]],
+                    "name": f"com.example.Nobody{number}",
+                    "id": "3",
+                },
+            ]
+            close = {"command": "close", "channel": hasty.channel}
+            frames = [(hasty.channel, each) for each in told] + [("", close)]
+            front.write(b"".join(encode(channel.encode(), json.dumps(each).encode()) for channel, each in frames))
+            front.expect("close", hasty.channel)
+        client.say({"watch": {"path": "/a"}, "id": "4"})
+        assert client.take("meta")
+        assert bridge.log.matches("bus-failed|unforeseen|refused") == []

@@ -172,6 +172,8 @@ class Cache:
         self._tasks.start_soon(self._set_up, tree, tree.scope)
 
     async def _set_up(self, tree: Tree, scope: CancelScope) -> None:
+        if scope.cancel_called:  # nobody wants it any more
+            return
         with scope:
             try:
                 await self._finder.find(tree)

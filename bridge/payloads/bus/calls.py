@@ -93,6 +93,8 @@ class Calls:
             self._finish(call)
 
     def _begin(self, call: _Call, earlier: list[anyio.Event]) -> Awaitable[None] | None:
+        if call.over:
+            return None
         if call.signature is None:
             call.signature = self._known(call)
         if earlier or call.signature is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from .errors import BusError
 from .match_rule import BUS_NAME, BUS_PATH, signals_of
@@ -75,12 +76,17 @@ class Owners:
             self._connection.rules.remove(self._rule(name), self._refused)
 
     def owner(self, name: str) -> str | None:
-        """The owner of a name that is tracked, as far as it is known."""
-        return self._names[name].owner
+        """The owner of a name, as far as it is known; None, too, where it is not tracked, or no more."""
+        entry = self._names.get(name)
+        return None if entry is None else entry.owner
 
     async def known(self, name: str) -> str | None:
-        """The owner of a name that is tracked, once it is known."""
-        await self._names[name].known.wait()
+        """The same, once it is known."""
+        entry = self._names.get(name)
+        if entry is not None:
+            await entry.known.wait()
+            # Whoever is cancelled in the very turn in which it became known would go on, for somebody who has gone.
+            await anyio.lowlevel.checkpoint_if_cancelled()
         return self.owner(name)
 
     def names(self, peer: str | None) -> list[str]:

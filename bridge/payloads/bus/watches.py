@@ -42,8 +42,10 @@ class Watches:
         self._tasks.start_soon(self._set_up, watch, message, scope, over)
 
     async def _set_up(self, watch: Watch, message: Message, scope: CancelScope, over: anyio.Event) -> None:
-        cache = self._place.peer(watch.name).cache
         with scope:
+            if scope.cancel_called:  # the channel has ended before this began
+                return
+            cache = self._place.peer(watch.name).cache
             try:
                 await cache.watch(_nameless(watch), self)
                 self._front.answer(message, {"reply": []})
@@ -62,8 +64,7 @@ class Watches:
                 self._front.close(Problem(INTERNAL_ERROR, "dbus-json3: a mistake within the bridge"))
         self._scopes.discard(scope)
         over.set()
-        events = self._place.watching[watch.name]
-        events.remove(over)
+        self._place.watching[watch.name].remove(over)
 
     def unwatch(self, asked: Any, message: Message) -> None:
         """Raises Problem."""

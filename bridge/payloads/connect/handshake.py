@@ -57,7 +57,7 @@ def _leaf(message: bytes, *, of_tls13: bool) -> bytes | None:
     """The first certificate of a Certificate message (RFC 8446, 4.4.2; RFC 5246, 7.4.2); None if it has none."""
     begin = 4  # type and length
     if of_tls13:
-        begin += 1 + message[begin]  # the context
+        begin += 1 + int.from_bytes(message[begin : begin + 1])  # the context
     begin += 3  # the length of the list
     size = int.from_bytes(message[begin : begin + 3])
     return message[begin + 3 : begin + 3 + size] or None
