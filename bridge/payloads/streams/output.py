@@ -144,7 +144,7 @@ class Output:
             there = min(source.there, room)
             if there >= MOVE_BYTES:
                 self._move(there)
-                return there == room
+                return source.there >= room  # less than that is left for the next turn, with what comes until then
             self._large = not there  # at the end of what was there: it goes on as it did, or is over
         try:
             data = self._read_terminal(room) if self._is_terminal else os.read(source.fd, room)
