@@ -124,6 +124,8 @@ def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
         ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"read": ["x"]}}}, "spanbridge.permissions"),
         ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"network": [0]}}}, "spanbridge.permissions"),
         ({"name": "broken", "version": "1", "spanbridge": {"x": 1}}, "spanbridge.x"),
+        ({"name": "broken", "version": "half \ud83d"}, "half a character"),
+        ("[" * 100_000, "recursion"),
     ],
 )
 def test_a_broken_package_is_named(tmp_path_factory: pytest.TempPathFactory, package: Any, named: str) -> None:
@@ -150,6 +152,23 @@ def test_a_broken_one_answers_503(site: Site) -> None:
     assert answer.error == (503, "extension-failed")
     assert "version" in answer.json["message"]
     assert listed(page, "broken")["state"] == "broken"
+
+
+def test_whatever_lies_there_the_others_are_served(site: Site) -> None:
+    """Nothing is waited for, and nothing of it makes the list fail."""
+    site.extension("good", hello())
+    base = site.home.data_home / "spanbridge/extensions"
+    for name in ("fifo", "directory"):
+        (base / name).mkdir()
+    os.mkfifo(base / "fifo/package.json")
+    (base / "directory/package.json").mkdir()
+    shutil.copytree(base / "good", base / os.fsdecode(b"caf\xe9"))
+    page = site.session()
+    assert page.get("/api/ext/good/").json == {"hello": "/"}
+    told = {each["name"]: each["error"] for each in page.get("/api/extensions").json["extensions"]}
+    assert "found a FIFO" in told["fifo"]
+    assert "found a directory" in told["directory"]
+    assert "not UTF-8" in told["caf\udce9"]
 
 
 @pytest.mark.parametrize(

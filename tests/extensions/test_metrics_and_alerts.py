@@ -145,6 +145,25 @@ def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     assert engine.evaluate()[0]["state"] == "no-data"
 
 
+def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> None:
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000)
+    engine = AlertEngine(history.db, history, lambda change: None)
+    engine.define("a", "m", ">", 1, 0, 0, "warning")
+
+    def record_for_ever() -> None:
+        while True:
+            history.record("m", 2, None)
+
+    with pytest.raises(RuntimeError, match="extension_database_bytes"):
+        record_for_ever()
+    now = time.time()
+    ((_, count),) = history.query("m", now - 3600, now + 1, 3601, "count")
+    assert count > 100
+    assert engine.evaluate()[0]["state"] == "firing"
+    assert (tmp_path / "metrics.db").stat().st_size <= 200_000
+    history.close()
+
+
 def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     told: list[Change] = []
     history = MetricsHistory(str(tmp_path / "metrics.db"))

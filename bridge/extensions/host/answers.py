@@ -1,5 +1,6 @@
 """Answers of the host's own, and the headers that every answer has."""
 
+import json
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -35,7 +36,11 @@ class Unsendable(Exception):
 
 def json_answer(status: int, value: Any, **headers: str) -> Answer:
     told = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Answer(status, msgspec.json.encode(value), {"Content-Type": JSON, **told})
+    try:
+        body = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a path need not be text: what is none of it is told as an escape
+        body = json.dumps(msgspec.to_builtins(value)).encode()
+    return Answer(status, body, {"Content-Type": JSON, **told})
 
 
 def error(status: int, code: str, message: str, **headers: str) -> Answer:

@@ -1,12 +1,13 @@
 """What lies in the data directories: extensions, each with its package.json checked."""
 
-import json
 import os
 import re
 from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+
+from spanbridge.manifests.files import DefectError, read_bytes
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 MAINS: Final = ("src/main.py", "src/index.js", "index.js")
@@ -82,6 +83,9 @@ class Found(msgspec.Struct, frozen=True):
         return "python" if self.main.endswith(PYTHON) else "javascript"
 
 
+_HALF: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
+
+
 class _Broken(Exception):
     pass
 
@@ -111,6 +115,8 @@ def look_at(path: str) -> Found:
     file = os.path.join(path, "package.json")
     print_ = fingerprint(path)
     try:
+        if not _is_text(path):
+            raise _Broken(f"{path!r}: the path of its directory is not UTF-8")
         package = _read(file)
         name = _text(package, file, "name")
         if not NAME.fullmatch(name):
@@ -124,17 +130,26 @@ def look_at(path: str) -> Found:
     return Found(name, path, version, main, asks, always, fingerprint=print_)
 
 
-def _read(file: str) -> dict[str, Any]:
+def _is_text(path: str) -> bool:
     try:
-        with open(file, "rb") as opened:
-            data = opened.read(_PACKAGE_BYTES + 1)
-        if len(data) > _PACKAGE_BYTES:
-            raise _Broken(f"{file}: over {_PACKAGE_BYTES} bytes")
-        package = json.loads(data)
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read(file: str) -> dict[str, Any]:
+    data = b""
+    try:
+        data = read_bytes(file, _PACKAGE_BYTES)
+        package = msgspec.json.decode(data)
+    except DefectError as error:
+        raise _Broken(str(error)) from None
     except OSError as error:
         raise _Broken(f"{file}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise _Broken(f"{file}: {error}") from None
+        why = "a string with half a character" if _HALF.search(data) else str(error)
+        raise _Broken(f"{file}: {why}") from None
     if not isinstance(package, dict):
         raise _Broken(f"{file}: expected an object")
     return package

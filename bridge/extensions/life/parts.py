@@ -164,7 +164,8 @@ class Parts:
 
     def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
         """Raises sqlite3.Error, OSError."""
-        history = MetricsHistory(os.path.join(self.directory_of(name), "metrics.db"))
+        path = os.path.join(self.directory_of(name), "metrics.db")
+        history = MetricsHistory(path, self.limits.extension_database_bytes)
 
         def tell(change: Change) -> None:
             self._alert(name, change)

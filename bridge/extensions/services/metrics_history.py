@@ -73,12 +73,15 @@ class Part(NamedTuple):
 class MetricsHistory:
     """A file, used by the thread of the desk alone. A record adds to the raw values and to each level."""
 
-    def __init__(self, path: str) -> None:
-        """Raises sqlite3.Error, OSError."""
+    def __init__(self, path: str, most_bytes: int = 1 << 40) -> None:
+        """`most_bytes` of the file. Raises sqlite3.Error, OSError."""
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self.db = db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute(f"PRAGMA max_page_count={max(most_bytes // size, 1)}")
+        self._most_bytes = most_bytes
         self._db = db
         self._ids: dict[str, int] = {}
         self._forgotten = 0.0
@@ -88,7 +91,7 @@ class MetricsHistory:
         self.db.close()
 
     def record(self, metric: str, value: float, when: Any) -> None:
-        """Raises ValueError."""
+        """Raises ValueError; RuntimeError if there is no more room."""
         moment = time.time() if when is None else seconds_of(when)
         if not math.isfinite(value) or not math.isfinite(moment):
             raise ValueError(f"metrics_history.record: {value!r} at {moment!r}, expected finite numbers")
@@ -103,10 +106,13 @@ class MetricsHistory:
             if abs(time.time() - self._forgotten) > _FORGET_SECONDS:
                 self._forget()
             db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._ids.clear()
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                most = self._most_bytes
+                raise RuntimeError(f"metrics_history.record: over {most} bytes (extension_database_bytes)") from None
             raise
 
     def _add(self, level: Level, ident: int, moment: float, value: float) -> None:
