@@ -68,7 +68,7 @@ def test_what_is_refused(site: Site) -> None:
     page = site.session()
     for body in ({"action": "x" * 201}, {"action": "x", "details": "x" * 70_000}):
         assert page("POST", "/api/ext/noted/write", body).status == 500
-    for query in ("limit=10001", "limit=x", "after=-1", "limit=1&limit=2"):
+    for query in ("limit=10001", "limit=x", "after=-1", "limit=1&limit=2", "after=9223372036854775808"):
         assert page.get(f"{AUDIT}?{query}").error == (400, "bad-request")
     assert page("POST", AUDIT).error == (405, "method-not-allowed")
 

@@ -147,7 +147,7 @@ def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
 
 def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> None:
     history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000)
-    engine = AlertEngine(history.db, history, lambda change: None)
+    engine = AlertEngine(history.db, history.last, lambda change: None)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
 
     def record_for_ever() -> None:

@@ -22,6 +22,7 @@ from ..services.webhooks import Endpoint
 from .answers import Answer, error, json_answer
 
 _SEQ_MOST: Final = 1 << 62
+_DIGITS: Final = 19
 User = tuple[str, int]
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Asked(NamedTuple):
         text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit()) or int(text[:12]) > most:
+        if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS or int(text) > most:
             raise Wrong(400, "bad-request", f"{name}: expected a whole number up to {most}")
         return int(text)
 
@@ -160,6 +161,8 @@ class Management:
         if asked.parts[1:] == ["verify"]:
             digest = asked.text("hash")
             seq = asked.number("seq", 0, _SEQ_MOST) if asked.text("seq") is not None else None
+            if (seq is None) != (digest is None):
+                raise Wrong(400, "bad-request", "seq, hash: a head that was kept is both")
             return json_answer(200, await asyncio.to_thread(verify, self._parts.audit.path, seq, digest))
         if asked.parts[1:]:
             return nothing()

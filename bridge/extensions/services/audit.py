@@ -84,7 +84,7 @@ class Audit:
 
         Raises ValueError.
         """
-        if not 0 <= limit <= _MOST or after < 0:
+        if not 0 <= limit <= _MOST or not 0 <= after < 1 << 63:
             raise ValueError(f"expected after of 0 or more, and a limit of at most {_MOST}")
 
         def read(db: sqlite3.Connection) -> list[dict[str, Any]]:
