@@ -6,20 +6,18 @@ One case under a profiler: ``python -m bench --case echo-64 --peers spanbridge -
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.build import BuildError, build
+from bench import command
 from bench.cases import FULL, QUICK, Effort, all_cases
 from bench.curves import Curve, all_curves
 from bench.machine import describe
-from bench.peers import Peer, find_peers
+from bench.peers import Peer
 from bench.plot import Series, plot
-from bench.reaper import adopt_orphans, kill_children
 from bench.report import Measured, raw, table
 from bench.rounds import Outcome, applicable, run_rounds
 
@@ -27,47 +25,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    """The command; its exit status: 0 done (targets met or not), 1 a run failed, 2 it cannot run at all."""
-    arguments = _arguments()
-    try:
-        build()
-        peers, missing = find_peers(arguments.spanbridge, arguments.variant)
-    except (BuildError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    for line in missing:
-        print(line, file=sys.stderr)
-    if arguments.peers:
-        peers = [peer for peer in peers if peer.name in arguments.peers.split(",")]
-    adopt_orphans()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _measure(arguments, peers)
-    except KeyboardInterrupt:
-        print("bench: interrupted, nothing written", file=sys.stderr)
-        return 130
-    finally:
-        kill_children()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and points, under a minute")
-    parser.add_argument("--out", type=Path, help="directory for the results; with --case nothing is written without it")
-    parser.add_argument("--case", action="append", default=[], help="only this case or curve; may be repeated")
-    parser.add_argument("--list", action="store_true", help="only name the cases and curves")
-    parser.add_argument("--peers", help="only these, with commas: spanbridge,cockpit-bridge,relay")
-    parser.add_argument("--spanbridge", help="command line of spanbridge, e.g. under a profiler")
-    parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="NAME=[VAR=VALUE ...] COMMAND",
-        help="one more peer, as a shell would start it; may be repeated",
+    """The command; its exit status as in command.run."""
+    parser = command.parser(
+        "python -m bench", __doc__, "fewer rounds and points, under a minute", "spanbridge,cockpit-bridge,relay"
     )
-    parser.add_argument("--rounds", type=int, help="rounds of each case")
     parser.add_argument("--ms", type=int, help="length of a stream, milliseconds")
-    return parser.parse_args()
+    return command.run(parser.parse_args(), _measure)
 
 
 def _effort(arguments: argparse.Namespace) -> Effort:

@@ -127,6 +127,15 @@ class Watcher:
         await self._news.wait()
         self._news = anyio.Event()
 
+    async def quiet(self, seconds: float, most: float) -> None:
+        """Wait until nothing has changed for so many seconds, `most` at the longest."""
+        with anyio.move_on_after(most):
+            while True:
+                with anyio.move_on_after(seconds) as pause:
+                    await self.changed()
+                if pause.cancelled_caught:
+                    return
+
     def _heard(self, watch: int, mask: int, name: bytes) -> None:
         if self._matters(watch, mask, os.fsdecode(name)):
             self._news.set()

@@ -3,18 +3,16 @@
 import argparse
 import json
 import re
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.build import BuildError, build
+from bench import command
 from bench.cases import FULL, QUICK
 from bench.machine import describe
-from bench.peers import RELAY, Peer, find_peers, find_python_bridge
-from bench.reaper import adopt_orphans, kill_children
+from bench.peers import RELAY, Peer, find_python_bridge
 from bench.report import Measured, raw, table
 from bench.rounds import applicable, run_rounds
 from bench.served.cases import served_cases
@@ -27,47 +25,24 @@ FULL_BYTES, QUICK_BYTES = 512 << 20, 64 << 20
 
 
 def main() -> int:
-    """The command; its exit status: 0 done (targets met or not), 1 a run failed, 2 it cannot run at all."""
-    arguments = _arguments()
-    try:
-        build()
-        peers, missing = find_peers(arguments.spanbridge, arguments.variant)
-    except (BuildError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    peers = [peer for peer in peers if peer.name != RELAY]
-    python = find_python_bridge()
-    if python is not None:
-        peers.append(python)
-    else:
-        missing.append("python-bridge: not there (.ci/fetch-backports), skipped")
-    for line in missing:
-        print(line, file=sys.stderr)
-    if arguments.peers:
-        peers = [peer for peer in peers if peer.name in arguments.peers.split(",")]
-    adopt_orphans()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _measure(arguments, peers)
-    except KeyboardInterrupt:
-        print("bench: interrupted, nothing written", file=sys.stderr)
-        return 130
-    finally:
-        kill_children()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.served", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller files, under two minutes")
-    parser.add_argument("--out", type=Path, help="directory for the results; with --case nothing is written without it")
-    parser.add_argument("--case", action="append", default=[], help="only this case; may be repeated")
-    parser.add_argument("--list", action="store_true", help="only name the cases")
-    parser.add_argument("--peers", help="only these, with commas: spanbridge,cockpit-bridge,python-bridge")
-    parser.add_argument("--spanbridge", help="command line of spanbridge, e.g. under a profiler")
-    parser.add_argument("--variant", action="append", default=[], metavar="NAME=COMMAND", help="one more peer")
+    """The command; its exit status as in command.run."""
+    parser = command.parser(
+        "python -m bench.served",
+        __doc__,
+        "fewer rounds, smaller files, under two minutes",
+        "spanbridge,cockpit-bridge,python-bridge",
+    )
     parser.add_argument("--docs", action="store_true", help="put the table into docs/performance.md, too")
-    parser.add_argument("--rounds", type=int, help="rounds of each case")
-    return parser.parse_args()
+    return command.run(parser.parse_args(), _measure, choose=_without_the_relay)
+
+
+def _without_the_relay(found: command.Found) -> command.Found:
+    """But with the newer bridge, which has payloads of its own."""
+    peers, missing = found
+    python = find_python_bridge()
+    if python is None:
+        missing = [*missing, "python-bridge: not there (.ci/fetch-backports), skipped"]
+    return [*(peer for peer in peers if peer.name != RELAY), *([python] if python is not None else [])], missing
 
 
 def _measure(arguments: argparse.Namespace, peers: Sequence[Peer]) -> int:

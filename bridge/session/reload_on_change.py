@@ -8,13 +8,11 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-import anyio
-
 from spanbridge.manifests.directories import data_directories, override_directories
 
 from ..payloads.base import Services
 from ..payloads.session_inotify import inotify_of
-from ..watcher import CannotWatch, Wanted, Watcher, open_watcher
+from ..watcher import CannotWatch, Wanted, open_watcher
 
 QUIET_SECONDS: Final = 0.1
 """Changes that follow one another faster than this are taken together: an installation writes many files."""
@@ -39,18 +37,8 @@ async def reload_on_change(services: Services) -> None:
                 log.warning("reload-on-change", why="no more watches", left_out=left_out)
             services.reload()  # the first time, too: something may have changed since the start
             await watcher.changed()
-            await _quiet(watcher)
+            await watcher.quiet(QUIET_SECONDS, LONGEST_SECONDS)
             await services.front_drained()
-
-
-async def _quiet(watcher: Watcher) -> None:
-    """Wait until nothing has changed for a little while."""
-    with anyio.move_on_after(LONGEST_SECONDS):
-        while True:
-            with anyio.move_on_after(QUIET_SECONDS) as pause:
-                await watcher.changed()
-            if pause.cancelled_caught:
-                return
 
 
 def _places(environ: Mapping[str, str]) -> dict[str, Wanted]:

@@ -14,6 +14,8 @@ from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.home import Home
 from spanbridge.testing.start import Start
 
+from ..packages.client import heard
+
 LIMITS = {"extension_linger_seconds": 0.1}
 WAIT_SECONDS = 20.0
 
@@ -91,16 +93,7 @@ class Page:
 
     def receive(self, channel: str) -> Answer:
         """Wait for the end of the channel."""
-        answer = Answer([], [])
-        while not answer.controls or answer.controls[-1]["command"] != "close":
-            frame = self.front_end.take(
-                lambda frame: (frame.channel or frame.message.get("channel")) == channel, f"more about {channel}"
-            )
-            if frame.channel:
-                answer.data.append(frame.payload)
-            else:
-                answer.controls.append(frame.message)
-        return answer
+        return Answer(*heard(self.front_end, channel))
 
     def __call__(self, method: str, path: str, body: Any = None, /, **members: Any) -> Answer:
         return self.receive(self.ask(method, path, body, **members))

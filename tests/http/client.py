@@ -5,7 +5,7 @@ from typing import Any
 
 from spanbridge.testing.front_end import FrontEnd
 
-from ..packages.client import Response
+from ..packages.client import Response, heard
 from .server import Server
 
 _numbers = count(1)
@@ -40,16 +40,7 @@ class Client:
 
     def receive(self, channel: str) -> Response:
         """Wait for the end of a channel; all that came on it."""
-        response = Response([], [])
-        while not response.controls or response.controls[-1]["command"] != "close":
-            frame = self.front.take(
-                lambda frame: (frame.channel or frame.message.get("channel")) == channel, f"more about {channel}"
-            )
-            if frame.channel:
-                response.data.append(frame.payload)
-            else:
-                response.controls.append(frame.message)
-        return response
+        return Response(*heard(self.front, channel))
 
     def answered(self, *pieces: bytes, close: bool = False, **members: Any) -> Response:
         """A request, and what becomes of an answer of these pieces. `close`: the server then ends the connection."""

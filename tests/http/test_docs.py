@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanbridge.payloads.http.headers import OWNED, OWNED_ON_TEXT
+from spanbridge.payloads.http.owned import OWNED, OWNED_ON_TEXT
 from spanbridge.payloads.http.websocket import PROBLEMS
 from spanbridge.protocol import problems
 from spanbridge.testing.bridge import Bridge

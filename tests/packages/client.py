@@ -73,6 +73,21 @@ class Response(NamedTuple):
         return gzip.decompress(self.body) if self.headers.get("Content-Encoding") == "gzip" else self.body
 
 
+def heard(front_end: FrontEnd, channel: str) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """All that comes on a channel until it is closed: control messages, and data."""
+    data: list[bytes] = []
+    controls: list[dict[str, Any]] = []
+    while not controls or controls[-1]["command"] != "close":
+        frame = front_end.take(
+            lambda frame: (frame.channel or frame.message.get("channel")) == channel, f"more about {channel}"
+        )
+        if frame.channel:
+            data.append(frame.payload)
+        else:
+            controls.append(frame.message)
+    return controls, data
+
+
 class Client:
     """Asks over `front_end`, on channels of its own."""
 
@@ -108,16 +123,7 @@ class Client:
 
     def receive(self, channel: str) -> Response:
         """Wait for the end of a channel; all that came on it."""
-        response = Response([], [])
-        while not response.controls or response.controls[-1]["command"] != "close":
-            frame = self.front_end.take(
-                lambda frame: (frame.channel or frame.message.get("channel")) == channel, f"more about {channel}"
-            )
-            if frame.channel:
-                response.data.append(frame.payload)
-            else:
-                response.controls.append(frame.message)
-        return response
+        return Response(*heard(self.front_end, channel))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, /, **members: Any) -> Response:
         """Ask, and wait for the answer."""

@@ -8,28 +8,13 @@ import msgspec
 
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
+from ...payloads.http.owned import OWNED, OWNED_ON_TEXT
+
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PATH_CHARS: Final = 64 << 10
 _ELSEWHERE: Final = ("unix", "port", "address", "tls", "connection")
-_OWNED: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "content-md5",
-        "expect",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_OWNED_IN_TEXT: Final = frozenset(
-    {"accept-charset", "accept-encoding", "accept-ranges", "content-encoding", "content-range", "range"}
-)
 
 
 class HttpOpen(msgspec.Struct, frozen=True):
@@ -112,7 +97,7 @@ def _headers(options: Mapping[str, Any], raw: bool) -> dict[str, str]:
             raise _wrong(f"headers.{name}", name, "a token as the name of a header")
         if not isinstance(value, str) or _CONTROL.search(value):
             raise _wrong(f"headers.{name}", value, "a string without control characters")
-        if low in _OWNED or (not raw and low in _OWNED_IN_TEXT):
+        if low in OWNED or (not raw and low in OWNED_ON_TEXT):
             raise Problem(PROTOCOL_ERROR, f'"headers.{name}" of the open: this header is the bridge\'s own')
         if low in seen:
             raise Problem(PROTOCOL_ERROR, f'"headers.{name}" of the open: there is one of this name already')

@@ -2,10 +2,8 @@
 
 import asyncio
 
-import anyio
-
 from ...inotify import Inotify
-from ...watcher import CannotWatch, Wanted, Watcher, open_watcher
+from ...watcher import CannotWatch, Wanted, open_watcher
 from ..places import Places
 from ..process.launcher import CannotStart
 from .extension import Extension, Unavailable
@@ -95,20 +93,11 @@ class Life:
                     self._parts.log.limit("watched_directories", self._parts.limits.watched_directories)
                 await self.look()  # something may have changed before it was watched
                 await watcher.changed()
-                await _quiet(watcher)
+                await watcher.quiet(QUIET_SECONDS, LONGEST_SECONDS)
 
     def close(self) -> None:
         for extension in (*self.extensions.values(), *self._ending.values()):
             extension.close()
-
-
-async def _quiet(watcher: Watcher) -> None:
-    with anyio.move_on_after(LONGEST_SECONDS):
-        while True:
-            with anyio.move_on_after(QUIET_SECONDS) as pause:
-                await watcher.changed()
-            if pause.cancelled_caught:
-                return
 
 
 def _places(places: Places) -> dict[str, Wanted]:

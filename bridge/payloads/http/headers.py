@@ -7,29 +7,9 @@ from typing import Final
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from ..served.options import Options
+from .owned import OWNED, OWNED_ON_TEXT
 
 Headers = list[tuple[str, str]]
-
-OWNED: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "content-md5",
-        "expect",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""The bridge's own, on any channel."""
-
-OWNED_ON_TEXT: Final = frozenset(
-    {"accept-charset", "accept-encoding", "accept-ranges", "content-encoding", "content-range", "range"}
-)
-"""The same on text channels."""
 
 WEBSOCKET_PREFIX: Final = "sec-websocket-"
 

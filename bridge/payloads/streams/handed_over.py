@@ -18,9 +18,9 @@ from ..bus.descriptors import Descriptors
 from ..served.channel import Channel
 from ..served.jobs import Jobs
 from ..served.payload import Payload
+from .input import input_to
 from .output import Output
 
-_NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel
 _FILE_BYTES: Final = 64 << 10
 
 
@@ -53,16 +53,7 @@ class _Stream:
         self._output: Output | None = None
         os.set_blocking(fd, False)
         if writes:
-            self._input = channel.outlet = Writer(
-                context.loop,
-                context.poller,
-                context.flusher,
-                context.budget,
-                os.dup(fd),
-                high_water=_NO_BOUND,
-                on_broken=self._broken_later,
-                on_taken=channel.taken,
-            )
+            self._input = input_to(channel, context, os.dup(fd), self._broken_later)
         channel.ready()
         if reads:
             self._output = Output(context, channel, fd, self._ended, batch=batch, latency=latency)

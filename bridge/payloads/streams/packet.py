@@ -11,10 +11,10 @@ from spanbridge.protocol.frames import Span, join
 from spanbridge.protocol.problems import DISCONNECTED, PROTOCOL_ERROR, TOO_LARGE, Problem
 
 from ..base import Port, Services
-from ..connect.connect import connect, connect_at_once
 from ..connect.target import Target
 from ..served.channel import Channel
 from ..served.options import Options
+from .connecting import have_connected
 
 _LARGEST: Final = 131_072
 _USUAL: Final = 65_536
@@ -24,13 +24,12 @@ _RECORDS: Final = 16  # in one turn, before the others have theirs
 class Packets:
     """What one `packet` channel does."""
 
-    __slots__ = ("_channel", "_done", "_name", "_queue", "_reading", "_scope", "_services", "_size", "_sock", "_target")
+    __slots__ = ("_channel", "_done", "_name", "_queue", "_reading", "_scope", "_services", "_size", "_sock")
 
     def __init__(self, channel: Channel, services: Services, target: Target, size: int) -> None:
         """`size`: bytes of the longest record; what is longer is cut. Raises Problem."""
         self._channel = channel
         self._services = services
-        self._target = target
         self._name = str(target)
         self._size = size
         self._queue: deque[bytes] = deque()
@@ -38,23 +37,7 @@ class Packets:
         self._reading = False
         self._sock: socket.socket | None = None
         self._scope: CancelScope | None = None
-        connected = connect_at_once(target)
-        if connected is not None:
-            self._serve(connected)
-        else:
-            channel.hold()
-            self._scope = CancelScope()
-            services.tasks.start_soon(self._connect, self._scope)
-
-    async def _connect(self, scope: CancelScope) -> None:
-        with scope:
-            try:
-                connected = await connect(self._target, self._services)
-            except Problem as problem:
-                self._channel.close(problem)
-                return
-            self._serve(connected)
-            self._channel.release()
+        self._scope = have_connected(channel, services, target, self._serve)
 
     def _serve(self, connected: socket.socket) -> None:
         self._sock = connected

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from typing import Any, Final
+from typing import Any
 
 from anyio import CancelScope
 
@@ -12,13 +12,12 @@ from spanbridge.protocol.problems import DISCONNECTED, Problem
 from ...wire.deadline import Deadline
 from ...wire.writer import Writer
 from ..base import Services
-from ..connect.connect import connect, connect_at_once
 from ..connect.target import Target
 from ..served.channel import Channel
 from ..served.options import Options
+from .connecting import have_connected
+from .input import input_to
 from .output import Output
-
-_NO_BOUND: Final = 1 << 62  # what waits is bounded by the channel
 
 
 class Connected:
@@ -34,53 +33,26 @@ class Connected:
         "_over",
         "_scope",
         "_services",
-        "_target",
     )
 
     def __init__(self, channel: Channel, services: Services, target: Target, batch: int, latency: int) -> None:
         """Connect at once where nothing has to be waited for. Raises Problem."""
         self._channel = channel
         self._services = services
-        self._target = target
         self._name = str(target)
         self._batch = batch
         self._latency = latency
         self._input: Writer | None = None
         self._output: Output | None = None
-        self._scope: CancelScope | None = None
         self._over: Deadline | None = None  # the peer has ended: how long what waits may still be written
-        connected = connect_at_once(target)
-        if connected is not None:
-            self._serve(connected)
-        else:
-            channel.hold()
-            self._scope = CancelScope()
-            services.tasks.start_soon(self._connect, self._scope)
-
-    async def _connect(self, scope: CancelScope) -> None:
-        with scope:
-            try:
-                connected = await connect(self._target, self._services)
-            except Problem as problem:
-                self._channel.close(problem)
-                return
-            self._serve(connected)
-            self._channel.release()
+        self._scope: CancelScope | None = None
+        self._scope = have_connected(channel, services, target, self._serve)
 
     def _serve(self, connected: socket.socket) -> None:
         context = self._services.context
         fd = connected.detach()
         self._output = Output(context, self._channel, fd, self._output_ended, batch=self._batch, latency=self._latency)
-        self._input = self._channel.outlet = Writer(
-            context.loop,
-            context.poller,
-            context.flusher,
-            context.budget,
-            os.dup(fd),
-            high_water=_NO_BOUND,
-            on_broken=self._input_broken,
-            on_taken=self._channel.taken,
-        )
+        self._input = input_to(self._channel, context, os.dup(fd), self._input_broken)
         self._channel.ready()
         self._output.start()
 
