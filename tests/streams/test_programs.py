@@ -283,7 +283,7 @@ def test_a_program_that_ended_leaves_its_children_alone(client: Client) -> None:
     heard = client.run("sleep 1000 > /dev/null 2>&1 < /dev/null & echo $!")
     child = int(heard.data)
     client.front.sync()
-    assert processes.state(child) == "S"
+    assert processes.state(child) in tuple("RSD")  # it may not have begun to sleep yet
     os.kill(child, signal.SIGKILL)
 
 
