@@ -3,8 +3,11 @@
 A limit is set with ``--set name=value`` or the environment variable ``SPANBRIDGE_NAME``; the first wins.
 """
 
+from __future__ import annotations  # the start does not wait until all are made
+
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, get_args
+from functools import cache
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -160,12 +163,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = "best"
 
 
+@cache
+def _hints() -> Mapping[str, Any]:
+    return get_type_hints(Limits, include_extras=True)
+
+
 def _parts(name: str) -> tuple[type, Meta]:
-    kind, meta = get_args(Limits.__annotations__[name])
+    kind, meta = get_args(_hints()[name])
     return kind, meta
 
 
-DESCRIPTIONS: Final[Mapping[str, str]] = {name: _parts(name)[1].description or "" for name in Limits.__struct_fields__}
+def descriptions() -> dict[str, str]:
+    """What each limit bounds, by its name."""
+    return {name: _parts(name)[1].description or "" for name in Limits.__struct_fields__}
+
 
 VARIABLE_PREFIX: Final = "SPANBRIDGE_"
 _ALIKE: Final = "SPAN"  # how a variable begins that may have been meant for us
@@ -192,8 +203,8 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip().replace("-", "_")
-        if not equals or name not in DESCRIPTIONS:
-            meant = _nearest(name, DESCRIPTIONS)
+        if not equals or name not in Limits.__struct_fields__:
+            meant = _nearest(name, Limits.__struct_fields__)
             hint = f"; did you mean {meant}?" if meant else "; --help lists them"
             raise SettingError(f"--set {setting}: expected NAME=VALUE, with the name of a limit{hint}")
         values[name] = _value(f"--set {name}", name, text)
@@ -202,7 +213,7 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
     """What there is to say of variables that are most likely a slip for one of ours, or have a value that is none."""
-    ours = {VARIABLE_PREFIX + name.upper() for name in DESCRIPTIONS} | _OTHER_VARIABLES
+    ours = {VARIABLE_PREFIX + name.upper() for name in Limits.__struct_fields__} | _OTHER_VARIABLES
     unknown = sorted(name for name in environ if name not in ours and _folded(name).startswith(_ALIKE))
     slips = [(name, _meant(_folded(name), ours)) for name in unknown]
     told = [f"{name} means nothing; did you mean {meant}?" for name, meant in slips if meant]
@@ -255,6 +266,6 @@ _LISTS: Final = {
 def explain() -> str:
     """One line a limit, for --help."""
     defaults = Limits()
-    rows = [(f"{name}={getattr(defaults, name)}", text) for name, text in DESCRIPTIONS.items()]
+    rows = [(f"{name}={getattr(defaults, name)}", text) for name, text in descriptions().items()]
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"  {left:<{width}}  {text}" for left, text in rows)

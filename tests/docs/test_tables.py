@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spanbridge.helpers.life import TRANSITIONS
-from spanbridge.limits import DESCRIPTIONS, Limits
+from spanbridge.limits import Limits, descriptions
 from spanbridge.payloads.base import PAYLOADS
 from spanbridge.protocol import problems
 from spanbridge.protocol.control import FRONT_END_ONLY
@@ -35,7 +35,7 @@ def test_states_of_a_helper() -> None:
 
 def test_limits() -> None:
     ((_, *rows),) = tables(PROTOCOL, "Limits")
-    expected = [[f"`{name}`", _shown(name), text] for name, text in DESCRIPTIONS.items()]
+    expected = [[f"`{name}`", _shown(name), text] for name, text in descriptions().items()]
     table = "".join(f"| {' | '.join(row)} |\n" for row in expected)
     if os.environ.get("WRITE_DOCS"):
         head = "| limit | default | of what |\n|---|---|---|\n"
@@ -59,7 +59,7 @@ def test_limits_named_in_the_text(page: Path) -> None:
     """`30 seconds (`handshake_seconds`)` and the like: the number is the default."""
     text = "\n".join(line for _, line in prose(page))
     for number, unit, name in re.findall(r"(\d+) (seconds?|s|MiB|KiB|bytes)\b[^()`;|]*\(`(\w+)`\)", text):
-        if name in DESCRIPTIONS:
+        if name in descriptions():
             factor = {"MiB": 1 << 20, "KiB": 1 << 10}.get(unit, 1)
             assert int(number) * factor == getattr(Limits(), name), f"{page.name}: {name}"
 
@@ -73,7 +73,7 @@ def test_limits_that_the_text_names_exist() -> None:
         if re.fullmatch(r"[a-z_]+_(bytes|seconds|ids|failures)", word)
     }
     assert len(named) > 10
-    assert named <= set(DESCRIPTIONS)
+    assert named <= set(descriptions())
 
 
 def test_internal_payloads() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from spanbridge.catalog import EXTENSION_PAYLOADS
 from spanbridge.cli import TOOLS
-from spanbridge.limits import DESCRIPTIONS
+from spanbridge.limits import descriptions
 from spanbridge.log import PARTS
 from spanbridge.payloads.base import PAYLOADS
 from spanbridge.testing.home import Home
@@ -52,7 +52,7 @@ def test_tools(complete: Complete, tmp_path: Path) -> None:
 
 def test_limits(complete: Complete, tmp_path: Path) -> None:
     for offers in complete(tmp_path, "spanbridge --set ", "spanbridge --set=", "spanbridge explain --set "):
-        assert {offer.removeprefix("--set=").removesuffix("=") for offer in offers} == set(DESCRIPTIONS)
+        assert {offer.removeprefix("--set=").removesuffix("=") for offer in offers} == set(descriptions())
 
 
 def test_values(complete: Complete, tmp_path: Path) -> None:
@@ -130,12 +130,12 @@ def quoted(text: str) -> str:
 
 
 WRITTEN = {
-    ("spanbridge.bash", "limits"): wrapped(list(DESCRIPTIONS), "    echo"),
+    ("spanbridge.bash", "limits"): wrapped(list(descriptions()), "    echo"),
     ("spanbridge.bash", "tools"): [f'_spanbridge_tools="{" ".join(TOOLS)}"'],
-    ("_spanbridge", "limits"): [f"        {name}:{quoted(text)}" for name, text in DESCRIPTIONS.items()],
+    ("_spanbridge", "limits"): [f"        {name}:{quoted(text)}" for name, text in descriptions().items()],
     ("_spanbridge", "tools"): [f"        {name}:{quoted(text)}" for name, text in TOOLS.items()],
     ("spanbridge.fish", "limits"): [
-        f"    printf '%s=\\t%s\\n' {name} {quoted(text)}" for name, text in DESCRIPTIONS.items()
+        f"    printf '%s=\\t%s\\n' {name} {quoted(text)}" for name, text in descriptions().items()
     ],
     ("spanbridge.fish", "tools"): [
         f"complete -c spanbridge -n __spanbridge_first -a {name} -d {quoted(text)}" for name, text in TOOLS.items()

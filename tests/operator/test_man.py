@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spanbridge.limits import DESCRIPTIONS, Limits
+from spanbridge.limits import Limits, descriptions
 from spanbridge.manifests.load import load
 from spanbridge.manifests.written import KNOWN
 
@@ -68,7 +68,7 @@ def test_the_bridge_s_own_options() -> None:
 def test_limits() -> None:
     defaults = Limits()
     lines = []
-    for name, text in DESCRIPTIONS.items():
+    for name, text in descriptions().items():
         value = getattr(defaults, name)
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         lines += [f".It Cm {name} Ns = Ns {shown}" if shown else f".It Cm {name} Ns =", text.replace("`", "")]
@@ -87,7 +87,7 @@ def test_variables_of_the_environment() -> None:
     for path in (ROOT / "bridge").rglob("*.py"):
         if "testing" not in path.parts:
             used.update(re.findall(r'"(SPANBRIDGE_[A-Z_]+[A-Z])"', path.read_text()))
-    used -= {f"SPANBRIDGE_{name.upper()}" for name in DESCRIPTIONS}
+    used -= {f"SPANBRIDGE_{name.upper()}" for name in descriptions()}
     told = set(re.findall(r"SPANBRIDGE_[A-Z_]+[A-Z]", section(TOOLS_PAGE, "ENVIRONMENT")))
     assert used <= told
     assert told - used <= {"SPANBRIDGE_NAME"}
