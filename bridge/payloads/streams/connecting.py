@@ -41,5 +41,8 @@ async def _connect(
         except Problem as problem:
             channel.close(problem)
             return
+        if not channel.open:  # it was closed in the very turn in which the other side answered
+            connected.close()
+            return
         serve(connected)
         channel.release()
