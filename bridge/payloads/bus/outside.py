@@ -45,9 +45,12 @@ class Outside:
     async def _open(self) -> None:
         with self._scope:
             try:
-                self._connection = await self._connect()
-                place = self._take_place(self._connection)
-                await self._find_owner(self._connection, place)
+                connection = await self._connect()
+                if not self._front.open:  # it was closed in the very turn in which the bus had answered
+                    self._let_go(connection)
+                    return
+                self._connection = connection
+                await self._find_owner(connection, self._take_place(connection))
             except Problem as problem:
                 self._front.close(problem)
             except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
@@ -147,6 +150,10 @@ class Outside:
             part.end()
         if self._place is not None:
             self._place.end()
+        self._let_go(connection)
+
+    def _let_go(self, connection: Connection) -> None:
+        """It is used no more."""
         if self._opened.address is None:
             self._services.once(Buses).release(self._opened.bus, self._opened.group, connection)
         else:
