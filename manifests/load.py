@@ -14,10 +14,11 @@ import msgspec
 
 from .conditions import judge, unmet_requirement, version
 from .directories import Place, data_directories, libexecdir, override_directories
-from .files import DefectError, Document, located, read_bytes, read_document
+from .files import Document, located, read_document
 from .member import MemberError, Path, Report, describe, quote, raise_it, wrong
 from .merge import merge
 from .model import Catalog, Defect, Hidden, Package, Rule
+from .raw import DefectError, read_bytes
 from .rules import number, read_rule
 
 __all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "Libexecdir", "check_override", "identity", "libexecdir", "load"]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spanbridge.manifests.files import DefectError, read_bytes
+from spanbridge.manifests.raw import DefectError, read_bytes
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 MAINS: Final = ("src/main.py", "src/index.js", "index.js")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from spanbridge.manifests.conditions import judge, unmet_requirement
-from spanbridge.manifests.files import DefectError
 from spanbridge.manifests.load import NOT_REFUSED, Libexecdir, check_override, identity, may_refuse
 from spanbridge.manifests.member import MemberError, Path, describe, quote
 from spanbridge.manifests.model import Rule
+from spanbridge.manifests.raw import DefectError
 from spanbridge.manifests.rules import read_rule
 from spanbridge.manifests.written import CONDITIONS, KNOWN, MEMBERS, REQUIREMENTS
 

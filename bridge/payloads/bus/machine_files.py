@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from spanbridge.manifests.files import DefectError, read_document
+from spanbridge.manifests.files import read_document
 from spanbridge.manifests.member import describe
+from spanbridge.manifests.raw import DefectError
 
 from .limits import FILE_BYTES, FILE_DEPTH, MACHINE_FILES
 
