@@ -10,9 +10,9 @@ import msgspec
 from ...installed import VERSION
 from ..errors import HttpError
 from ..life.extension import Extension, Unavailable
-from ..life.found import Permissions
 from ..life.life import Life
 from ..life.parts import Parts
+from ..life.permissions import Permissions
 from ..life.settings import Setting
 from ..runner.http import parse_query
 from ..services.addresses import Refused

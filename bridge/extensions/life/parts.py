@@ -29,7 +29,7 @@ from ..services.events import Events
 from ..services.metrics_history import MetricsHistory
 from ..services.push import Push
 from ..services.webhooks import Webhooks
-from .found import Permissions
+from .permissions import Permissions
 from .settings import Settings
 
 _NODE_LEAST: Final = 18

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from ..host_log import HostLog
-from .found import NOTHING, Permissions
+from .permissions import NOTHING, Permissions
 
 _FILE: Final = "settings.json"
 
