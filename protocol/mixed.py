@@ -134,7 +134,7 @@ def _any(digits: str = "") -> str:
     length = int(digits or "0")
     if length > 1:
         # An id without an LF within the frame is an error; it may be too long for that. None at all: a control frame.
-        within = rf"(?=[^\n]{{1,{length - 1}}}\n)" if length < 3 else r"(?!\n)"
+        within = rf"(?=[^\n]{{1,{length - 1}}}\n)" if length <= LONGEST_ID else r"(?!\n)"
         ways.append(rf"\n{within}.{{{length}}}")
     return f"(?:{'|'.join(ways)})"
 
