@@ -18,7 +18,7 @@ SCRIPT = 'truncate -s 16M "$1"; /usr/sbin/mkfs.ext4 -q "$1"; mount -o loop "$1" 
 @contextmanager
 def frozen(pid: int, place: Path) -> Iterator[None]:
     """Nothing is written to the file system on `place`, as the process sees it, until this is left."""
-    inside = ["nsenter", f"--target={pid}", "--mount", "/usr/sbin/fsfreeze"]
+    inside = ["nsenter", f"--target={pid}", "--mount", "--root", "/usr/sbin/fsfreeze"]
     subprocess.run([*inside, "--freeze", str(place)], check=True)
     try:
         yield

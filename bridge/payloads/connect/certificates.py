@@ -39,6 +39,8 @@ def context_of(tls: Tls) -> ssl.SSLContext:
     Raises Problem: `not-found` or `access-denied` for a file, `protocol-error` for what is in it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Some versions of Python set it: what ends without the end that TLS tells would be taken for whole.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # writing never has to wait for something to be read
     context.hostname_checks_common_name = True  # where the certificate has no subjectAltName

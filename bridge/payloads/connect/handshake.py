@@ -103,6 +103,9 @@ class TlsSocket:
         self._sock.close()
 
 
+_ENDED: Final = "UNEXPECTED_EOF_WHILE_READING"  # of which some versions of Python make no SSLEOFError
+
+
 class TlsContext:
     """A context that tells of each handshake what the server showed: the library does so of a certificate that it
     refuses in no other way."""
@@ -186,7 +189,10 @@ def problem_of(error: OSError, target: Target, witness: Witness) -> Problem:
         der = witness.certificate
         told = {} if der is None else {"rejected-certificate": ssl.DER_cert_to_PEM_cert(der)}
         return Problem(UNKNOWN_HOSTKEY, f"{target}: {error.verify_message}", **told)
-    if isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError) or not isinstance(error, ssl.SSLError):
+    ended = isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError) or (
+        isinstance(error, ssl.SSLError) and error.reason == _ENDED
+    )
+    if ended or not isinstance(error, ssl.SSLError):
         words = error.strerror if not isinstance(error, ssl.SSLError) else None
         return Problem(DISCONNECTED, f"{target}: the connection ended in the TLS handshake: {words or 'end of file'}")
     words = _words(error)
