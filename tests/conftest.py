@@ -3,12 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from spanbridge.testing.gate import Gate
 from spanbridge.testing.home import Home
 from spanbridge.testing.start import Start
 
 from .missing import what_would_run_all
+
+# A machine under load is slow, and a run is to be repeated: `--hypothesis-profile=default` tries examples that are new.
+settings.register_profile("repeated", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeated")
 
 
 @pytest.fixture
