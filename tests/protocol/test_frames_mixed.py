@@ -48,7 +48,7 @@ torn = st.sampled_from([b"1\na\n", b"2\nab\n", b"2\na12\na\n", b"1\n12\n12\n", b
 streams = st.lists(runs, min_size=1, max_size=6).map(lambda lists: b"".join(piece for run in lists for piece in run))
 
 
-@examples(100)
+@examples(70)
 @given(streams, st.one_of(st.just(b""), torn, broken_ends), streams, st.lists(st.integers(0, 6_000), max_size=3))
 def test_the_same_as_one_by_one(before: bytes, broken: bytes, after: bytes, cuts: list[int]) -> None:
     stream = before + broken + after

@@ -26,7 +26,7 @@ TIGHT = [
 ]
 
 
-@examples(300)
+@examples(220)
 @given(st.data(), streams, routes, st.sampled_from(TIGHT))
 def test_any_split_gives_the_same(
     data: st.DataObject, stream: bytes, at_first: dict[bytes, str], constants: dict[str, Any]
