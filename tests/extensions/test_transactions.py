@@ -1,5 +1,8 @@
 """A transaction belongs to the handler call that began it."""
 
+import shutil
+
+from ..missing import lack
 from .site import Site
 
 SOURCE = """
@@ -134,3 +137,37 @@ def test_transactions(site: Site) -> None:
     assert page("POST", "/api/ext/tx/fill").status == 204
     numbers = page.get("/api/ext/tx/rows").body.decode().split(",")
     assert len(numbers) == 1004
+
+
+NODE = """
+module.exports = { name: 'sizes', version: '1', init (router, { db }) {
+  const both = db.prepare('SELECT ? AS text, ? AS bytes')
+  router.get('/', (req, res) => {
+    const sizes = [...Array(1100).keys(), 2047, 2048, 4095, 65534, 65535, 65536, 65537, 131072, 3000001]
+    res.json(sizes.filter(size => {
+      const text = 'x'.repeat(size), bytes = Buffer.alloc(size, 7)
+      const row = both.get(text, bytes)
+      return row.text !== text || !row.bytes.equals(bytes)
+    }))
+  })
+  router.get('/:size', ({ params: { size } }, res) => {
+    res.set('X-Size', 'y'.repeat(size % 3000)).send('é'.repeat(size))
+  })
+  router.post('/open', (req, res) => { db.exec('BEGIN'); res.json({}) })
+} }
+"""
+
+
+def test_node_sends_messages_of_any_size(site: Site) -> None:
+    """Wherever room has to be made in the middle of one. And what a handler has left open is undone at once."""
+    if shutil.which("node") is None:
+        lack("missing: node", "nodejs")
+    site.extension("sizes", NODE, main="src/index.js")
+    page = site.session()
+    assert page.get("/api/ext/sizes/").json == []
+    for size in (1, 500, 511, 512, 1023, 1024, 32767, 32768, 65536, 300_001):
+        answer = page.get(f"/api/ext/sizes/{size}")
+        assert (answer.status, answer.body.decode()) == (200, "é" * size)
+        assert answer.headers.get("X-Size", "") == "y" * (size % 3000)
+    for _ in range(30):
+        assert page("POST", "/api/ext/sizes/open").status == 200

@@ -247,12 +247,14 @@ class Desk:
 
     def _take(self, client: Client, call: Call) -> None:
         if not call.operation.startswith("db."):
-            self._serve(client, call)
+            self._reply(client, self._served(client, call))
             return
         owner = self._owner
         if owner is None or (owner.client is client and owner.call == call.call):
-            self._serve(client, call)
+            reply = self._served(client, call)
+            # Before the reply: once it has that, the handler may return, and what it left open is looked for.
             self._owner = _Owner(client, call.call, call.lane) if self._in_transaction() else None
+            self._reply(client, reply)
         elif owner.client is client and owner.lane == call.lane:
             # The thread that would end the transaction is the one that waits for this.
             self._reply(client, Reply(call.seq, None, _busy("in another handler, which cannot go on meanwhile")))
@@ -270,22 +272,21 @@ class Desk:
             else:
                 self._parked.append(parked)
 
-    def _serve(self, client: Client, call: Call) -> None:
+    def _served(self, client: Client, call: Call) -> Reply:
         operation = self._operations.get(call.operation)
         try:
             if operation is None:
                 raise ValueError(f"{call.operation}: no such call")
-            reply = Reply(call.seq, operation(client, call))
+            return Reply(call.seq, operation(client, call))
         except SqliteError as error:
-            reply = Reply(call.seq, None, ("sqlite", error.code, str(error)))
+            return Reply(call.seq, None, ("sqlite", error.code, str(error)))
         except (ValueError, TypeError) as error:
-            reply = Reply(call.seq, None, ("value", "", str(error)))
+            return Reply(call.seq, None, ("value", "", str(error)))
         except RuntimeError as error:
-            reply = Reply(call.seq, None, ("error", "", str(error)))
+            return Reply(call.seq, None, ("error", "", str(error)))
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the thread
             self._log.error("unforeseen", where=call.operation, what=f"{type(error).__name__}: {error}")
-            reply = Reply(call.seq, None, ("error", "", "a mistake within the host, see host.log"))
-        self._reply(client, reply)
+            return Reply(call.seq, None, ("error", "", "a mistake within the host, see host.log"))
 
     def _reply(self, client: Client, reply: Reply) -> None:
         client.waiting -= 1

@@ -20,9 +20,15 @@ class Writer {
     return at
   }
 
+  // `room` may have put another buffer in place of this one: it comes before the buffer is named.
+  octet(value) {
+    const at = this.room(1)
+    this.buffer[at] = value
+  }
+
   head(value, one, two, four, short, shortMost) {
     if (short !== null && value <= shortMost) {
-      this.buffer[this.room(1)] = short | value
+      this.octet(short | value)
     } else if (one !== null && value < 0x100) {
       const at = this.room(2)
       this.buffer[at] = one
@@ -41,9 +47,9 @@ class Writer {
   number(value) {
     if (Number.isInteger(value) && Math.abs(value) < MOST && !Object.is(value, -0)) {
       if (value >= 0 && value < 128) {
-        this.buffer[this.room(1)] = value
+        this.octet(value)
       } else if (value < 0 && value >= -32) {
-        this.buffer[this.room(1)] = 0x100 + value
+        this.octet(0x100 + value)
       } else if (value >= -0x80000000 && value < 0x80000000) {
         const at = this.room(5)
         this.buffer[at] = 0xd2
@@ -67,7 +73,8 @@ class Writer {
   text(value) {
     const size = Buffer.byteLength(value)
     this.head(size, 0xd9, 0xda, 0xdb, 0xa0, 31)
-    this.buffer.write(value, this.room(size))
+    const at = this.room(size)
+    this.buffer.write(value, at)
   }
 
   bytes(value) {
@@ -81,9 +88,9 @@ class Writer {
       throw new TypeError('nested too deep')
     }
     if (value === null || value === undefined) {
-      this.buffer[this.room(1)] = 0xc0
+      this.octet(0xc0)
     } else if (value === true || value === false) {
-      this.buffer[this.room(1)] = value ? 0xc3 : 0xc2
+      this.octet(value ? 0xc3 : 0xc2)
     } else if (typeof value === 'number') {
       this.number(value)
     } else if (typeof value === 'string') {

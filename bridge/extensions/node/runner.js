@@ -61,7 +61,11 @@ async function main() {
 // What ends the process is told in one line, which the host passes on: stacks of several lines follow.
 process.on('uncaughtExceptionMonitor', (error) => {
   const said = String(error && error.stack ? error.stack : error).split('\n')[0]
-  writeSync(2, `FATAL ERROR: not caught: ${said}\n`)
+  try {
+    writeSync(2, `FATAL ERROR: not caught: ${said}\n`)
+  } catch {
+    // It has closed what it prints to.
+  }
 })
 
 // An error that nobody waits for is told, and ends nothing else.
