@@ -8,6 +8,7 @@ with.
 
 import contextlib
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -85,10 +86,11 @@ class Forked:
 def _become(
     program: str, argv: list[bytes], environ: dict[bytes, bytes], prepare: "_Child", fds: tuple[int, int, int]
 ) -> NoReturn:
-    """Runs in the child. None of `fds` is below 3."""
+    """Runs in the child."""
     try:
         os.setsid()
-        for number, fd in enumerate(fds):
+        above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds]  # one of them may be 0, 1 or 2 itself
+        for number, fd in enumerate(above):
             os.dup2(fd, number)
         for name in os.listdir("/proc/self/fd"):
             if int(name) > 2:
