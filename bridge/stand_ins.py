@@ -11,6 +11,7 @@ there already.
 | msgspec | its own inspect and JSON Schema | only `spanbridge schema` and `check` ask for them |
 | asyncio, anyio | ssl | nothing but HTTPS needs it |
 | asyncio | logging | it logs what our exception handler does not get: nothing, most often |
+| anyio | ipaddress | we connect by ourselves |
 | anyio | typing_extensions | it is for annotations |
 | websockets | importlib.metadata, which imports email and zipfile | it would tell the version of a copy that is none |
 | websockets | secrets, which imports OpenSSL | it takes random bytes from there |
@@ -55,7 +56,9 @@ def import_event_loop() -> None:
     with _standing_in(logging, ssl=None):
         import asyncio  # noqa: F401
     # anyio names some classes of ssl in annotations and `except` clauses of TLS streams, which we do not use.
-    with _standing_in(logging, _module("ssl", __getattr__=_any_class), _typing_extensions()):
+    # So it does of ipaddress: we connect by ourselves.
+    addresses = _module("ipaddress", __getattr__=_any_class, ip_address=_of_later("ipaddress", "ip_address"))
+    with _standing_in(logging, addresses, _module("ssl", __getattr__=_any_class), _typing_extensions()):
         import anyio
         import anyio._backends._asyncio  # noqa: F401
 

@@ -15,7 +15,7 @@ import sys
 from spanbridge.stand_ins import import_event_loop
 import_event_loop()
 import asyncio, anyio
-assert not {"ssl", "logging", "typing_extensions"} & {*sys.modules}
+assert not {"ssl", "logging", "ipaddress", "typing_extensions"} & {*sys.modules}
 async def main():
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.sleep, 0)
@@ -25,6 +25,8 @@ async def main():
     asyncio.log.logger.warning("one %s", "line")
     import logging
     assert logging.getLogger("asyncio").name == "asyncio"
+    import ipaddress
+    assert ipaddress.ip_address("::1").is_loopback
     import typing_extensions
     assert typing_extensions.TypeVar("T", default=int).__default__ is int
 anyio.run(main)
