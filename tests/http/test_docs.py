@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from spanbridge.payloads.http.close_codes import PROBLEMS
 from spanbridge.payloads.http.owned import OWNED, OWNED_ON_TEXT
-from spanbridge.payloads.http.websocket import PROBLEMS
 from spanbridge.protocol import problems
 from spanbridge.testing.bridge import Bridge
 

@@ -14,9 +14,7 @@ from typing import Any, Final
 
 from spanbridge.protocol.frames import Buffer, Span, join
 from spanbridge.protocol.problems import (
-    ACCESS_DENIED,
     DISCONNECTED,
-    INTERNAL_ERROR,
     PROTOCOL_ERROR,
     TOO_LARGE,
     Problem,
@@ -27,6 +25,7 @@ from ..base import Internal, Port, Services
 from ..served.channel import Channel
 from ..served.options import Options
 from .accept import handshake_headers, new_key, read_protocols, refusal
+from .close_codes import CLEAN, PROBLEMS
 from .connections import Connection, Connections
 from .dial import Dial
 from .farewell import Farewell
@@ -56,23 +55,6 @@ _READS: Final = 4  # reads in one turn, before others have theirs
 _JOIN_BELOW: Final = 2_048  # bytes of a message: smaller ones are cheaper to copy than to list for the kernel
 
 _PONG: Final = b"\x8a"  # how the frame of a pong begins
-
-CLEAN: Final = frozenset({1000, 1001, 1005})
-"""Codes of close frames that are no problem; 1005 stands for none."""
-
-PROBLEMS: Final = {
-    1002: PROTOCOL_ERROR,
-    1003: PROTOCOL_ERROR,
-    1007: PROTOCOL_ERROR,
-    1008: ACCESS_DENIED,
-    1009: TOO_LARGE,
-    1010: PROTOCOL_ERROR,
-    1011: INTERNAL_ERROR,
-    1012: INTERNAL_ERROR,
-    1013: INTERNAL_ERROR,
-    1014: INTERNAL_ERROR,
-}
-"""What other codes mean. All that are not here are DISCONNECTED."""
 
 
 def masked_frame(opcode: int, payload: Buffer) -> tuple[bytes, bytes]:
