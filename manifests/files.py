@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from .member import Path, describe
+from .blame import located
+from .member import describe
 from .model import Defect
-from .raw import DefectError, read_bytes
+from .raw import DefectError, Document, read_bytes
 
 _BOM = b"\xef\xbb\xbf"
-
-
-class Document(NamedTuple):
-    """A file that holds a JSON object."""
-
-    file: str
-    data: bytes
-    value: dict[str, Any]
 
 
 def read_document(file: str, *, max_bytes: int, max_depth: int) -> Document:
@@ -40,15 +33,6 @@ def read_document(file: str, *, max_bytes: int, max_depth: int) -> Document:
     if not isinstance(value, dict):
         raise DefectError(located(file, data, (), f"found {describe(value)}, expected an object"))
     return Document(file, data, value)
-
-
-def located(file: str, data: bytes, path: Path, message: str) -> Defect:
-    """The defect of a member. Looks for its line and column only now, since there is something to say about it."""
-    from .locate import find, line_and_column
-    from .member import spell
-
-    line, column = line_and_column(data, find(data, path))
-    return Defect(file, line, column, spell(path), message)
 
 
 def _depth(value: Any) -> int:

@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .blame import NOT_REFUSED, PROBLEM, blame, located, may_refuse, mention_problem
 from .conditions import judge, unmet_requirement, version
 from .directories import Place, data_directories, libexecdir, override_directories
-from .files import Document, located, read_document
+from .files import read_document
+from .libexec import Libexecdir
 from .member import MemberError, Path, Report, describe, quote, raise_it, wrong
 from .merge import merge
 from .model import Catalog, Defect, Hidden, Package, Rule
-from .raw import DefectError, read_bytes
+from .raw import DefectError, Document, read_bytes
 from .rules import number, read_rule
 
-__all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "Libexecdir", "check_override", "identity", "libexecdir", "load"]
+__all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "check_override", "identity", "libexecdir", "load"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -33,9 +35,6 @@ _DEEPEST = 200
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 NAME_EXPECTED = "letters, digits, underscore and dash"
 _DEFAULT_PRIORITY = 1.0
-_PROBLEM = b'problem"'
-NOT_REFUSED = "; what it was to refuse is not refused now"
-"""Said of an entry that is left out and has a `problem`."""
 
 
 def load(
@@ -194,8 +193,8 @@ class _Loading:
             name, priority = identity(manifest, directory)
             self._check_usable(manifest, documents)
         except MemberError as error:
-            defect = _blame(documents, error.path, error.message)
-            self._leave_out(name, path, _lost(defect, _mention_problem(documents)))
+            defect = blame(documents, error.path, error.message)
+            self._leave_out(name, path, _lost(defect, mention_problem(documents)))
             return None
         except _Unusable as reason:
             self._hidden.append(Hidden(name, path, str(reason)))
@@ -208,7 +207,7 @@ class _Loading:
     def _may_refuse(self, file: str) -> bool:
         """Whether a manifest that is no good may have rules that refuse: one that cannot be read may have anything."""
         try:
-            return _PROBLEM in read_bytes(file, self._max_bytes)
+            return PROBLEM in read_bytes(file, self._max_bytes)
         except (OSError, DefectError):
             return True
 
@@ -298,8 +297,8 @@ class _Loading:
         entries = winner.manifest["bridges"]
         if not isinstance(entries, list):
             message = f"found {describe(entries)}, expected a list of bridges"
-            defect = _blame(winner.documents, ("bridges",), message)
-            self._defects.append(_lost(defect, _mention_problem(winner.documents)))
+            defect = blame(winner.documents, ("bridges",), message)
+            self._defects.append(_lost(defect, mention_problem(winner.documents)))
             return []
         # A merge patch replaces a list whole, so all of it stands in the last file that has one.
         document = next(document for document in reversed(winner.documents) if "bridges" in document.value)
@@ -326,49 +325,8 @@ class _Loading:
                     more_restrict |= restricts
         if bad > self._max_defects:
             message = f"{bad - self._max_defects} more entries are wrong, and left out like these"
-            self._defects.append(_lost(_blame(winner.documents, ("bridges",), message), more_restrict))
+            self._defects.append(_lost(blame(winner.documents, ("bridges",), message), more_restrict))
         return rules
-
-
-class Libexecdir:
-    """What `${libexecdir}` in manifests stands for.
-
-    askpass: takes the place of `${libexecdir}/cockpit-askpass`. libexec: asked once for the directory, if it is needed.
-    """
-
-    def __init__(self, askpass: str, libexec: Callable[[], str] = libexecdir) -> None:
-        self._askpass = askpass
-        self._libexec = libexec
-        self._path: str | None = None
-
-    def fill_in(self, manifest: dict[str, Any], documents: Iterable[Document]) -> dict[str, Any]:
-        """The manifest that these documents make, with the directory in place. It is not changed itself."""
-        # Most manifests do not mention it: a look at the bytes saves a walk. An escape may spell it too.
-        if not any(b"libexecdir" in document.data or b"\\u" in document.data for document in documents):
-            return manifest
-        return {self._filled(name): self._filled(value) for name, value in manifest.items()}
-
-    def _filled(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._text(value) if "${libexecdir}" in value else value
-        if isinstance(value, list):
-            return [self._filled(inner) for inner in value]
-        if isinstance(value, dict):
-            return {self._filled(name): self._filled(inner) for name, inner in value.items()}
-        return value
-
-    def _text(self, text: str) -> str:
-        if self._path is None:
-            self._path = self._libexec()
-        before, *rest = text.split("${libexecdir}")
-        for after in rest:
-            if before.endswith("\\"):  # an escaped one is for the template to make plain text of
-                before += "${libexecdir}" + after
-            elif after == "/cockpit-askpass":
-                before += self._askpass
-            else:
-                before += self._path + after
-        return before
 
 
 def identity(manifest: dict[str, Any], directory: str, report: Report = raise_it) -> tuple[str, float]:
@@ -406,37 +364,6 @@ def check_override(override: Document) -> None:
         raise DefectError(located(override.file, override.data, error.path, error.message)) from None
 
 
-def may_refuse(entry: Any) -> bool:
-    """Whether an entry that is left out may have been there to refuse what it matches."""
-    if not isinstance(entry, dict) or entry.get("privileged") is True:
-        return False
-    if "problem" in entry:
-        return True
-    from difflib import get_close_matches
-
-    return "spawn" not in entry and bool(get_close_matches("problem", [name.lower() for name in entry]))
-
-
 def _lost(defect: Defect, restricts: bool = True) -> Defect:
     """The defect for which a file, or all bridges of one, is left out."""
     return msgspec.structs.replace(defect, restricts=restricts, loses=True)
-
-
-def _mention_problem(documents: list[Document]) -> bool:
-    return any(_PROBLEM in document.data for document in documents)
-
-
-def _blame(documents: list[Document], path: Path, message: str) -> Defect:
-    """The defect of a member of the merged manifest, in the last of the files that has a say in it."""
-    document = max(reversed(documents), key=lambda document: _reach(document.value, path))
-    return located(document.file, document.data, path, message)
-
-
-def _reach(value: Any, path: Path) -> int:
-    """How many steps of the path lead somewhere."""
-    for count, step in enumerate(path):
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return count
-    return len(path)

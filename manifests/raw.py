@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import Any, NamedTuple
 
 from .model import Defect
 
@@ -18,6 +19,14 @@ _KINDS = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
 )
+
+
+class Document(NamedTuple):
+    """A file that holds a JSON object."""
+
+    file: str
+    data: bytes
+    value: dict[str, Any]
 
 
 class DefectError(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from spanbridge.manifests.directories import data_directories, override_directories
-from spanbridge.manifests.load import Libexecdir
+from spanbridge.manifests.libexec import Libexecdir
 from spanbridge.manifests.model import Catalog
 
 from ..catalog import load

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbridge.manifests.files import read_document
-from spanbridge.manifests.load import Libexecdir, load
+from spanbridge.manifests.libexec import Libexecdir
+from spanbridge.manifests.load import load
 from spanbridge.manifests.written import KNOWN, MEMBERS
 from spanbridge.operator.checking.finding import KINDS, Source
 from spanbridge.operator.checking.form import of_source

@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from spanbridge.manifests.files import Document
 from spanbridge.manifests.locate import Outline, outline
 from spanbridge.manifests.member import Path, spell
 from spanbridge.manifests.model import Defect
+from spanbridge.manifests.raw import Document
 
 from ..printable import printable
 from ..terminal import Paint

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from spanbridge.manifests.blame import NOT_REFUSED, may_refuse
 from spanbridge.manifests.conditions import judge, unmet_requirement
-from spanbridge.manifests.load import NOT_REFUSED, Libexecdir, check_override, identity, may_refuse
+from spanbridge.manifests.libexec import Libexecdir
+from spanbridge.manifests.load import check_override, identity
 from spanbridge.manifests.member import MemberError, Path, describe, quote
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.raw import DefectError

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 from spanbridge.manifests.conditions import judge, unmet_requirement
 from spanbridge.manifests.directories import data_directories, override_directories
 from spanbridge.manifests.files import read_document
-from spanbridge.manifests.load import MAX_DEPTH, Libexecdir, identity
+from spanbridge.manifests.libexec import Libexecdir
+from spanbridge.manifests.load import MAX_DEPTH, identity
 from spanbridge.manifests.merge import merge
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.raw import DefectError
