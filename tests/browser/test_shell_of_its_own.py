@@ -1,5 +1,6 @@
 """Debian's front ends on spanbridge alone: no package hands anything to another bridge."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -15,7 +16,7 @@ from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import Evidence, PackageDir
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
-from .processes import arguments, children, executable
+from .processes import arguments, children
 from .shell import curtains, menu, open_page, page, texts, wait_for
 from .tap import Tap, tapped
 
@@ -53,10 +54,18 @@ def cockpit_ws(tmp_path: Path, front_end: FrontEnd, session_command: Path, evide
 
 
 def helpers(ws: CockpitWs) -> list[int]:
-    """The children of the session: spanbridge, whose stdin is tapped."""
+    """The helpers below the session, spanbridge; the programs that pages run for a moment are its children, too."""
     session = ws.session_pid()
     assert SPANBRIDGE in arguments(session)
-    return [pid for pid in children(session) if Path(executable(pid)).name != "tee"]
+    return [pid for pid in children(session) if is_helper(pid)]
+
+
+def is_helper(pid: int) -> bool:
+    """Whether it is another bridge, or the helper of our package."""
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        names = [Path(word).name for word in arguments(pid)]
+        return HELPER.name in names or any(name.startswith("cockpit-") for name in names)
+    return False
 
 
 # The shell
