@@ -1,4 +1,4 @@
-# `make demo` and `make test` each work alone on a fresh machine with Python 3.11 or newer.
+# `make demo` and `make test` each work alone on a fresh machine with Python 3.11 or newer and its venv (python3-venv).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

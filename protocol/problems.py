@@ -6,6 +6,8 @@ ACCESS_DENIED: Final = "access-denied"
 AUTHENTICATION_FAILED: Final = "authentication-failed"
 CHANGE_CONFLICT: Final = "change-conflict"
 INTERNAL_ERROR: Final = "internal-error"
+INVALID_HOSTKEY: Final = "invalid-hostkey"
+NO_COCKPIT: Final = "no-cockpit"
 NO_HOST: Final = "no-host"
 NOT_FOUND: Final = "not-found"
 NOT_SUPPORTED: Final = "not-supported"
@@ -14,7 +16,8 @@ TERMINATED: Final = "terminated"
 TIMEOUT: Final = "timeout"
 DISCONNECTED: Final = "disconnected"
 TOO_LARGE: Final = "too-large"
-UNKNOWN_HOSTKEY: Final = "unknown-hostkey"
+UNKNOWN_HOST: Final = "unknown-host"
+UNKNOWN_HOSTKEY: Final = "unknown-hostkey"  # of a host on a private channel, or of a server's certificate
 
 
 class Problem(Exception):

@@ -326,7 +326,7 @@ class Helper:
         self._context.log.limit("stuck_seconds", seconds, helper=self.name)
         self.end(self.last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
 
-    # Towards the helper (session.sink.Sink)
+    # Towards the helper (session.sinks.Sink)
 
     def put(self, data: Span) -> None:
         """Whole frames of its channels."""

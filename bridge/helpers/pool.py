@@ -63,6 +63,9 @@ class Pool:
 
     `environ` is the bridge's own environment, `depth` how many bridges have started one another up to this one, `host`
     gives the name that the front end has for this host.
+
+    It keeps several tables of helpers, since to be alive, to take opens and to be idle end at different times. What
+    outlives a helper is kept by rule or command.
     """
 
     def __init__(

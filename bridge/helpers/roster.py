@@ -110,7 +110,7 @@ class Roster:
         self._ended.clear()
         return left
 
-    # Opens that wait (channels.Keeper)
+    # Opens that wait (session.sinks.Keeper)
 
     def keep(self, opening: Opening, command: str | None, span: Span) -> None:
         """More has come for an open that waits."""

@@ -39,7 +39,11 @@ from .takers import Hosts, Privileged
 
 
 class Channels:
-    """All channels of one session. `host` is the front end's own, None until its `init` has come."""
+    """All channels of one session. `host` is the front end's own, None until its `init` has come.
+
+    Its tables stand together, since one open or close changes several of them at once: who has the id, its group and
+    host, who is still to answer an earlier close of it. The rest is what was given, and who is asked for an open.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """One front end, from its `init` to the last helper reaped.
 
 The way of a byte: `_chunk` has the splitter cut what was read into spans, and hands each to the sink that has the
-channel (channels.py): a helper puts it in its outbox (helper.py, link.py). What a helper says takes the same way from
+channel (channels.py): a helper puts it in its outbox (helper.py, writer.py). What a helper says takes the same way from
 `Dialogue.chunk` to the front end's outbox (front.py).
 """
 
@@ -54,7 +54,11 @@ _RELOAD: Final = signal.SIGUSR1
 
 
 class Session:
-    """Serves the front end on two descriptors. `run` is its whole life."""
+    """Serves the front end on two descriptors. `run` is its whole life.
+
+    It has many attributes, since here the parts of a session meet: most are what it was given, or parts that `run`
+    makes and joins. Of its own it keeps the rules in force, and whether and how it ends.
+    """
 
     def __init__(
         self,

@@ -9,22 +9,21 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, TERMINATED, Problem
+from spanbridge.protocol.problems import (
+    NOT_SUPPORTED,
+    PROTOCOL_ERROR,
+    TERMINATED,
+    UNKNOWN_HOST,
+    UNKNOWN_HOSTKEY,
+    Problem,
+)
 
 from ...wire.private_directory import private_file
 from ..attendant import Asker
 from ..endings import Refusal
 from ..way import Command
 from .askpass_socket import Asking
-from .failure import (
-    UNKNOWN_HOST,
-    UNKNOWN_HOSTKEY,
-    Attempt,
-    KeyRefused,
-    not_let_in,
-    read_failure,
-    told,
-)
+from .failure import Attempt, KeyRefused, not_let_in, read_failure, told
 from .host_key import known_hosts
 from .key_probe import fetch_key
 from .noise import Noise

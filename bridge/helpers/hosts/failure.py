@@ -8,14 +8,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from spanbridge.protocol.problems import AUTHENTICATION_FAILED, INTERNAL_ERROR, NO_HOST, Problem
+from spanbridge.protocol.problems import (
+    AUTHENTICATION_FAILED,
+    INTERNAL_ERROR,
+    INVALID_HOSTKEY,
+    NO_COCKPIT,
+    NO_HOST,
+    UNKNOWN_HOST,
+    Problem,
+)
 
 from .remote_command import NOTHING_FITS
-
-INVALID_HOSTKEY: Final = "invalid-hostkey"
-NO_COCKPIT: Final = "no-cockpit"
-UNKNOWN_HOST: Final = "unknown-host"
-UNKNOWN_HOSTKEY: Final = "unknown-hostkey"  # the same on a private channel
 
 MESSAGE_BYTES: Final = 2_048
 _SSH_FAILED: Final = 255  # its exit status for whatever went wrong in itself
