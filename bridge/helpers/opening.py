@@ -25,9 +25,9 @@ class Opening:
     """One open that nobody has taken yet, with all that the front end has sent on its channel meanwhile.
 
     `frame` is the open as it is passed on, `came` as the front end has written it; `later` are (command, span) pairs in
-    order: a control frame with its command, or data with None. `size` is the bytes of all that is passed on. `tried` is
-    the position in `router` of the rule that was tried last, `failures` what became of those that were. `given_back`:
-    it was handed to a helper that has ended without reading it.
+    order, if any: a control frame with its command, or data with None. `size` is the bytes of all that is passed on.
+    `tried` is the position in `router` of the rule that was tried last, `failures` what became of those that were.
+    `given_back`: it was handed to a helper that has ended without reading it.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class Opening:
         "ident",
         "later",
         "message",
+        "place",
         "router",
         "size",
         "tried",
@@ -53,10 +54,11 @@ class Opening:
         self.message = message
         self.router = router
         self.tried = -1
-        self.failures: list[str] = []
+        self.failures: tuple[str, ...] = ()
         self.given_back = False
         self.handed_at = 0.0  # to a helper, in loop time
-        self.later: list[tuple[str | None, Span]] = []
+        self.place = 0  # where it then began in the helper's stream
+        self.later: list[tuple[str | None, Span]] | None = None  # made when it is needed: thousands may wait
         self.size = len(frame)
 
     def replace(self, message: dict[str, Any], frame: bytes) -> None:
@@ -67,7 +69,7 @@ class Opening:
 
     def handed_over(self) -> None:
         """What had come meanwhile has been passed on."""
-        self.later.clear()
+        self.later = None
         self.size = len(self.frame)
 
     def add(self, command: str | None, span: Span) -> int:
@@ -78,6 +80,8 @@ class Opening:
         else:
             span = let_go(span)
             size = len(span)
+        if self.later is None:
+            self.later = []
         self.later.append((command, span))
         self.size += size
         return size

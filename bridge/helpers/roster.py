@@ -58,7 +58,7 @@ class Roster:
         give_away: Callable[[Opening], bool],
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
-        self.unheard: dict[bytes, tuple[int, Opening]] = {}  # opens that it has said nothing of, where they were put
+        self.unheard: dict[bytes, Opening] = {}  # opens that it has said nothing of, in order
         self.channels = 0  # open, waiting and held ones
         self.used = context.loop.time()  # when a channel was opened or closed last
         self.waiting_bytes = 0  # of the opens that wait or are held, with all that came for them
@@ -79,14 +79,14 @@ class Roster:
     def unanswered(self) -> tuple[int, float]:
         """Opens that the helper was handed and has said nothing of; how many seconds ago the oldest was."""
         oldest = next(iter(self.unheard.values()), None)
-        return len(self.unheard), 0.0 if oldest is None else self._loop.time() - oldest[1].handed_at
+        return len(self.unheard), 0.0 if oldest is None else self._loop.time() - oldest.handed_at
 
     def take(self, opening: Opening, *, ready: bool) -> bool:
         """Have a new channel served. False where its open must wait: for `init` unless `ready`, or for an answer."""
-        self.used = self._loop.time()
+        self.used = now = self._loop.time()
         self.channels += 1
         if ready and not self._hold(opening):
-            self._adopt(opening)
+            self._adopt(opening, now)
             return True
         if not ready:
             self._waiting[opening.ident] = opening
@@ -170,11 +170,12 @@ class Roster:
 
     # Within
 
-    def _adopt(self, opening: Opening) -> None:
+    def _adopt(self, opening: Opening, now: float) -> None:
         self.routes[opening.ident] = FORWARD
         self._ended.pop(opening.ident, None)
-        opening.handed_at = self._loop.time()
-        self.unheard[opening.ident] = (self._place(), opening)
+        opening.handed_at = now
+        opening.place = self._place()
+        self.unheard[opening.ident] = opening
         self._put(opening.frame)
         if opening.later:
             for _, span in opening.later:
@@ -183,7 +184,7 @@ class Roster:
 
     def _adopt_waiting(self, opening: Opening) -> None:
         self._count(-opening.size)
-        self._adopt(opening)
+        self._adopt(opening, self._loop.time())
         self._adopted(opening)
 
     def _hold(self, opening: Opening) -> bool:

@@ -63,7 +63,8 @@ class Started:
     @property
     def place(self) -> int:
         """Where in its stdin lies what is put next."""
-        return self.link.written + self.link.queued + self._unread.lost_bytes
+        writer = self.link.writer
+        return writer.written + writer.queued + self._unread.lost_bytes
 
     async def stop(self, *, wait: bool) -> None:
         """End and reap it (stopping.py)."""
@@ -109,7 +110,7 @@ class Started:
         self._unread.read_back(self.link.out_fd, self.link.written)
         self.link.writer.lose_queue()
 
-    def given_back(self, unheard: Iterable[tuple[int, Opening]]) -> list[Opening]:
+    def given_back(self, unheard: Iterable[Opening]) -> list[Opening]:
         """Where it has exited in order, the opens that it never read, but for those that come from another one;
         `unheard` as in Unread."""
         if not self.exited or self.process.status:

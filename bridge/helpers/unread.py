@@ -52,16 +52,16 @@ class Unread:
                 os.close(other_end)
             self._begin = written - len(self._left)
 
-    def opens(self, unheard: Iterable[tuple[int, Opening]]) -> list[Opening]:
+    def opens(self, unheard: Iterable[Opening]) -> list[Opening]:
         """Those that were not read, with what came after them for their channels. `unheard`: the opens that the helper
-        has said nothing of, in order, with where they begin in the stream."""
+        has said nothing of, in order."""
         if self._begin < 0 or self.lost_bytes > self._most:
             return []
-        unread = [(place, opening) for place, opening in unheard if place >= self._begin]
+        unread = [opening for opening in unheard if opening.place >= self._begin]
         if not unread:
             return []
-        first = unread[0][0]
-        by_ident = {opening.ident: opening for _, opening in unread}
+        first = unread[0].place
+        by_ident = {opening.ident: opening for opening in unread}
         begun: dict[bytes, Opening] = {}
         stream = b"".join((self._left, *self._lost))[first - self._begin :]
         for ident, command, frame in _frames(stream):

@@ -202,7 +202,7 @@ class Channels:
         if isinstance(problem, Refusal):
             self._refuse(opening, problem)
             return False
-        opening.failures.append(problem.message)
+        opening.failures += (problem.message,)
         last = after_failure(rule, Problem(problem.code, "; ".join(opening.failures)))
         if last is None:
             return True
@@ -248,7 +248,7 @@ class Channels:
             return
         self._take_over(ident, own)
         own.made()
-        for command, span in opening.later:
+        for command, span in opening.later or ():
             if self.routes.get(ident) is not own:
                 break
             if command is None:
