@@ -97,6 +97,7 @@ def _state(page: Any) -> list[tuple[int, int, str]]:
     [
         {"url": "http://127.0.0.1/"},
         {"url": "http://localhost:8000/"},
+        {"url": "http://a.LocalHost./"},
         {"url": "http://[::1]/"},
         {"url": "http://10.1.2.3/"},
         {"url": "http://0.0.0.0/"},

@@ -1,8 +1,8 @@
 """The wheel and the source distribution: the same bytes each time, and from each other."""
 
+import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,7 @@ def test_they_are_the_same_byte_for_byte(built: dict[str, bytes], tmp_path: Path
 def test_the_source_distribution_gives_the_same(built: dict[str, bytes], tmp_path: Path) -> None:
     source = tmp_path / f"spanbridge-{VERSION}.tar.gz"
     source.write_bytes(built[source.name])
-    with tarfile.open(source) as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(source, tmp_path)
     assert build(tmp_path / f"spanbridge-{VERSION}", tmp_path / "again") == built
 
 

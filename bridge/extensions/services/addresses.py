@@ -69,7 +69,10 @@ def is_allowed(address: Address, allowed: list[Network]) -> bool:
 async def resolved(target: Target, allowed: list[Network]) -> list[tuple[int, str]]:
     """Addresses that may be connected to, each with its family, in the order to try them. Raises Refused, OSError."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    host = target.host.lower().rstrip(".")
+    # These mean this machine whether its resolver knows them or not (RFC 6761, 6.3).
+    name = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else target.host
+    found = await loop.getaddrinfo(name, target.port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys([(int(family), str(address[0])) for family, _, _, _, address in found]))
     good = [(family, text) for family, text in addresses if is_allowed(ipaddress.ip_address(text), allowed)]
     if not good:
