@@ -69,6 +69,14 @@ def arguments(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
 
 
+def program(pid: int) -> str:
+    """The first of its arguments; empty for a process that has ended, reaped or not."""
+    try:
+        return next(iter(arguments(pid)), "")
+    except OSError:
+        return ""
+
+
 def describe(pid: int) -> str:
     try:
         return f"{pid} ({' '.join(arguments(pid))})"

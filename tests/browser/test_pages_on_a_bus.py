@@ -13,7 +13,7 @@ from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import Evidence
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
-from .processes import arguments, children
+from .processes import children, program
 from .shell import curtains, open_page, page, texts, wait_for
 from .system_bus import SystemBus, require_system_bus
 
@@ -63,13 +63,6 @@ def shown(browser: Chrome, selector: str) -> Any:
 
 def shows(browser: Chrome, selector: str, text: str) -> bool:
     return any(text in each for each in texts(browser, selector))
-
-
-def program(pid: int) -> str:
-    try:
-        return arguments(pid)[0]
-    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-        return ""
 
 
 def test_the_pages_load_and_nothing_is_missing(cockpit_ws: CockpitWs, browser: Chrome, session_log: Path) -> None:

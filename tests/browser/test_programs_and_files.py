@@ -13,7 +13,7 @@ from .conftest import Evidence, PackageDir
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
 from .probe_page import MANIFEST, NAME, Probe, files
-from .processes import arguments, children
+from .processes import arguments, children, program
 from .shell import open_page, page, terminal_lines, texts, type_in_terminal, wait_for
 
 pytestmark = [pytest.mark.cockpit, pytest.mark.browser, pytest.mark.timeout(240)]
@@ -43,7 +43,7 @@ def probe(cockpit_ws: CockpitWs, browser: Chrome) -> Probe:
 
 def bridges_of(ws: CockpitWs) -> list[list[str]]:
     """The commands of all bridges below the session."""
-    return [command for pid in children(ws.session_pid()) if "bridge" in (command := arguments(pid))[0]]
+    return [arguments(pid) for pid in children(ws.session_pid()) if "bridge" in program(pid)]
 
 
 def test_programs(cockpit_ws: CockpitWs, probe: Probe) -> None:
