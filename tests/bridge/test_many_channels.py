@@ -90,7 +90,7 @@ def test_values_that_never_come_again(start: Start, case: str) -> None:
     before, memory = size(bridge), processes.resident_bytes(bridge.pid)
     open_and_close(bridge, payload, 8_000, first=10_000, members=members)
     settles(bridge, lambda: size(bridge)[0] <= before[0] and size(bridge)[1:] == before[1:])
-    assert processes.resident_bytes(bridge.pid) - memory < 1.25 * MIB
+    assert processes.resident_bytes(bridge.pid) - memory < 2 * MIB  # pieces of free memory; a leak is a KiB each
 
 
 def test_helpers_that_come_and_go(start: Start) -> None:
