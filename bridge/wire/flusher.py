@@ -1,6 +1,7 @@
 """Writing once a turn: who has something new to write."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -30,6 +31,15 @@ class Flusher:
     def begin(self) -> None:
         """A turn begins whose end calls `flush` by itself; saves a round of the event loop for each chunk."""
         self._turn = True
+
+    def turn(self, call: Callable[..., object], *args: object) -> None:
+        """Call it as a turn of its own: what it has to write is written at its end. A round of the event loop for that
+        costs as much as all else of a small answer."""
+        self._turn = True
+        try:
+            call(*args)
+        finally:
+            self.flush()
 
     def flush(self) -> None:
         self._turn = False

@@ -110,12 +110,7 @@ class Stream:
         else:
             self._size = _FULL_BYTES if len(data) == self._size else _READ_BYTES
             self._buffer += data
-            # What is said of it is written at once, not in another round of the event loop.
-            self._flusher.begin()
-            try:
-                self._heed()
-            finally:
-                self._flusher.flush()
+            self._flusher.turn(self._heed)
 
     def _keep(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:

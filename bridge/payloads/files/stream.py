@@ -61,12 +61,7 @@ class Stream:
 
     def _pour(self) -> None:
         """What is in the pipe goes to the front end, as far as that takes it."""
-        flusher = self._asked.services.context.flusher
-        flusher.begin()  # what is said now goes out at once
-        try:
-            self._channel.guard(self._pour_some)
-        finally:
-            flusher.flush()
+        self._asked.services.context.flusher.turn(self._channel.guard, self._pour_some)
 
     def _pour_some(self) -> None:
         channel, pipe = self._channel, self._pipe

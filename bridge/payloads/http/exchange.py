@@ -156,12 +156,7 @@ class Exchange:
     # The answer
 
     def _readable(self) -> None:
-        # What is said is written at once: a round of the event loop for it costs as much as all else here.
-        self._flusher.begin()
-        try:
-            self._channel.guard(self._read)
-        finally:
-            self._flusher.flush()
+        self._flusher.turn(self._channel.guard, self._read)
 
     def _go_on(self) -> None:
         """The front end takes data again."""

@@ -214,13 +214,7 @@ class WebSocket:
     # From the server
 
     def _readable(self) -> None:
-        # What is said is written at once: a round of the event loop for it costs as much as all else here.
-        flusher = self._services.context.flusher
-        flusher.begin()
-        try:
-            self._channel.guard(self._read)
-        finally:
-            flusher.flush()
+        self._services.context.flusher.turn(self._channel.guard, self._read)
 
     def _go_on(self) -> None:
         """The front end takes data again."""

@@ -173,12 +173,11 @@ class Jobs:
 
     def _rung(self) -> None:
         os.eventfd_read(self._bell)
-        self._flusher.begin()  # what is said now goes out at once
-        try:
-            for _ in range(len(self._brought)):
-                self._returned(*self._brought.popleft())
-        finally:
-            self._flusher.flush()
+        self._flusher.turn(self._take_brought)
+
+    def _take_brought(self) -> None:
+        for _ in range(len(self._brought)):
+            self._returned(*self._brought.popleft())
 
     def _returned(self, job: Job, result: Any, error: BaseException | None, disposed: bool) -> None:
         self._busy -= 1

@@ -118,11 +118,7 @@ class Output:
         self._watch()
 
     def _readable(self) -> None:
-        self._flusher.begin()
-        try:
-            self._channel.guard(self._read_some)
-        finally:
-            self._flusher.flush()
+        self._flusher.turn(self._channel.guard, self._read_some)
 
     def _read_some(self) -> None:
         for _ in range(_MESSAGES):

@@ -57,12 +57,7 @@ class Packets:
             self._services.context.poller.watch_read(self._sock.fileno(), None)
 
     def _readable(self) -> None:
-        flusher = self._services.context.flusher
-        flusher.begin()
-        try:
-            self._channel.guard(self._read_some)
-        finally:
-            flusher.flush()
+        self._services.context.flusher.turn(self._channel.guard, self._read_some)
 
     def _read_some(self) -> None:
         for _ in range(_RECORDS):
