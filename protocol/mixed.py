@@ -8,12 +8,13 @@ or 240 where ids are listed; reading a frame by itself takes 500. Two kinds of r
 * frames of several channels that go to one place: their ids are listed.
 
 To compile the tree takes 10 to 20 ms for each of the two expressions, once in a process, and half a MiB. So it is not
-done before so many frames were read one by one that it would have been worth it.
+done before so many frames of a stream were read one by one that it would have been worth it.
 
 No possessive quantifiers: Python before 3.11.5 may stop within a frame with them.
 """
 
 from collections.abc import Callable
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -41,9 +42,10 @@ _GAIN = 256  # bytes from which on it was worth it
 class Mixed:
     """What one stream has shown so far of its runs."""
 
-    __slots__ = ("_reach", "patience")
+    __slots__ = ("_alone", "_reach", "patience")
 
     def __init__(self) -> None:
+        self._alone = 0  # frames that were read one by one
         self.patience = _PATIENCE  # frames to be read one by one before `run` is worth a call
         self._reach = _FEW_BYTES
 
@@ -52,20 +54,20 @@ class Mixed:
 
         A whole frame lies at `pos`, ends at `stop` and goes there, too. `get` gives the route of an id.
         """
-        alone = _expressions.count(self.patience)
-        if alone <= _WORTH:
+        self._alone += self.patience
+        if self._alone <= _WORTH:
             return stop
         end = stop
         if _same_next(data, pos, stop):
             end = self._same(data, pos, stop)
-        if end - stop < _GAIN and alone > _WORTH_SEVERAL:
+        if end - stop < _GAIN and self._alone > _WORTH_SEVERAL:
             end = max(end, self._several(data, pos, stop, get, route))
         self.patience = 1 if end - stop >= _GAIN else min(2 * max(self.patience, _PATIENCE), _MOST_PATIENCE)
         return end
 
     def _same(self, data: bytes, pos: int, stop: int) -> int:
         """The end of a run on one channel."""
-        found = _expressions.same().match(data, pos, pos + _SAME_BYTES)
+        found = _of_one().match(data, pos, pos + _SAME_BYTES)
         return max(stop, found.end()) if found else stop
 
     def _several(self, data: bytes, pos: int, stop: int, get: Callable[[bytes], Route | None], route: Route) -> int:
@@ -92,34 +94,20 @@ def _same_next(data: bytes, pos: int, stop: int) -> bool:
 def _listed(data: bytes, pos: int, end: int) -> list[tuple[bytes, bytes]]:
     """The id of each frame between the two, empty where it is longer than `LONGEST_ID`, and then, as (b"", rest), what
     is left where they are over."""
-    return _expressions.several().findall(data, pos, end)
+    return _of_several().findall(data, pos, end)
 
 
-class _Expressions:
-    """Made when they are first needed, for the whole process."""
+@cache
+def _of_one() -> "re.Pattern[bytes]":
+    """A run on one channel."""
+    return _compiled(rf"(?=[0-9]{{1,3}}(\n[^\n]{{1,{LONGEST_ID}}}\n))(?:(?=[0-9]{{1,3}}\1){_any()})*")
 
-    __slots__ = ("_alone", "_same", "_several")
 
-    def __init__(self) -> None:
-        self._alone = 0
-        self._same: re.Pattern[bytes] | None = None
-        self._several: re.Pattern[bytes] | None = None
-
-    def count(self, alone: int) -> int:
-        """So many more frames were read one by one; how many it were in all."""
-        self._alone += alone
-        return self._alone
-
-    def same(self) -> "re.Pattern[bytes]":
-        if self._same is None:
-            self._same = _compiled(rf"(?=[0-9]{{1,3}}(\n[^\n]{{1,{LONGEST_ID}}}\n))(?:(?=[0-9]{{1,3}}\1){_any()})*")
-        return self._same
-
-    def several(self) -> "re.Pattern[bytes]":
-        if self._several is None:
-            ident = rf"(?=[0-9]{{1,3}}\n([^\n]{{1,{LONGEST_ID}}}(?=\n)|))"
-            self._several = _compiled(f"{ident}{_any()}|(.+)")
-        return self._several
+@cache
+def _of_several() -> "re.Pattern[bytes]":
+    """A frame, and its id; or what is left."""
+    ident = rf"(?=[0-9]{{1,3}}\n([^\n]{{1,{LONGEST_ID}}}(?=\n)|))"
+    return _compiled(f"{ident}{_any()}|(.+)")
 
 
 def _compiled(expression: str) -> "re.Pattern[bytes]":
@@ -137,6 +125,3 @@ def _any(digits: str = "") -> str:
         within = rf"(?=[^\n]{{1,{length - 1}}}\n)" if length <= LONGEST_ID else r"(?!\n)"
         ways.append(rf"\n{within}.{{{length}}}")
     return f"(?:{'|'.join(ways)})"
-
-
-_expressions: Final = _Expressions()

@@ -116,12 +116,10 @@ def test_low_limits_hold() -> None:
 
 
 def test_nothing_is_compiled_for_a_few_frames() -> None:
-    class Never:
-        def __getattr__(self, name: str) -> None:
-            raise AssertionError(name)
+    def never() -> None:
+        raise AssertionError("asked for")
 
-    known = mixed._Expressions()
-    with patch.multiple(mixed, _WORTH=16_384, _PATIENCE=16, _compiled=Never(), _expressions=known):
+    with patch.multiple(mixed, _WORTH=16_384, _PATIENCE=16, _of_one=never, _of_several=never):
         splitter = Splitter({b"a": "north"})
         stream = b"".join(frame(b"a", b"x" * (index % 90)) for index in range(1_000))
         assert len(list(splitter.feed(stream))) == 1
