@@ -40,8 +40,7 @@ def read_head(payload: bytes) -> tuple[str, str | None]:
     Raises Problem (`protocol-error`) unless `payload` is a JSON object in UTF-8 with a string "command" whose
     "channel", if there is one, is a string that is not empty.
     """
-    if len(payload) > DEEPEST:
-        _check_depth(payload)
+    _check_depth(payload)
     try:
         # The decoder passes over members that it was not asked for without looking at their encoding.
         if not payload.isascii():
@@ -78,8 +77,7 @@ def read_object(payload: bytes) -> dict[str, Any]:
     Taken as browsers write it: half a character as an escape (a lone surrogate) is one in the string, and a number
     beyond any float is kept as it stands, as msgspec.Raw.
     """
-    if len(payload) > DEEPEST:
-        _check_depth(payload)
+    _check_depth(payload)
     try:
         return _object.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
