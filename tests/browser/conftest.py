@@ -100,3 +100,11 @@ def browser(tmp_path: Path, evidence: Evidence, monkeypatch: pytest.MonkeyPatch)
         evidence.parts["browser"] = lambda: _what_the_browser_shows(running, tmp_path / "screenshot.png")
         yield running
         del evidence.parts["browser"]
+
+
+@pytest.fixture
+def session_log(tmp_path: Path, evidence: Evidence) -> Path:
+    """Where the session is to log; part of the evidence."""
+    log = tmp_path / "session.log"
+    evidence.add_log(log)
+    return log

@@ -41,13 +41,6 @@ def package_kit(bus: PrivateBus) -> Iterator[PackageKit]:
 
 
 @pytest.fixture
-def session_log(tmp_path: Path, evidence: Evidence) -> Path:
-    log = tmp_path / "session.log"
-    evidence.add_log(log)
-    return log
-
-
-@pytest.fixture
 def cockpit_ws(
     tmp_path: Path, data_home: Path, bus: PrivateBus, package_kit: PackageKit, session_log: Path, evidence: Evidence
 ) -> Iterator[CockpitWs]:

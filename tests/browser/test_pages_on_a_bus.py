@@ -35,13 +35,6 @@ def bus(tmp_path: Path) -> Iterator[SystemBus]:
 
 
 @pytest.fixture
-def session_log(tmp_path: Path, evidence: Evidence) -> Path:
-    log = tmp_path / "session.log"
-    evidence.add_log(log)
-    return log
-
-
-@pytest.fixture
 def cockpit_ws(
     tmp_path: Path, front_end: FrontEnd, bus: SystemBus, session_log: Path, evidence: Evidence
 ) -> Iterator[CockpitWs]:
