@@ -72,9 +72,8 @@ def import_websockets() -> None:
 
 def import_inotify() -> None:
     """Import inotify_simple."""
-    with _standing_in(
-        _later("ctypes.util", find_library=lambda name: None)
-    ):  # None: what is loaded already, libc with it
+    # None: what is loaded already, libc with it.
+    with _standing_in(_later("ctypes.util", find_library=lambda name: None)):
         import inotify_simple  # type: ignore[import-untyped]  # noqa: F401
 
 

@@ -398,7 +398,7 @@ _NEWER_CODES: Final = {(12 << 8) | sqlite3.SQLITE_CONSTRAINT: "SQLITE_CONSTRAINT
 _CODES: Final = {
     value: name
     for name, value in vars(sqlite3).items()
-    if name.startswith("SQLITE_") and name in ("SQLITE_CONSTRAINT", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_READONLY")
+    if name in ("SQLITE_CONSTRAINT", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_READONLY")
 }
 
 

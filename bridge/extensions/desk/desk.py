@@ -20,7 +20,7 @@ import msgspec
 from ..errors import SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call, Reply, decode_call, encode
-from ..inner.wire import Frames, WireError, framed
+from ..inner.wire import Frames, WireError, come, framed
 
 T = TypeVar("T")
 
@@ -226,12 +226,9 @@ class Desk:
                 cursor.rows.close()
 
     def _readable(self, client: Client) -> None:
-        try:
-            chunk = client.sock.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        chunk = come(client.sock, _READ_BYTES)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
         if not chunk:
             self._detach(client)
             client.hung_up()

@@ -19,7 +19,7 @@ _LEFT_OUT: Final = frozenset(
 )
 _HEADERS_CHARS: Final = 64 << 10
 _BREAKS: Final = frozenset("\r\n\0")
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 class Answer(NamedTuple):
@@ -48,6 +48,11 @@ def error(status: int, code: str, message: str, **headers: str) -> Answer:
     return json_answer(status, {"error": code, "message": message}, **headers)
 
 
+def with_ours(answer: Answer) -> Answer:
+    """An answer of the host's own, with the headers that each has."""
+    return answer._replace(headers=sent_headers(answer.headers.items()))
+
+
 def reason(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -61,7 +66,7 @@ def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     names: dict[str, str] = {}
     size = 0
     for name, value in given:
-        if not name or not _TOKEN.issuperset(name):
+        if not name or not TOKEN.issuperset(name):
             raise Unsendable(f"the name of a header: {name[:80]!r}")
         if not _BREAKS.isdisjoint(value):
             raise Unsendable(f"the header {name}: a line break or NUL in its value")

@@ -10,7 +10,7 @@ from typing import Final
 from ..inner.messages import Request
 from ..life.extension import Extension, Unavailable
 from ..process.process import Exchange, Process
-from .answers import Answer, Unsendable, error, sent_headers
+from .answers import Answer, Unsendable, error, sent_headers, with_ours
 from .opening import HttpOpen
 from .requests import MANAGEMENT, MOUNT, Requests
 
@@ -126,7 +126,7 @@ class Asked:
         """An answer of the host's own."""
         self._let_go()
         if not self._left:
-            self._on_answer(answer._replace(headers=sent_headers(answer.headers.items())))
+            self._on_answer(with_ours(answer))
 
     async def _to_management(self, path: str, query: str) -> None:
         requests = self._requests
@@ -226,11 +226,7 @@ class Asked:
         name = "" if self._extension is None else self._extension.name
         self._requests.log.limit("extension_request_seconds", seconds, extension=name)
         self._let_go(late=True)
-        self._on_answer(_with_ours(error(504, "timeout", f"no answer after {seconds:g} s (extension_request_seconds)")))
-
-
-def _with_ours(answer: Answer) -> Answer:
-    return answer._replace(headers=sent_headers(answer.headers.items()))
+        self._on_answer(with_ours(error(504, "timeout", f"no answer after {seconds:g} s (extension_request_seconds)")))
 
 
 def _nobody() -> None:

@@ -9,8 +9,8 @@ import msgspec
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
 from ...payloads.http.owned import OWNED, OWNED_ON_TEXT
+from .answers import TOKEN
 
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PATH_CHARS: Final = 64 << 10
@@ -40,7 +40,7 @@ def http_open(options: Mapping[str, Any]) -> HttpOpen:
     _nowhere_else(options)
     raw = _raw(options)
     method = _text(options, "method")
-    if not method or not _TOKEN.issuperset(method) or method.upper() in ("CONNECT", "TRACE"):
+    if not method or not TOKEN.issuperset(method) or method.upper() in ("CONNECT", "TRACE"):
         raise _wrong("method", method, "a token that is neither CONNECT nor TRACE")
     path = _text(options, "path")
     if not path.startswith("/") or len(path) > _PATH_CHARS or not _VISIBLE.fullmatch(path):
@@ -93,7 +93,7 @@ def _headers(options: Mapping[str, Any], raw: bool) -> dict[str, str]:
     seen: set[str] = set()
     for name, value in given.items():
         low = name.lower()
-        if not name or not _TOKEN.issuperset(name):
+        if not name or not TOKEN.issuperset(name):
             raise _wrong(f"headers.{name}", name, "a token as the name of a header")
         if not isinstance(value, str) or _CONTROL.search(value):
             raise _wrong(f"headers.{name}", value, "a string without control characters")

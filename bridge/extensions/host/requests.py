@@ -9,7 +9,7 @@ from ..host_log import HostLog
 from ..life.extension import Extension
 from ..life.parts import Parts
 from ..services.events import Events
-from .answers import Answer, error, sent_headers
+from .answers import Answer, error, with_ours
 
 MOUNT: Final = "/api/ext/"
 MANAGEMENT: Final = "/api/extensions"
@@ -56,10 +56,10 @@ class Requests:
     def too_large(self) -> Answer:
         most = self.limits.extension_body_bytes
         self.log.limit("extension_body_bytes", most)
-        return _with_ours(error(413, "too-large", f"the body has over {most} bytes (extension_body_bytes)"))
+        return with_ours(error(413, "too-large", f"the body has over {most} bytes (extension_body_bytes)"))
 
     def too_many(self) -> Answer:
-        return _with_ours(error(503, "busy", f"the bodies of all requests together have over {_BODIES_BYTES} bytes"))
+        return with_ours(error(503, "busy", f"the bodies of all requests together have over {_BODIES_BYTES} bytes"))
 
     # Requests that wait for one extension
 
@@ -74,7 +74,3 @@ class Requests:
 
     def count_out(self, name: str) -> None:
         self._waiting[name] -= 1
-
-
-def _with_ours(answer: Answer) -> Answer:
-    return answer._replace(headers=sent_headers(answer.headers.items()))

@@ -45,6 +45,16 @@ class Frames:
         del data[:start]
 
 
+def come(sock: socket.socket, most: int) -> bytes | None:
+    """What has come, at most so many bytes; empty at the end, however it came about; None where nothing has."""
+    try:
+        return sock.recv(most, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
 def receive(sock: socket.socket, nbytes: int) -> bytes:
     """Just so many bytes of a blocking socket; fewer only at its end."""
     pieces = []

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ..host_log import HostLog
+from ..inner.wire import come
 from ..runner.task import Exited, FromHost, Kill, Start, Started, Task, ToHost
 
 _MESSAGE_BYTES: Final = 64 << 10
@@ -65,6 +66,9 @@ class Launcher:
     def close(self) -> None:
         """All processes end with the fork server."""
         self._running.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -102,12 +106,9 @@ class Launcher:
     def _readable(self) -> None:
         if self._socket is None:
             return
-        try:
-            data = self._socket.recv(_MESSAGE_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        data = come(self._socket, _MESSAGE_BYTES)
+        if data is None:
             return
-        except OSError:
-            data = b""
         if not data:
             self._lost()
             return
@@ -129,12 +130,7 @@ class Launcher:
     def _lost(self) -> None:
         """The fork server has died, and with it all that it has started."""
         self._log.error("fork-server-died")
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
-        if self._server is not None:
-            self._server.wait()
+        self._let_go()
         for future in self._starting.values():
             if not future.done():
                 future.set_result(Started(0, 0, "the fork server has died"))

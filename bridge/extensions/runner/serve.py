@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
-from ..inner.wire import Frames
+from ..inner.wire import Frames, come
 from .body import Bodies
 from .calling import answered_or_failed, called, is_async, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
@@ -47,12 +47,9 @@ class Server:
             self._over.set_result(None)
 
     def _readable(self) -> None:
-        try:
-            chunk = self._sock.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        chunk = come(self._sock, _READ_BYTES)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
         if not chunk:
             self._loop.remove_reader(self._sock.fileno())
             self._end()
