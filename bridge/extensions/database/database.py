@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import SqliteError
 from .authorizer import Authorizer
+from .error_codes import code_of
 from .statements import first_word, split
 
 VALUE_BYTES: Final = 16 << 20
@@ -260,7 +261,7 @@ class Database:
         explained = sql if kind == "EXPLAIN" else f"EXPLAIN {sql}"
         count = 0
         try:
-            program = self._program(explained, 0)
+            program = self._program(explained, ())
         except sqlite3.ProgrammingError as error:
             found = _SUPPLIED.search(str(error))
             if found is None:
@@ -268,7 +269,7 @@ class Database:
             count = int(found[1])
             authorizer.begin()
             try:
-                program = self._program(explained, count)
+                program = self._with_nothing(explained, count)
             except sqlite3.Error as second:
                 raise self._said(second) from None
         except (sqlite3.Error, sqlite3.Warning) as error:
@@ -282,11 +283,20 @@ class Database:
             self._known.popitem(last=False)
         return known
 
-    def _program(self, explained: str, count: int) -> list[tuple[Any, ...]]:
+    def _with_nothing(self, explained: str, count: int) -> list[tuple[Any, ...]]:
+        """The same of a statement with so many parameters, with nothing for each. Python 3.14 takes no sequence for
+        those with names, and no Python a mapping for the others."""
+        try:
+            return self._program(explained, _Nothing())
+        except sqlite3.ProgrammingError:
+            self._authorizer.begin()
+            return self._program(explained, (None,) * count)
+
+    def _program(self, explained: str, parameters: Any) -> list[tuple[Any, ...]]:
         """The steps; their texts are bytes, since a literal in them may be anything."""
         self._db.text_factory = bytes
         try:
-            return self._db.execute(explained, (None,) * count).fetchall()
+            return self._db.execute(explained, parameters).fetchall()
         finally:
             self._db.text_factory = str
 
@@ -380,26 +390,16 @@ class Database:
         return SqliteError(str(error), code)
 
 
-def code_of(error: sqlite3.Error) -> str:
-    """SQLite's name for it. This Python may be older than the SQLite, and not know the newest."""
-    name = getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR"
-    if name != "unknown":
-        return name
-    number = int(getattr(error, "sqlite_errorcode", 1))
-    return _NEWER_CODES.get(number) or _CODES.get(number & 0xFF, "SQLITE_ERROR")
+class _Nothing(dict[str, None]):
+    """Has nothing under any name."""
+
+    def __missing__(self, name: str) -> None:
+        return None
 
 
 def weight(row: Iterable[Any]) -> int:
     """Bytes that a row takes in a message, about."""
     return sum([9 if value is None or isinstance(value, (int, float)) else 5 + len(value) for value in row])
-
-
-_NEWER_CODES: Final = {(12 << 8) | sqlite3.SQLITE_CONSTRAINT: "SQLITE_CONSTRAINT_DATATYPE"}
-_CODES: Final = {
-    value: name
-    for name, value in vars(sqlite3).items()
-    if name in ("SQLITE_CONSTRAINT", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_READONLY")
-}
 
 
 def _make_private(path: str) -> None:
