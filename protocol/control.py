@@ -40,7 +40,8 @@ def read_head(payload: bytes) -> tuple[str, str | None]:
     Raises Problem (`protocol-error`) unless `payload` is a JSON object in UTF-8 with a string "command" whose
     "channel", if there is one, is a string that is not empty.
     """
-    _check_depth(payload)
+    if len(payload) > DEEPEST:  # a call less for most
+        _check_depth(payload)
     try:
         # The decoder passes over members that it was not asked for without looking at their encoding.
         if not payload.isascii():
@@ -77,7 +78,8 @@ def read_object(payload: bytes) -> dict[str, Any]:
     Taken as browsers write it: half a character as an escape (a lone surrogate) is one in the string, and a number
     beyond any float is kept as it stands, as msgspec.Raw.
     """
-    _check_depth(payload)
+    if len(payload) > DEEPEST:  # a call less for most
+        _check_depth(payload)
     try:
         return _object.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

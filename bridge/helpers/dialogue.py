@@ -243,7 +243,7 @@ class Dialogue:
             raise Forgery(PROTOCOL_ERROR, f"sent {command!r} for channel {_shown(ident)}, not one of its own")
         if command != "close":
             if route is FORWARD:
-                roster.heard(ident)
+                roster.unheard.pop(ident, None)  # it has read its open
                 self._front.put(frame)
         elif route is FORWARD:
             self._helper.closed(ident, frame)

@@ -62,7 +62,6 @@ class Helper:
         self.roster = Roster(
             context,
             put=self.put,
-            place=lambda: self._started.place if self._started is not None else 0,
             adopted=lambda opening: table.adopted(opening, self),
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: owner.idle(self),
@@ -160,6 +159,7 @@ class Helper:
             self.end(Problem(INTERNAL_ERROR, f"cannot be started: {error}"))
             return None
         self.link = started.link
+        self.roster.place = started.place
         self._congestion.watch(started.link)
         if self.launch.privileged:
             started.collect(True)

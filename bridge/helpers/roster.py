@@ -42,16 +42,15 @@ class _Closed:
 
 
 class Roster:
-    """`put` writes to the helper, `place` tells where in its stream that will lie. `adopted` is called for each open
-    that waited and was handed over, `counted` when `waiting_bytes` has changed, `idle` when the last channel has gone.
-    `give_away` is called with an open that was held for too long: True if another helper has it now."""
+    """`put` writes to the helper. `adopted` is called for each open that waited and was handed over, `counted` when
+    `waiting_bytes` has changed, `idle` when the last channel has gone. `give_away` is called with an open that was held
+    for too long: True if another helper has it now."""
 
     def __init__(
         self,
         context: Context,
         *,
         put: Callable[[Span], None],
-        place: Callable[[], int],
         adopted: Callable[[Opening], None],
         counted: Callable[[], None],
         idle: Callable[[], None],
@@ -59,6 +58,7 @@ class Roster:
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
         self.unheard: dict[bytes, Opening] = {}  # opens that it has said nothing of, in order
+        self.place: Callable[[], int] = int  # where in the helper's stream lies what is put next; set once it runs
         self.channels = 0  # open, waiting and held ones
         self.used = context.loop.time()  # when a channel was opened or closed last
         self.waiting_bytes = 0  # of the opens that wait or are held, with all that came for them
@@ -67,7 +67,6 @@ class Roster:
         self._log = context.log
         self._limits = context.limits
         self._put = put
-        self._place = place
         self._adopted = adopted
         self._counted = counted
         self._idle = idle
@@ -142,13 +141,9 @@ class Roster:
 
     def closed(self, ident: bytes) -> None:
         """The helper has closed an open channel."""
-        self.heard(ident)
+        self.unheard.pop(ident, None)
         self._remember(ident)
         self._lose()
-
-    def heard(self, ident: bytes) -> None:
-        """The helper has said something of an open channel: it has read its open."""
-        self.unheard.pop(ident, None)
 
     def owes(self, ident: bytes) -> bool:
         """Whether the helper has not answered a close of this channel."""
@@ -174,7 +169,7 @@ class Roster:
         self.routes[opening.ident] = FORWARD
         self._ended.pop(opening.ident, None)
         opening.handed_at = now
-        opening.place = self._place()
+        opening.place = self.place()
         self.unheard[opening.ident] = opening
         self._put(opening.frame)
         if opening.later:

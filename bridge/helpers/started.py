@@ -60,7 +60,6 @@ class Started:
     def exited(self) -> bool:
         return self.process.exited.is_set()
 
-    @property
     def place(self) -> int:
         """Where in its stdin lies what is put next."""
         writer = self.link.writer

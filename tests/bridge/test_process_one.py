@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,9 @@ from spanbridge.testing.home import Home
 from spanbridge.testing.script import close_fd, exit_with, fork, helper_rule, init, note, serve, set_session
 from spanbridge.testing.start import starting
 
+from ..files.client import Files
 from ..missing import lack
+from ..streams.client import Client
 
 UNSHARE = ["unshare", "--pid", "--fork", "--kill-child"]
 
@@ -53,3 +56,23 @@ def test_orphans_are_reaped(home: Home) -> None:
         front.expect("ready", "b")
         assert bridge.end() == 0
     assert not os.path.exists(f"/proc/{one}")
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_what_the_bridge_serves_itself(home: Home, tmp_path: Path, pty: bool) -> None:
+    """Programs keep their exit status though everything is reaped here; their orphans are reaped too."""
+    with starting(home, [*UNSHARE, str(SPANBRIDGE)]) as start:
+        bridge = start()
+        (one,) = processes.children(bridge.pid)
+        client = Client(bridge, "one")
+        for status in (0, 3, 7):
+            heard = client.heard(client.shell(f"(true &) ; echo here; exit {status}", pty=pty))
+            assert heard.data.split() == [b"here"]
+            assert heard.closed["exit-status"] == status
+        heard = client.heard(client.shell("kill -KILL $$", pty=pty))
+        assert heard.closed["exit-signal"] == "KILL"
+        files = Files(bridge.front_end)
+        assert files.replace(tmp_path / "file", b"content").problem is None
+        assert files.read(tmp_path / "file").data == b"content"
+        wait_reaped(one)
+        assert bridge.end() == 0
