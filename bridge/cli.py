@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .limits import Limits, SettingError, explain, misspelt, read_limits
 
@@ -71,11 +71,30 @@ class UsageError(Exception):
     """The arguments cannot be acted on; the text says why."""
 
 
+class _Stderr(io.RawIOBase):
+    """Takes all that is said, and loses it where stderr is full or its reader is gone: that changes nothing else."""
+
+    def fileno(self) -> int:
+        return 2
+
+    def isatty(self) -> bool:
+        return os.isatty(2)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        try:
+            return os.write(2, data)
+        except OSError:
+            return len(data)
+
+
 def main() -> int:
     """Run the command that the arguments name; the exit status."""
     _fill_standard_descriptors()
     try:
-        status = _main(sys.argv[1:])
+        status = _status(sys.argv[1:])
         sys.stdout.flush()
         return status
     except OSError as error:
@@ -93,6 +112,13 @@ def main() -> int:
         return 130  # as a shell tells it
 
 
+def _status(arguments: list[str]) -> int:
+    try:
+        return _main(arguments)
+    except SystemExit as told:  # of argparse, which has told its help, or what is wrong
+        return told.code if isinstance(told.code, int) else 0
+
+
 def _fill_standard_descriptors() -> None:
     """Have something at 0, 1 and 2: whatever is opened next would else get the number, and be taken for stdin or so."""
     for fd in (0, 1, 2):
@@ -103,11 +129,10 @@ def _fill_standard_descriptors() -> None:
     # What Python found closed it has no stream for.
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as we run
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the name of a file need not be UTF-8
+    encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(_Stderr()), encoding, "backslashreplace", line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file need not be UTF-8
 
 
 def _main(arguments: list[str]) -> int:

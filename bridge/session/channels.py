@@ -6,7 +6,7 @@ waits, or what the bridge serves itself.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio.abc import TaskGroup
 
@@ -34,8 +34,10 @@ from ..wire.front import Front
 from .groups import Groups
 from .recent import Recent
 from .router import after_failure, nobody, normalise, own_payload, refusal
-from .sinks import Keeper, Own, Sink, Waiting
+from .sinks import Keeper, Own, Sink, Waiting, mistake
 from .takers import Hosts, Privileged
+
+Answer = TypeVar("Answer")
 
 
 class Channels:
@@ -246,15 +248,42 @@ class Channels:
         except ImportError as error:
             self._refuse_unloaded(opening, error)
             return
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this channel alone
+            kind = str(message.get("payload"))
+            self._log.unforeseen(f"payload {kind}", error)
+            self._refuse(opening, mistake(kind))
+            return
         self._take_over(ident, own)
-        own.made()
+        self._careful(own, own.made)
         for command, span in opening.later or ():
             if self.routes.get(ident) is not own:
                 break
             if command is None:
-                own.put(span)
+                self._careful(own, own.put, span)
             else:
                 self.command(ident, command, span)  # type: ignore[arg-type]
+
+    def spoilt(self, sink: Sink, error: Exception) -> None:
+        """A sink has raised it. What one of the bridge's own raises costs that channel alone; raises
+        what another did."""
+        if not isinstance(sink, Own):
+            raise error
+        try:
+            if isinstance(error, Problem):
+                sink.fail(error)
+                return
+            self._log.unforeseen(f"payload {sink.kind}", error)
+            sink.fail(mistake(sink.kind))
+        except Exception as another:  # noqa: BLE001 - the channel is closed by now
+            self._log.unforeseen(f"payload {sink.kind}", another)
+
+    def _careful(self, sink: Sink, call: Callable[..., Answer], *args: Any) -> Answer | None:
+        """Call it, one of `sink`; None where that was one of the bridge's own and raised something."""
+        try:
+            return call(*args)
+        except Exception as error:  # noqa: BLE001 - told in `spoilt`, or raised again
+            self.spoilt(sink, error)
+            return None
 
     def _connect(self, opening: Opening) -> None:
         try:
@@ -292,10 +321,10 @@ class Channels:
         if sink is None:
             return
         if command != "close":
-            sink.command(ident, command, frame)
+            self._careful(sink, sink.command, ident, command, frame)
             return
         self._forget(ident)
-        if sink.close(ident, frame):
+        if self._careful(sink, sink.close, ident, frame):
             self._answers[ident] = sink
             if len(self._answers) > self._limits.closed_ids:
                 del self._answers[next(iter(self._answers))]
@@ -315,14 +344,14 @@ class Channels:
             told = close(ident.decode(), TERMINATED, "killed by the front end")
             sink = self.routes[ident]
             self._forget(ident)
-            sink.close(ident, told)
+            self._careful(sink, sink.close, ident, told)
             self._front.put(told)
 
     def disconnect(self) -> None:
         """The front end is gone: close all channels towards whoever has them. Opens that fail are not tried anew."""
         self._ending = True
         for ident, sink in list(self.routes.items()):
-            if not sink.disconnect(ident, close(ident.decode(), DISCONNECTED)):
+            if not self._careful(sink, sink.disconnect, ident, close(ident.decode(), DISCONNECTED)):
                 self._forget(ident)
 
     def _forget(self, ident: bytes) -> None:

@@ -298,7 +298,10 @@ class Session:
                 elif sink is UNROUTED:
                     self._unrouted(span)  # type: ignore[arg-type]
                 else:
-                    sink.put(span)  # type: ignore[union-attr]
+                    try:
+                        sink.put(span)  # type: ignore[union-attr]
+                    except Exception as error:  # noqa: BLE001 - raised again, unless one channel made the mistake
+                        self._channels.spoilt(sink, error)  # type: ignore[arg-type]
                 if self._ending:
                     return
             if self._channels.unanswered:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from spanbridge.protocol.frames import Span
-from spanbridge.protocol.problems import Problem
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..helpers.opening import Opening
 from ..payloads.base import Internal, Port
@@ -99,7 +99,7 @@ class Own:
         self._port = Port(ident.decode(), to_front, self._closes)
         try:
             self._channel = make(self._port)
-        except (Problem, ImportError):
+        except Exception:
             self._port.shut()
             raise
         self.put = self._channel.put
@@ -115,10 +115,16 @@ class Own:
     def takes(self) -> bool:
         return self._channel.takes
 
+    def fail(self, problem: Problem) -> None:
+        """Close it, if it is not closed yet."""
+        self._port.close(problem)
+
     def close(self, ident: bytes, frame: bytes) -> bool:
         self._port.shut()
-        self._channel.command(ident, "close", frame)
-        self._channel.end()
+        try:
+            self._channel.command(ident, "close", frame)
+        finally:
+            self._channel.end()
         return False
 
     def disconnect(self, ident: bytes, frame: bytes) -> bool:
@@ -130,3 +136,8 @@ class Own:
         self._forget(ident)
         self._to_front(frame)
         self._channel.end()
+
+
+def mistake(kind: str) -> Problem:
+    """What a channel of ours is closed with if it raises what nobody expected."""
+    return Problem(INTERNAL_ERROR, f"{kind}: a mistake within the bridge")

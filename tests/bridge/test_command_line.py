@@ -241,6 +241,27 @@ def test_a_tool_without_stdout_ends_without_a_traceback(home: Home, arguments: t
 
 
 @pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [
+        ("list --help >/dev/full", 2, True),
+        ("open --help >/dev/full", 2, True),
+        ("open --help >/dev/full 2>/dev/full", 2, False),
+        ("--help >/dev/full 2>/dev/full", 2, False),
+        ("--bogus 2>/dev/full", 2, False),
+        ("list --bogus 2>/dev/full", 2, False),
+        ("check 2>/dev/full", 0, False),
+    ],
+)
+def test_a_tool_whose_output_is_full(home: Home, command: str, status: int, told: bool) -> None:
+    """What was done, and nothing of Python's own: 120 is the status of a stream that it could not write out."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec {SPANBRIDGE} {command}"], env=home.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr == ("spanbridge: stdout: No space left on device\n" if told else "")
+
+
+@pytest.mark.parametrize(
     "arguments", [("list",), ("check",), ("explain", "payload=x"), ("--bridges",), ("--packages",)]
 )
 def test_a_path_that_is_not_utf_8(home: Home, arguments: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spanbridge.payloads.base import PAYLOADS
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.frames import encode, encode_control
 from spanbridge.testing.plugin import Start
@@ -165,3 +166,20 @@ def test_a_payload_that_is_none(bridge: Bridge, ident: str, payload: object) -> 
     assert front.expect("close", ident)["problem"] == "not-supported"
     front.sync()
     assert front.commands(ident) == ["close"]
+
+
+OPTIONS = ("binary", "flow-control", "path", "spawn", "unix", "bus", "internal", "method", "interval", "capabilities")
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5_000])
+def test_long_numbers_cost_their_channel(bridge: Bridge, ident: str, digits: int) -> None:
+    """Longer than a float has room for, or than Python makes a number of."""
+    front = bridge.front_end
+    opens = [(f"{ident}-{payload}-{option}", payload, option) for payload in PAYLOADS for option in OPTIONS]
+    for channel, payload, option in opens:
+        members = f'"command":"open","channel":"{channel}","payload":"{payload}","{option}":{"9" * digits}'
+        front.write(encode("", f"{{{members}}}".encode()))
+        front.close(channel)
+    front.sync()
+    for channel, _, _ in opens:
+        assert front.expect("close", channel).get("problem") != "internal-error"

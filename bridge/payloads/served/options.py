@@ -8,6 +8,9 @@ from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, Problem
 Default = TypeVar("Default")
 
 
+_MANY: Final = 10**17  # no float is asked for what is longer: it may be too long for one
+
+
 class _Required:
     """Stands for a default that there is none of."""
 
@@ -161,6 +164,8 @@ def _kind(value: object) -> str:
             return "true" if value else "false"
         case str():
             return "a string" if value else "an empty string"
+        case int() if abs(value) >= _MANY:
+            return "a long number"
         case int() | float():
             return f"the number {value:g}"
         case list():
