@@ -24,6 +24,7 @@ from .wire.descriptor_limit import raise_limit
 
 _COERCED: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)  # and given back to what is started
 
 
 def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> int:
@@ -85,6 +86,10 @@ def _forget_own_locale() -> None:
 
 def _heed_signals(early: list[int]) -> None:
     """Whatever we were started with: they may be ignored, or blocked."""
+    for number in signal.valid_signals():
+        # Ignored, it would be so for all that is started here; a handler of ours ends with exec.
+        if number not in _IGNORED_BY_PYTHON and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
     for number in _ENDS:
         signal.signal(number, _end_at_once)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would cost exit statuses

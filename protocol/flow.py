@@ -31,9 +31,10 @@ class Window:
         """Bytes that may be sent now."""
         return self._acknowledged + self._size - self._sent
 
-    @property
-    def open(self) -> bool:
-        return self.room > 0
+    def takes(self, nbytes: int) -> bool:
+        """Whether so many may be sent now; any, where no ping is under way whose pong could make more room."""
+        room = self.room
+        return room >= nbytes or (room > 0 and self._size - room < BLOCK_BYTES)
 
     def sent(self, nbytes: int) -> int | None:
         """So many bytes more; the `sequence` of the ping that is due, if one is."""

@@ -18,7 +18,7 @@ class Window:
 
     @property
     def open(self) -> bool:
-        return self._flow.open
+        return self._flow.takes(1)
 
     def sent(self, nbytes: int) -> int | None:
         """So many bytes more; the `sequence` of the ping that is due, if one is."""

@@ -42,7 +42,8 @@ def masks(pid: int) -> dict[str, int]:
 @pytest.mark.parametrize("how", [blocked, ignored])
 @pytest.mark.parametrize("number", THEIRS[:3])
 def test_it_ends_whatever_it_was_started_with(start: Start, how: type, number: signal.Signals) -> None:
-    """As it does otherwise; its helper has none blocked, nor ignored but what Python itself ignores in it."""
+    """As it does otherwise; its helper has none blocked, nor ignored but what Python itself ignores in it, and what a
+    channel starts none at all."""
     with how():
         bridge = start(helper_rule(TEST, [init(), serve()]))
     bridge.front_end.open("a")
@@ -50,6 +51,9 @@ def test_it_ends_whatever_it_was_started_with(start: Start, how: type, number: s
     of_helper = masks(helper)
     assert of_helper["SigBlk"] == 0
     assert not any(of_helper["SigIgn"] >> (each - 1) & 1 for each in (*THEIRS, signal.SIGQUIT))
+    bridge.front_end.open("b", "stream", spawn=["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"], batch=65_536)
+    told = bridge.front_end.take(lambda frame: frame.channel == "b", "the program's signals").payload.split()
+    assert [int(told[at], 16) for at in (1, 3)] == [0, 0]
     os.kill(bridge.pid, number)
     assert bridge.wait() == 0
 

@@ -32,7 +32,8 @@ def test_only_pongs_of_what_was_sent_open_it(steps: list[tuple[bool, int]]) -> N
             window.sent(abs(number))
             sent += abs(number)
         assert window.room == SIZE + acknowledged - sent
-        assert window.open == (sent - acknowledged < SIZE)
+        assert window.takes(1) == (sent - acknowledged < SIZE)
+        assert window.takes(6) == (sent - acknowledged <= SIZE - 6)
 
 
 def test_what_is_no_integer_is_no_sequence() -> None:

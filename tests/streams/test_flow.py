@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,28 @@ def test_no_more_than_a_window_is_under_way(client: Client) -> None:
                 front.control("pong", channel=channel, sequence=sequence)
                 answered = sequence
     assert "done" in client.heard(channel).commands
+    front.log.clear()
+
+
+@pytest.mark.parametrize(
+    ("byte", "options"), [("\\0", {"batch": 60_000, "binary": "raw"}), ("\\377", {"batch": 9_000}), ("\\377", {})]
+)
+def test_nor_is_it_with_what_was_collected_or_replaced(client: Client, byte: str, options: dict[str, Any]) -> None:
+    """Output in pieces that do not divide it; bytes that become three each."""
+    piece = f"head -c 39000 /dev/zero | tr '\\000' '{byte}'"
+    channel = client.shell(f"for i in $(seq 80); do {piece}; done", **{"flow-control": True}, **options)
+    front, got, answered = client.front, 0, 0
+    while True:
+        frame = front.take(lambda frame: (frame.channel or frame.message.get("channel")) == channel, "more")
+        if frame.channel:
+            got += len(frame.payload)
+            assert got <= answered + WINDOW
+        elif frame.message["command"] == "close":
+            break
+        elif frame.message["command"] == "ping" and got > answered + WINDOW - 16_384:
+            answered = frame.message["sequence"]
+            front.control("pong", channel=channel, sequence=answered)
+    assert got == 80 * 39_000 * (3 if byte == "\\377" else 1)
     front.log.clear()
 
 

@@ -146,6 +146,7 @@ def test_bytes_that_are_no_text_in_both_directions(client: Client, tmp_path: Pat
         {"port": 0},
         {"port": "80"},
         {"port": 65_536},
+        {"port": 10**400},  # no float is as large
     ],
 )
 def test_options_that_are_none(client: Client, options: dict[str, Any]) -> None:

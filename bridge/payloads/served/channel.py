@@ -31,6 +31,7 @@ MESSAGE_BYTES: Final = 64 << 10
 PINGS_WAITING: Final = 1_024
 """Pings of the front end that wait for what came before them."""
 
+_REPLACED: Final = 3  # bytes of U+FFFD: what one byte may become, and what was held back of a character
 _TEXT_BYTES: Final = MESSAGE_BYTES - 3  # a piece of text may grow by what was held back of the one before
 _ACKS: Final = "bytes"
 
@@ -135,13 +136,13 @@ class Channel:
         room = MESSAGE_BYTES if self._window is None else self._window.room
         if self.raw:
             return min(room, MESSAGE_BYTES)
-        return max(min(room // 3, _TEXT_BYTES), 1) if self._window is not None else _TEXT_BYTES
+        return max(min((room - _REPLACED) // _REPLACED, _TEXT_BYTES), 1) if self._window is not None else _TEXT_BYTES
 
     def may_send(self, go_on: Callable[[], None]) -> bool:
         """Whether the front end takes data now. If not, `go_on` is called once, when it is worth asking again."""
         if not self.open:
             return False
-        if self._window is not None and not self._window.open:
+        if self._window is not None and not self._window.takes(1 if self.raw else 2 * _REPLACED):
             self._go_on = go_on
             return False
         return self._front.turn(go_on)

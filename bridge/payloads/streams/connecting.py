@@ -44,5 +44,5 @@ async def _connect(
         if not channel.open:  # it was closed in the very turn in which the other side answered
             connected.close()
             return
-        serve(connected)
+        channel.guard(serve, connected)
         channel.release()

@@ -77,13 +77,13 @@ def start_on_pipes(command: Command, err: str | None) -> Running:
 
         pid = starting(command, start)
     except OSError as error:
-        _close(opened)
+        close_all(opened)
         raise Problem(INTERNAL_ERROR, f"{command.name}: {error.strerror}") from None
     except BaseException:
-        _close(opened)
+        close_all(opened)
         raise
     ours = [ours_in, ours_out, *([ours_err] if ours_err >= 0 else [])]
-    _close([fd for fd in opened if fd not in ours])
+    close_all([fd for fd in opened if fd not in ours])
     for fd in ours:
         os.set_blocking(fd, False)
     return Running(pid=pid, stdin=ours_in, stdout=ours_out, stderr=ours_err)
@@ -119,7 +119,7 @@ def found(command: Command) -> bytes:
 def not_started(command: Command, error: OSError) -> Problem:
     what = command.name
     if command.directory is not None and _unusable(command.directory):
-        what = command.directory.decode("utf-8", "replace")
+        what = command.directory.decode("utf-8", "replace") or '""'
     return Problem(_CODES.get(error.errno or 0, INTERNAL_ERROR), f"{what}: {error.strerror}")
 
 
@@ -133,6 +133,6 @@ def _pipe(opened: list[int]) -> tuple[int, int]:
     return ends
 
 
-def _close(descriptors: Sequence[int]) -> None:
+def close_all(descriptors: Sequence[int]) -> None:
     for fd in descriptors:
         os.close(fd)

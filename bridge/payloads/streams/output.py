@@ -18,6 +18,7 @@ from ..served.channel import MESSAGE_BYTES, Channel
 MOVE_BYTES: Final = 16 << 10
 """From here on a message is worth moving instead of reading it."""
 
+_MOST_LATENCY: Final = 24 * 3_600 * 1_000  # milliseconds: a timer takes no number without end
 _MESSAGES: Final = 4  # in one turn, before the others have theirs
 _TERMINAL_BYTES: Final = 4_096  # what one read of a terminal gives at most
 
@@ -64,7 +65,7 @@ class Output:
         self._source = Source(fd)
         self._on_end = on_end
         self._batch = min(batch, MESSAGE_BYTES)
-        self._latency = latency / 1000
+        self._latency = _seconds(latency)
         self._is_terminal = terminal
         self._collected = bytearray()
         self._timer: asyncio.TimerHandle | None = None
@@ -81,7 +82,7 @@ class Output:
         if batch is not None:
             self._batch = min(batch, MESSAGE_BYTES)
         if latency is not None:
-            self._latency = latency / 1000
+            self._latency = _seconds(latency)
         if self._collected:
             self._deadline()
             self._send_when_due()
@@ -132,7 +133,10 @@ class Output:
 
     def _read(self) -> bool:
         """Read, or move, one message; False where there is no more now."""
-        room = self._channel.room
+        room = self._channel.room - len(self._collected)
+        if room <= 0:  # what was collected is all that may be under way
+            self._send_collected()
+            return True
         source = self._source
         if self._large and self._channel.raw and not self._batch:
             if source.there < room:
@@ -219,3 +223,7 @@ class Output:
         self._send_collected()
         self.close()
         self._on_end(error)
+
+
+def _seconds(latency: int) -> float:
+    return min(latency, _MOST_LATENCY) / 1000

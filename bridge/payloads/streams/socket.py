@@ -7,7 +7,7 @@ from typing import Any
 from anyio import CancelScope
 
 from spanbridge.protocol.frames import Span
-from spanbridge.protocol.problems import DISCONNECTED, Problem
+from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, Problem
 
 from ...wire.deadline import Deadline
 from ...wire.writer import Writer
@@ -50,9 +50,14 @@ class Connected:
 
     def _serve(self, connected: socket.socket) -> None:
         context = self._services.context
+        try:
+            outgoing = os.dup(connected.fileno())
+        except OSError as error:
+            connected.close()
+            raise Problem(INTERNAL_ERROR, f"{self._name}: {error.strerror}") from None
         fd = connected.detach()
         self._output = Output(context, self._channel, fd, self._output_ended, batch=self._batch, latency=self._latency)
-        self._input = input_to(self._channel, context, os.dup(fd), self._input_broken)
+        self._input = input_to(self._channel, context, outgoing, self._input_broken)
         self._channel.ready()
         self._output.start()
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from ...wire.context import Context
 
-_READ_BYTES: Final = 64 << 10
+_READ_BYTES: Final = 64 << 10  # all that a pipe holds
+_READS_AT_END: Final = 2  # what is in the pipe, and its end
 
 
 class Stderr:
@@ -79,9 +80,12 @@ class Stderr:
         return f"[{left_out} bytes left out]\n" + tail[line:].decode("utf-8", "replace")
 
     def finish(self) -> None:
-        """The program has ended: take what is there, and read no more."""
-        while self._fd >= 0 and self._read():
-            pass
+        """The program has ended: take what is there, and read no more. Others of its children may go on writing."""
+        for _ in range(_READS_AT_END):
+            if self._fd < 0 or not self._read():
+                break
+        if self._begun:
+            self._log_lines(b"\n")
         self._shut()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..served.options import Options
 from .environment import candidates
-from .launch import Command, Running, starting
+from .launch import Command, Running, close_all, starting
 
 _CLONE_FS: Final = 0x200
 _SIGNALS: Final = [number for number in range(1, 65) if number not in (9, 19, 32, 33)]  # those that can be set
@@ -45,24 +45,23 @@ def set_size(master: int, size: Size) -> None:
 
 def start_in_terminal(command: Command, size: Size) -> Running:
     """Start it in a session of its own, whose controlling terminal is a new one. Raises Problem."""
+    opened: list[int] = []
     try:
-        master, slave = os.openpty()
-    except OSError as error:
-        raise Problem(INTERNAL_ERROR, f"{command.name}: no terminal: {error.strerror}") from None
-    try:
+        opened += os.openpty()
+        master, slave = opened
+        opened.append(os.dup(master))
         set_size(master, size)
         name = os.ttyname(slave)
         pid = starting(command, lambda argv: _spawn(command, argv, name))
     except OSError as error:
-        os.close(master)
+        close_all(opened)
         raise Problem(INTERNAL_ERROR, f"{command.name}: no terminal: {error.strerror}") from None
     except BaseException:
-        os.close(master)
+        close_all(opened)
         raise
-    finally:
-        os.close(slave)
+    os.close(slave)
     os.set_blocking(master, False)
-    return Running(pid=pid, stdin=os.dup(master), stdout=master, terminal=True)
+    return Running(pid=pid, stdin=opened[2], stdout=master, terminal=True)
 
 
 def _spawn(command: Command, argv: list[bytes], terminal: str) -> int:
