@@ -6,6 +6,7 @@ the front end. All else is talk between the helper and the bridge: its `init`, i
 
 from typing import Any, Final, Protocol
 
+from spanbridge.protocol.alike import Alike
 from spanbridge.protocol.control import (
     FOR_THE_TRANSPORT,
     FRONT_END_ONLY,
@@ -80,6 +81,7 @@ class Dialogue:
     """One helper's stream, taken apart. `privileged`: it may ask for our stderr."""
 
     __slots__ = (
+        "_alike",
         "_attendant",
         "_front",
         "_gave_stderr",
@@ -119,6 +121,7 @@ class Dialogue:
             paused=lambda: helper.link is not None and helper.link.paused,
             on_stall=self._stalled,
         )
+        self._alike = Alike()  # the last `ready`
         self._replies = 0  # bytes of answers to it since its outbox was empty
         self._questions = 0  # that it has asked and that were not answered
         self._gave_stderr = False
@@ -212,6 +215,11 @@ class Dialogue:
 
     def _control(self, frame: bytes) -> None:
         payload = control_payload(frame)
+        roster, ident = self._helper.roster, self._alike.channel(payload)
+        if ident and roster.routes.get(ident) is FORWARD:  # one more `ready`
+            roster.unheard.pop(ident, None)
+            self._front.put(frame)
+            return
         command, channel = read_head(payload)
         starting = self._life.state == STARTING
         if command == "authorize":
@@ -226,7 +234,7 @@ class Dialogue:
         elif command == "init":
             self._late_init(payload)
         elif channel is not None and command not in FOR_THE_TRANSPORT:
-            self._of_channel(channel.encode(), command, frame)
+            self._of_channel(channel.encode(), command, frame, payload)
         elif command == "ping":
             self._reply(pong(read_object(payload)))
         elif command == "superuser-init-done":
@@ -234,7 +242,7 @@ class Dialogue:
         else:
             self._log.debug("helper", "ignored", helper=self._helper.name, command=command)
 
-    def _of_channel(self, ident: bytes, command: str, frame: bytes) -> None:
+    def _of_channel(self, ident: bytes, command: str, frame: bytes, payload: bytes) -> None:
         roster = self._helper.roster
         route = roster.routes.get(ident)
         if route is None and roster.forgot:
@@ -245,6 +253,8 @@ class Dialogue:
             if route is FORWARD:
                 roster.unheard.pop(ident, None)  # it has read its open
                 self._front.put(frame)
+                if command == "ready":
+                    self._alike.note(payload, ident)
         elif route is FORWARD:
             self._helper.closed(ident, frame)
             roster.closed(ident)

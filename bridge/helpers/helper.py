@@ -247,7 +247,7 @@ class Helper:
         """The opens that it never read."""
         if self._started is None or not self._may_give_back:
             return []
-        return self._started.given_back(self.roster.unheard.values())
+        return self._started.given_back(self.roster.unheard)
 
     @property
     def _may_give_back(self) -> bool:
@@ -359,6 +359,11 @@ class Helper:
     def take(self, opening: Opening) -> bool:
         """Serve a new channel. False where its open must wait."""
         return self.roster.take(opening, ready=self.life.state == READY)
+
+    def take_again(self, ident: bytes, frame: bytes, like: Opening) -> bool:
+        """Serve a new channel, whose open differs from that of `like` in the channel alone; False where it must wait,
+        and is still to be taken."""
+        return self.life.state == READY and self.roster.take_again(ident, frame, like)
 
     # From the helper (dialogue.Speaker)
 

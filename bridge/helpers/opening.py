@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol, cast
 
+import msgspec
+
 from spanbridge.manifests.template import Plan
 from spanbridge.protocol.frames import Buffer, Span
 
@@ -35,11 +37,9 @@ class Opening:
         "failures",
         "frame",
         "given_back",
-        "handed_at",
         "ident",
         "later",
         "message",
-        "place",
         "router",
         "size",
         "tried",
@@ -56,10 +56,12 @@ class Opening:
         self.tried = -1
         self.failures: tuple[str, ...] = ()
         self.given_back = False
-        self.handed_at = 0.0  # to a helper, in loop time
-        self.place = 0  # where it then began in the helper's stream
         self.later: list[tuple[str | None, Span]] | None = None  # made when it is needed: thousands may wait
         self.size = len(frame)
+
+    def again(self, ident: bytes, frame: bytes) -> "Opening":
+        """The same open for another channel, in which alone `frame` differs."""
+        return Opening(ident, frame, {**self.message, "channel": ident.decode()}, self.router)
 
     def replace(self, message: dict[str, Any], frame: bytes) -> None:
         """Another open is to be passed on in its place."""
@@ -85,3 +87,19 @@ class Opening:
         self.later.append((command, span))
         self.size += size
         return size
+
+
+class Handed(msgspec.Struct, gc=False):
+    """An open that a helper was given and has said nothing of.
+
+    `opening` is that, or one that differs from it in its channel alone: thousands may be waited for, and what they have
+    in common is kept once. `place` is where it begins in the helper's stream, `at` when it was given, in loop time.
+    """
+
+    opening: Opening
+    place: int
+    at: float
+
+    def found(self, ident: bytes, frame: bytes) -> Opening:
+        """The open itself, which is `frame`."""
+        return self.opening if self.opening.ident == ident else self.opening.again(ident, frame)

@@ -17,7 +17,7 @@ from spanbridge.protocol.frames import Span
 from spanbridge.protocol.splitter import Mark
 
 from ..wire.context import Context
-from .opening import Opening
+from .opening import Handed, Opening
 
 FORWARD: Final = Mark("FORWARD")
 DROP: Final = Mark("DROP")
@@ -57,7 +57,7 @@ class Roster:
         give_away: Callable[[Opening], bool],
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
-        self.unheard: dict[bytes, Opening] = {}  # opens that it has said nothing of, in order
+        self.unheard: dict[bytes, Handed] = {}  # opens that it has said nothing of, in order
         self.place: Callable[[], int] = int  # where in the helper's stream lies what is put next; set once it runs
         self.channels = 0  # open, waiting and held ones
         self.used = context.loop.time()  # when a channel was opened or closed last
@@ -78,7 +78,7 @@ class Roster:
     def unanswered(self) -> tuple[int, float]:
         """Opens that the helper was handed and has said nothing of; how many seconds ago the oldest was."""
         oldest = next(iter(self.unheard.values()), None)
-        return len(self.unheard), 0.0 if oldest is None else self._loop.time() - oldest.handed_at
+        return len(self.unheard), 0.0 if oldest is None else self._loop.time() - oldest.at
 
     def take(self, opening: Opening, *, ready: bool) -> bool:
         """Have a new channel served. False where its open must wait: for `init` unless `ready`, or for an answer."""
@@ -91,6 +91,16 @@ class Roster:
             self._waiting[opening.ident] = opening
         self._count(opening.size)
         return False
+
+    def take_again(self, ident: bytes, frame: bytes, like: Opening) -> bool:
+        """As `take`, of a helper that is ready, for an open that differs from `like` in its channel alone; False where
+        it must wait, and is still to be taken."""
+        if ident in self._closed:
+            return False
+        self.used = now = self._loop.time()
+        self.channels += 1
+        self._hand(ident, frame, Handed(like, self.place(), now))
+        return True
 
     def settle(self) -> None:
         """The helper takes opens now: hand over those that wait."""
@@ -165,13 +175,14 @@ class Roster:
 
     # Within
 
+    def _hand(self, ident: bytes, frame: bytes, handed: Handed) -> None:
+        self.routes[ident] = FORWARD
+        self._ended.pop(ident, None)
+        self.unheard[ident] = handed
+        self._put(frame)
+
     def _adopt(self, opening: Opening, now: float) -> None:
-        self.routes[opening.ident] = FORWARD
-        self._ended.pop(opening.ident, None)
-        opening.handed_at = now
-        opening.place = self.place()
-        self.unheard[opening.ident] = opening
-        self._put(opening.frame)
+        self._hand(opening.ident, opening.frame, Handed(opening, self.place(), now))
         if opening.later:
             for _, span in opening.later:
                 self._put(span)

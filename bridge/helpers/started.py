@@ -1,11 +1,11 @@
 """What a helper has once it is started: its process, its streams, its stderr, and what it has not read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from ..wire.context import Context
 from ..wire.link import Link
 from .launch import Launch
-from .opening import Opening
+from .opening import Handed, Opening
 from .process import Process, Running
 from .stderr import Stderr
 from .stopping import stop
@@ -109,7 +109,7 @@ class Started:
         self._unread.read_back(self.link.out_fd, self.link.written)
         self.link.writer.lose_queue()
 
-    def given_back(self, unheard: Iterable[Opening]) -> list[Opening]:
+    def given_back(self, unheard: Mapping[bytes, Handed]) -> list[Opening]:
         """Where it has exited in order, the opens that it never read, but for those that come from another one;
         `unheard` as in Unread."""
         if not self.exited or self.process.status:

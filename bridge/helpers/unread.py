@@ -8,12 +8,12 @@ from its beginning on the rest is whole frames.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from spanbridge.protocol.control import read_head
 from spanbridge.protocol.frames import Span, control_payload, join
 
-from .opening import Opening
+from .opening import Handed, Opening
 
 
 class Unread:
@@ -52,37 +52,35 @@ class Unread:
                 os.close(other_end)
             self._begin = written - len(self._left)
 
-    def opens(self, unheard: Iterable[Opening]) -> list[Opening]:
-        """Those that were not read, with what came after them for their channels. `unheard`: the opens that the helper
-        has said nothing of, in order."""
+    def opens(self, unheard: Mapping[bytes, Handed]) -> list[Opening]:
+        """Those that were not read, with what came after them for their channels. `unheard`: by channel the opens that
+        the helper has said nothing of, in order."""
         if self._begin < 0 or self.lost_bytes > self._most:
             return []
-        unread = [opening for opening in unheard if opening.place >= self._begin]
+        unread = {ident: handed for ident, handed in unheard.items() if handed.place >= self._begin}
         if not unread:
             return []
-        first = unread[0].place
-        by_ident = {opening.ident: opening for opening in unread}
+        first = next(iter(unread.values())).place
         begun: dict[bytes, Opening] = {}
-        stream = b"".join((self._left, *self._lost))[first - self._begin :]
-        for ident, command, frame in _frames(stream):
+        stream = b"".join((self._left, *self._lost))
+        for at, ident, command, frame in _frames(stream, first - self._begin):
             if ident in begun:
                 begun[ident].add(command, frame)
-            elif ident in by_ident and frame == by_ident[ident].frame:
-                begun[ident] = by_ident[ident]
+            elif ident in unread and unread[ident].place == self._begin + at:
+                begun[ident] = unread[ident].found(ident, frame)
         return list(begun.values())
 
 
-def _frames(stream: bytes) -> Iterator[tuple[bytes, str | None, bytes]]:
-    """The channel, the command of a control message, and the whole of each frame."""
-    at = 0
+def _frames(stream: bytes, at: int) -> Iterator[tuple[int, bytes, str | None, bytes]]:
+    """Where each frame from `at` on begins, its channel, the command of a control message, and the whole of it."""
     while at < len(stream):
         body = stream.index(b"\n", at) + 1
         stop = body + int(stream[at : body - 1])
         frame = stream[at:stop]
         ident = stream[body : stream.index(b"\n", body)]
         if ident:
-            yield ident, None, frame
+            yield at, ident, None, frame
         else:
             command, channel = read_head(control_payload(frame))
-            yield (channel or "").encode(), command, frame
+            yield at, (channel or "").encode(), command, frame
         at = stop

@@ -89,6 +89,25 @@ class Channels:
 
     # Opens
 
+    def open_again(self, payload: bytes, frame: bytes) -> bool:
+        """Have an open that is like the last one go the same way; False for anything else."""
+        recent, routes = self._recent, self.routes
+        ident, helper, like = recent.channel(payload), recent.helper, recent.opening
+        if (
+            not ident
+            or helper is None
+            or like is None
+            or ident in routes
+            or len(routes) >= self._limits.channels
+            or len(ident) > self._limits.channel_id_bytes
+            or not helper.take_again(ident, frame, like)
+        ):
+            return False
+        self.pool.use(helper)
+        self._groups.add_like(ident, recent.about)
+        self._take_over(ident, helper)
+        return True
+
     def open(self, channel: str, frame: bytes, message: dict[str, Any]) -> None:
         """Find somebody for an open. Raises Problem (`protocol-error`) for an id that cannot be or is in use."""
         ident = channel.encode()
@@ -100,12 +119,6 @@ class Channels:
             )
         if ident in self.routes:
             raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")
-        recent = self._recent.helper(message, self._router)
-        if recent is not None and len(self.routes) < self._limits.channels:
-            self.pool.use(recent)
-            self._groups.add_like(ident, self._recent.about)
-            self._hand_over(Opening(ident, frame, message, self._router), recent)
-            return
         try:
             if len(self.routes) >= self._limits.channels:
                 self._log.limit("channels", self._limits.channels)
@@ -182,8 +195,9 @@ class Channels:
                 self._refuse(opening, problem)
                 return
             else:
-                if not opening.failures and "host" not in message and "superuser" not in message:
-                    self._recent.note(message, router, position, helper)
+                plain = not opening.failures and "host" not in message and "superuser" not in message
+                if plain and not opening.given_back and router is self._router:
+                    self._recent.note(opening, helper)
                 self._hand_over(opening, helper)
                 return
         self._serve(opening)

@@ -339,7 +339,10 @@ class Session:
             raise Problem(PROTOCOL_ERROR, f"expected a channel id in UTF-8, found {ident[:40]!r}") from None
 
     def _control(self, frame: bytes) -> None:
-        command, channel, message = read_message(control_payload(frame))
+        payload = control_payload(frame)
+        if self._channels.open_again(payload, frame):
+            return
+        command, channel, message = read_message(payload)
         if self._channels.host is None and command != "init":
             raise Problem(PROTOCOL_ERROR, f"expected init as the first frame, found {command[:40]!r}")
         if command == "open":

@@ -43,23 +43,47 @@ def test_the_helper_has_died(start: Start) -> None:
     bridge = start(helper_rule({"payload": "test"}, [init(), serve({"data": [exit_with(1)]})]))
     front = bridge.front_end
     pids = []
-    for ident in ("a", "b"):
-        front.control("open", channel=ident, payload="test")
-        pids.append(front.expect("ready", ident)["pid"])
-        front.send(ident, b"die")
-        front.expect("close", ident, problem="terminated")
-    assert pids[0] != pids[1]
+    for number in range(2):
+        idents = [f"{number}{name}" for name in "abc"]
+        for ident in idents:
+            front.control("open", channel=ident, payload="test")
+            pids.append(front.expect("ready", ident)["pid"])
+        front.send(idents[0], b"die")
+        for ident in idents:
+            front.expect("close", ident, problem="terminated")
+    assert pids[0] == pids[2] != pids[3] == pids[5]
 
 
 def test_the_rules_have_changed(start: Start, home: Home) -> None:
     bridge = start(helper_rule({"payload": "test"}, [init(), serve()], "old"))
     front = bridge.front_end
-    front.control("open", channel="a", payload="test")
-    assert front.expect("ready", "a")["argv"] == ["old"]
+    for ident in ("x", "y", "a"):
+        front.control("open", channel=ident, payload="test")
+        assert front.expect("ready", ident)["argv"] == ["old"]
     home.package("test", helper_rule({"payload": "test"}, [init(), serve()], "new"))
     bridge.reload()
     front.control("open", channel="b", payload="test")
     assert front.expect("ready", "b")["argv"] == ["new"]
+
+
+def test_any_channel_id(start: Start) -> None:
+    """Some are written with escapes, or look like what is around them."""
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()]))
+    front = bridge.front_end
+    for ident in ("a", "b", "payload", "test", ",", ":", 'q"', "\\", "\u00e9", "\u2028", " ", "4!1:3", "c" * 256, "d"):
+        front.control("open", channel=ident, payload="test")
+        assert front.expect("ready", ident)["open"] == {"command": "open", "channel": ident, "payload": "test"}
+        front.round_trip(ident)
+
+
+def test_an_id_that_is_open(start: Start) -> None:
+    bridge = start(helper_rule({"payload": "test"}, [init(), serve()]))
+    front = bridge.front_end
+    for ident in ("a", "b", "c"):
+        front.open(ident)
+        front.expect("ready", ident)
+    front.open("b")
+    assert front.expect("init")["problem"] == "protocol-error"
 
 
 def test_kill_by_group_knows_them_all(start: Start) -> None:

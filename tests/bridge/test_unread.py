@@ -59,6 +59,24 @@ def test_another_process_serves_it(start: Start, gate: MakeGate, way: str) -> No
     assert len(bridge.log.matches("helper-started")) == 2
 
 
+def test_many_that_are_alike(start: Start, gate: MakeGate) -> None:
+    """Of those that differ in their channel alone, too, each is served, and once more with what is its own."""
+    goes = gate()
+    bridge = begin(start, note("reads no more"), wait(goes), exit_with(0))
+    front = bridge.front_end
+    bridge.wait_note("reads no more")
+    idents = [f"many{number}" for number in range(2_000)]
+    for ident in idents:
+        front.open(ident, tag="alike")
+        front.send(ident, b"for " + ident.encode())
+    front.sync()
+    goes.release()
+    for ident in idents:
+        opened = {"command": "open", "channel": ident, "payload": "test", "tag": "alike"}
+        assert front.expect("ready", ident)["open"] == opened
+        assert front.data(ident, 4 + len(ident)) == b"for " + ident.encode()
+
+
 def test_more_than_a_pipe_holds(start: Start, gate: MakeGate) -> None:
     goes = gate()
     bridge = begin(start, note("reads no more"), wait(goes), exit_with(0))
