@@ -118,7 +118,7 @@ class Dialogue:
             context.loop,
             self._splitter,
             limits.stall_seconds,
-            paused=lambda: helper.link is not None and helper.link.paused,
+            read_since=self._read_since,
             on_stall=self._stalled,
         )
         self._alike = Alike()  # the last `ready`
@@ -205,6 +205,10 @@ class Dialogue:
         helper = self._helper
         self._log.warning("helper-protocol-error", helper=helper.name, pid=helper.pid, why=message)
         helper.end(helper.last_words(f"broke the protocol: {message}", code), abandon=True)
+
+    def _read_since(self) -> float | None:
+        link = self._helper.link
+        return None if link is None or link.paused else link.resumed_at
 
     def _stalled(self) -> None:
         seconds, helper = self._limits.stall_seconds, self._helper

@@ -12,11 +12,11 @@ from .deadline import Deadline
 class Stall:
     """Calls `on_stall` when a frame has been unfinished for `seconds` and nothing more of it has come.
 
-    `paused` tells whether nothing can have come, since nothing was read. A timer runs only while a frame is
-    unfinished, one for as long as frames follow one another closely.
+    `read_since` tells since which loop time it is read without a pause; None: it is not read now. Only then can anything
+    have come. A timer runs only while a frame is unfinished, one for as long as frames follow one another closely.
     """
 
-    __slots__ = ("_deadline", "_on_stall", "_paused", "_seconds", "_seen", "_splitter")
+    __slots__ = ("_deadline", "_loop", "_on_stall", "_read_since", "_seconds", "_seen", "_splitter")
 
     def __init__(
         self,
@@ -24,12 +24,13 @@ class Stall:
         splitter: Splitter[Any],
         seconds: float,
         *,
-        paused: Callable[[], bool],
+        read_since: Callable[[], float | None],
         on_stall: Callable[[], None],
     ) -> None:
+        self._loop = loop
         self._splitter = splitter
         self._seconds = seconds
-        self._paused = paused
+        self._read_since = read_since
         self._on_stall = on_stall
         self._seen = 0  # bytes of the stream when the timer was set
         self._deadline = Deadline(loop, self._check)
@@ -37,8 +38,7 @@ class Stall:
     def watch(self) -> None:
         """A frame is unfinished."""
         if not self._deadline.runs:
-            self._seen = self._splitter.seen
-            self._deadline.begin(self._seconds)
+            self._begin(self._seconds)
 
     def end(self) -> None:
         """Nothing more is read."""
@@ -47,7 +47,14 @@ class Stall:
     def _check(self) -> None:
         if not self._splitter.unended:
             return
-        if self._paused() or self._splitter.seen != self._seen:
-            self.watch()
+        now, since = self._loop.time(), self._read_since()
+        if since is None or self._splitter.seen != self._seen:
+            self._begin(self._seconds)
+        elif since + self._seconds > now:  # it is read again only since then: what it had to say may lie there still
+            self._begin(since + self._seconds - now)
         else:
             self._on_stall()
+
+    def _begin(self, seconds: float) -> None:
+        self._seen = self._splitter.seen
+        self._deadline.begin(seconds)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from spanbridge.manifests.model import Rule
+from spanbridge.protocol.splitter import Splitter
+from spanbridge.wire.stall import Stall
 
 from .stage import FakeProcess, Stage, limits
-from .turns import take
+from .turns import Turns, take
 from .wire import Ear, encode, encode_control
 
 RULES = [Rule("test", 0, "", {"payload": "one"}, ("one",))]
@@ -89,3 +91,26 @@ def test_one_that_is_not_read_meanwhile(stage: Stage) -> None:
     assert process.running
     stage.settle()
     assert not process.unsaid
+
+
+def test_one_that_is_read_again_at_the_very_end() -> None:
+    """The front end takes something just as time is over: what the helper had to say was not looked at yet."""
+    turns, stalls = Turns(), [0]
+    splitter = Splitter[bytes]({b"a": b"a"}, frame_bytes=100, control_bytes=100, id_bytes=100)
+    read_since: list[float | None] = [None]
+
+    def stalled() -> None:
+        stalls[0] += 1
+
+    stall = Stall(turns.loop, splitter, SECONDS, read_since=lambda: read_since[0], on_stall=stalled)
+    assert list(splitter.feed(b"20\na\nx")) == []
+    stall.watch()
+    turns.skip(SECONDS - 1)
+    read_since[0] = turns.loop.time()
+    turns.skip(2)
+    assert stalls == [0]
+    turns.skip(SECONDS - 4)
+    assert stalls == [0]
+    turns.skip(3)
+    assert stalls == [1]
+    turns.close()
