@@ -57,6 +57,10 @@ class PrivateBus:
     def environ(self) -> dict[str, str]:
         return {"DBUS_SESSION_BUS_ADDRESS": self.address, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Returns once it can be connected to."""
         command = [*self._prefix, "dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]

@@ -6,6 +6,8 @@
     wire      the front end's two pipes
     faults    helper processes by pidfd, manifests on disk
     errands   what the bridge is asked to serve itself, and what must become of it; served: those on their way
+    partners  whom errands need, how these are killed, and what may then become of an errand
+    starved   whom the machine gave no processor: no finding
     site      what errands are sent to: servers, a bus, an extension, files, another host
     run       the schedule, played on a real bridge, with the model looking on
 

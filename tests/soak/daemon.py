@@ -62,9 +62,9 @@ class Daemon:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        left = self._marked()
+        left = self.marked()
         processes.wait_ended(left, Deadline(END_SECONDS))
-        processes.kill(self._marked())
+        processes.kill(self.marked())
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -91,10 +91,11 @@ class Daemon:
             raise Violation("its stdout ended within a frame")
         if status := self._process.wait(END_SECONDS):
             raise Violation(f"exit status {status}")
-        if left := processes.wait_ended(self._marked(), Deadline(END_SECONDS)):
+        if left := processes.wait_ended(self.marked(), Deadline(END_SECONDS)):
             raise Violation(f"left behind: {[processes.describe(pid) for pid in left]}")
         if bad := self.log.matches("unforeseen|Traceback| error: "):
             raise Violation(f"in its log: {bad[0]}")
 
-    def _marked(self) -> list[int]:
+    def marked(self) -> list[int]:
+        """All that it has started, directly or not."""
         return processes.marked(f"{MARK}={self._mark}")

@@ -1,7 +1,7 @@
 """What the bridge is asked to do itself: one channel each, and what must become of it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from .peer import payload
@@ -25,7 +25,8 @@ class Outcome:
 
 
 class Errand(NamedTuple):
-    """`wrong` says what is, or nothing. `closed_by_us`: after how many messages. `then`: on the same id, after it."""
+    """`wrong` says what is, or nothing. `closed_by_us`: after how many messages. `then`: on the same id, after it.
+    `own`: whether what has come of one that failed is its own as far as it goes."""
 
     options: Mapping[str, Any]
     sends: tuple[bytes, ...]
@@ -33,6 +34,7 @@ class Errand(NamedTuple):
     done: bool = True
     closed_by_us: int = 0
     then: "Errand | None" = None
+    own: Callable[[Outcome], bool] = lambda outcome: True
 
 
 class Order(NamedTuple):
@@ -202,7 +204,21 @@ def extension(site: Site, order: Order) -> Errand:
         "headers": {"Content-Type": "application/json"},
     }
     body = json.dumps(asked).encode()
-    return Errand(options, tuple(body[at : at + 60_000] for at in range(0, len(body), 60_000)), wrong)
+    sends = tuple(body[at : at + 60_000] for at in range(0, len(body), 60_000))
+    return Errand(options, sends, wrong, own=lambda outcome: _begins_with(outcome, order.key))
+
+
+def kept(site: Site, order: Order, keys: Collection[str]) -> Errand:
+    """All these keys were answered: they are in the database, whatever has died since."""
+
+    def wrong(outcome: Outcome) -> str:
+        if outcome.problem is not None or outcome.told.get("response", {}).get("status") != 200:
+            return f"expected 200, found {outcome.told} {outcome.bytes[:200]!r}"
+        lost = sorted(set(keys) - set(json.loads(outcome.bytes)))
+        return f"{len(lost)} of {len(keys)} that were answered are lost, among them {lost[:3]}" if lost else ""
+
+    options = {"payload": "http-stream2", "internal": "extensions", "method": "GET"}
+    return Errand({**options, "path": f"/api/ext/{EXTENSION}/keys"}, (), wrong)
 
 
 def metrics(site: Site, order: Order) -> Errand:
@@ -248,7 +264,11 @@ def _there_and_back(
 ) -> Errand:
     expected = b"".join(order.sends)
     return Errand(
-        {**options, "binary": "raw"}, order.sends, lambda outcome: _differs(outcome, expected, close), then=then
+        {**options, "binary": "raw"},
+        order.sends,
+        lambda outcome: _differs(outcome, expected, close),
+        then=then,
+        own=lambda outcome: expected.startswith(outcome.bytes),
     )
 
 
@@ -261,7 +281,16 @@ def _call(options: Mapping[str, Any], call: Mapping[str, Any], answer: str | Non
             return f"expected the answer to {call['id']}, found {str(last)[:300]}"
         return "" if answer is None or last["reply"] == [[answer]] else f"another's answer: {str(last)[:300]}"
 
-    return Errand(options, (json.dumps(call).encode(),), wrong, done=False, closed_by_us=messages)
+    def own(outcome: Outcome) -> bool:
+        return all(json.loads(data).get("id", call["id"]) == call["id"] for data in outcome.data)
+
+    sends = (json.dumps(call).encode(),)
+    return Errand(options, sends, wrong, done=False, closed_by_us=messages, own=own)
+
+
+def _begins_with(outcome: Outcome, key: str) -> bool:
+    head = outcome.bytes[:80]
+    return outcome.told.get("response", {}).get("status") != 200 or len(head) < 80 or f'"{key}"'.encode() in head
 
 
 def _request(site: Site, order: Order, method: str) -> dict[str, Any]:

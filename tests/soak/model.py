@@ -11,6 +11,7 @@ that no other has, so that nothing of one can pass for something of the next.
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from spanbridge.testing.frames import Frame
@@ -77,12 +78,14 @@ class Life:
 class Model:
     """All lives, and what was done to helpers."""
 
-    def __init__(self, rules: list[Rule]) -> None:
+    def __init__(self, rules: list[Rule], starved: Callable[[int, float], bool] = lambda pid, now: False) -> None:
         self.rules = rules
+        self._starved = starved  # whether a helper, or with 0 one that was being started, had no processor
         self.of: dict[str, Life] = {}  # the last life of each id
         self.unanswered: dict[str, Life] = {}  # by key: closed by us, the answer has not come
         self.hurt: set[int] = set()  # helpers that were killed or stopped
         self.stopped: set[int] = set()
+        self.starved = 0
         self.due = 0  # bytes asked for that have not come
         self.closes: Counter[str] = Counter()  # by problem
         self.lives = 0
@@ -223,10 +226,23 @@ class Model:
 
     def _excused(self, life: Life, problem: str, now: float) -> bool:
         if problem == "timeout":
-            return life.pid in self.stopped or (not life.pid and self._unsettled(life, now))
+            if life.pid in self.stopped or (not life.pid and self._unsettled(life, now)):
+                return True
+            return self._was_starved(life, now)
         if not life.pid:
             return problem in ("terminated", "not-supported", "no-session") and self._unsettled(life, now)
         return problem == "terminated" and (life.pid in self.hurt or self.is_stale(life))
+
+    def _was_starved(self, life: Life, now: float) -> bool:
+        """Then the bridge has ended it, with all its channels."""
+        if not self._starved(life.pid, now):
+            return False
+        self.starved += 1
+        life.rule.disturbed_at = now
+        if life.pid:
+            self.stopped.add(life.pid)
+            self.hurt.add(life.pid)
+        return True
 
     def _unsettled(self, life: Life, now: float) -> bool:
         rule = life.rule

@@ -11,13 +11,14 @@ from spanbridge.testing import processes
 from spanbridge.testing.deadline import Deadline, Hang
 from spanbridge.testing.frames import encode, encode_control
 
-from . import schedule
+from . import partners, schedule
 from .daemon import Daemon, Usage
 from .faults import Herd, Manifests
 from .model import DONE, LEFT, OPEN, OVER, Life, Model, Rule, Violation
-from .schedule import Close, Deaf, Edit, Kill, Say, Send, Traffic
+from .schedule import Break, Close, Deaf, Edit, Kill, Say, Send, Traffic
 from .served import PLACES, PREFIX, Run, Served
 from .site import Site
+from .starved import Starved
 
 LIMITS: Final[Mapping[str, float | str]] = {
     "helper_queue_bytes": 1 << 20,
@@ -45,6 +46,8 @@ MOST_THREADS: Final = 16
 _AHEAD_BYTES: Final = 2 << 20  # made and not written yet, before more is decided
 _DUE_BYTES: Final = 32 << 20  # asked of helpers and not come yet
 _DUE_ON_ONE: Final = 8 << 20
+_LOOK_SECONDS: Final = 0.01
+"""How soon again to look for an errand whose partner is to be killed; whatever comes has one look, too."""
 _IDLE_TURNS: Final = 2_000
 
 
@@ -65,13 +68,16 @@ class Soak:
         self._traffic = schedule.traffic(seed)
         self._faults = schedule.faults(seed)
         self._rules = [Rule(f"soak-{number}") for number in range(schedule.HELPERS)]
-        self.model = Model(self._rules)
         self._site = site
         self._manifests = Manifests(site.home, self._rules)
         self._manifests.write_all()
-        self._daemon = Daemon(site, {**LIMITS, **(limits or {})})
+        self._limits = {**LIMITS, **(limits or {})}
+        self._daemon = Daemon(site, self._limits)
+        self._starved = Starved(self._daemon.pid)
+        self.model = Model(self._rules, self._was_starved)
         self._wire = self._daemon.wire
         self.served = Served(site, self._wire.put, self._ping)
+        self._breaks = schedule.breaks(seed, len(self.served.partners))
         self._tasks = schedule.tasks(seed, PLACES, self.served.weights)
         self._litter: list[set[str]] = []  # after each round
         self._herd = Herd(self._daemon.pid)
@@ -79,6 +85,7 @@ class Soak:
         self._pings: deque[Life | Run | None] = deque()  # what each ping was sent after
         self._reopen: set[str] = set()
         self._deaf_until = 0.0
+        self._bus_back_at = float("inf")
         self._asleep: list[tuple[float, int, str]] = []  # when to wake which helper
         self.done: Counter[str] = Counter()
         self.usage: list[Usage] = []
@@ -98,15 +105,16 @@ class Soak:
     def report(self) -> str:
         """One line of what went over and what was done."""
         model, used = self.model, self.usage
-        closes = ", ".join(f"{count} {name}" for name, count in sorted(model.closes.items()))
+        killed = {name: self.done[name] for name in self.served.partners}
         memory = ", ".join(f"{usage.resident / (1 << 20):.1f}" for usage in used)
         return (
             f"{sum(model.frames.values())} frames, {sum(model.bytes.values()) >> 20} MiB "
             f"(up {model.frames['up']}, down {model.frames['down']}); {model.lives} opens; "
             f"{self.done['kill']} kills, {self.done['stop']} stops, {self.done['deaf']} times deaf, "
-            f"{self.done['reload']} reloads; "
-            f"errands: {', '.join(f'{count} {kind}' for kind, count in sorted(self.served.ended.items()))}; "
-            f"closes: {closes}; memory after each round {memory} MiB, peak {self._daemon.peak >> 20} MiB; "
+            f"{self.done['reload']} reloads; killed: {_counts(killed)}; "
+            f"errands: {_counts(self.served.ended)}; failed when these were killed: {_counts(self.served.failed)}; "
+            f"closes: {_counts(model.closes)}; {model.starved} helpers without a processor; "
+            f"memory after each round {memory} MiB, peak {self._daemon.peak >> 20} MiB; "
             f"descriptors {', '.join(str(usage.descriptors) for usage in used)}"
         )
 
@@ -123,12 +131,16 @@ class Soak:
     def _play(self, seconds: float) -> None:
         begun = time.monotonic()
         wait, fault = next(self._faults)
-        fault_at, decide_at, task_at = begun + wait, begun, begun
+        break_wait, break_ = next(self._breaks)
+        fault_at, break_at, decide_at, task_at = begun + wait, begun + break_wait, begun, begun
         while (now := time.monotonic()) < begun + seconds:
             while fault_at <= now:
                 self._harm(fault, now)
                 wait, fault = next(self._faults)
                 fault_at += wait
+            if break_at <= now and self._break(break_, now):
+                break_wait, break_ = next(self._breaks)
+                break_at = now + break_wait
             self._wake(now)
             while decide_at <= now and self._wire.queued < _AHEAD_BYTES:
                 decide_at = max(decide_at, now) + self._act(next(self._traffic), now)
@@ -137,14 +149,26 @@ class Soak:
                 task = next(self._tasks)
                 self.served.begin(task)
                 task_at += task.pause
-            due = [fault_at, *(at for at, _, _ in self._asleep[:1])]
+            due = [
+                fault_at,
+                max(break_at, now + _LOOK_SECONDS),
+                self._bus_back_at,
+                *(at for at, _, _ in self._asleep[:1]),
+            ]
             if deaf := now < self._deaf_until:
                 due.append(self._deaf_until)
             if self._wire.queued < _AHEAD_BYTES:
                 due += [decide_at, task_at]
             self._turn(max(0.0, min(due) - now), read=not deaf)
 
+    def _was_starved(self, pid: int, now: float) -> bool:
+        limits = [float(self._limits[name]) for name in ("stall_seconds", "stuck_seconds")]
+        if pid:
+            return self._starved.was(pid, min(limits), now)
+        return self._starved.any(float(self._limits["handshake_seconds"]), now)
+
     def _turn(self, seconds: float, *, read: bool = True) -> None:
+        self._starved.look(time.monotonic())
         for frame in self._wire.turn(seconds, read=read):
             if not frame.channel and frame.message.get("command") == "pong" and "channel" not in frame.message:
                 self._ponged()
@@ -257,7 +281,28 @@ class Soak:
         self.model.hurt.add(pid)
         rule.disturbed_at = now
 
+    def _break(self, fault: Break, now: float) -> bool:
+        """Whether there was somebody to be killed."""
+        name = self.served.partners[fault.partner]
+        if not self.served.on_their_way(name, heard=fault.heard):
+            return False
+        if name == partners.BUS:
+            self._site.kill_the_bus()
+            self._bus_back_at = now + fault.seconds
+            killed = 1
+        elif name == partners.SSH:
+            killed = partners.kill(partners.ssh_of(self._daemon.pid))
+        else:
+            killed = partners.kill(partners.hosts_of_extensions(self._daemon.marked()))
+        if killed:
+            self.served.killed(name)
+            self.done[name] += killed
+        return killed > 0
+
     def _wake(self, now: float) -> None:
+        if self._bus_back_at <= now and self._bus_back_at < float("inf"):
+            self._bus_back_at = float("inf")
+            self._site.serve_on_the_bus()
         while self._asleep and self._asleep[0][0] <= now:
             _, pid, name = heapq.heappop(self._asleep)
             self._herd.signal(pid, signal.SIGCONT)
@@ -275,6 +320,7 @@ class Soak:
         self._reopen.clear()
         self._sync()
         self._until(lambda: self.served.idle, "the end of all errands")
+        self.served.recover(self._until)
         for number, life in enumerate(list(self.model.of.values())):
             if life.state in (OPEN, DONE) and life.pid and self.model.is_stale(life):
                 self.model.fail("served by a helper whose rule is in no manifest", life)
@@ -332,6 +378,10 @@ class Soak:
             raise Violation(f"memory has grown: {half} halfway, {last} after the last round")
         if self._daemon.peak > PEAK_BYTES:
             raise Violation(f"the bridge has used {self._daemon.peak} bytes at a time, expected at most {PEAK_BYTES}")
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counted.items())) or "none"
 
 
 def _may_stay(pid: int) -> bool:

@@ -12,6 +12,7 @@ HELPERS: Final = 20
 PACKAGES: Final = 5
 PER_PACKAGE: Final = HELPERS // PACKAGES
 LONGEST_DEAF: Final = 6.0  # seconds
+BREAK_SECONDS: Final = 4.0  # from one break to the next, in the mean
 
 _SIZES: Final = ((30, 0, 16), (40, 17, 2_000), (18, 2_001, 70_000), (10, 70_001, 300_000), (2, 300_001, 1 << 20))
 _LARGE: Final = 6 << 20  # once in a while
@@ -71,6 +72,14 @@ class Stop(NamedTuple):
 class Deaf(NamedTuple):
     """The front end reads nothing, and goes on sending."""
 
+    seconds: float
+
+
+class Break(NamedTuple):
+    """Kill who serves errands, and bring it back, where it does not come by itself, after so many seconds."""
+
+    partner: int  # an index
+    heard: bool  # as soon as an errand of it has heard something; else as soon as one is on its way
     seconds: float
 
 
@@ -146,3 +155,11 @@ def faults(seed: int) -> Iterator[tuple[float, Fault]]:
                 wait,
                 Edit(chance.choices(["shuffle", "renew", "fail", "remove", "break"], [4, 3, 2, 2, 1])[0], helper),
             )
+
+
+def breaks(seed: int, partners: int) -> Iterator[tuple[float, Break]]:
+    """Without end: each with the seconds since the one before it."""
+    chance = Random(f"breaks {seed}")
+    while True:
+        made = Break(chance.randrange(partners), chance.random() < 0.6, chance.uniform(0, 0.5))
+        yield chance.expovariate(1 / BREAK_SECONDS), made

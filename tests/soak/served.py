@@ -1,19 +1,22 @@
 """Errands on their way: a few channels, each with one after the other, all checked."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
 from spanbridge.testing.frames import Frame, encode, encode_control
 
 from . import errands
-from .errands import Errand, Outcome
+from .errands import Errand, Order, Outcome
 from .model import Violation
+from .partners import NEEDS, PARTNERS, SSH, misfortune
 from .schedule import Task
 from .site import Site
 
 PREFIX: Final = "e"
 PLACES: Final = 40
+_PROBES: Final = 40  # errands at most until one of a partner that was killed ends well
+_KEPT: Final = 400  # keys that are remembered; the database keeps the last 1000
 
 
 class Run:
@@ -21,11 +24,15 @@ class Run:
 
     def __init__(self, kind: str, errand: Errand, place: int, *, cut: bool) -> None:
         self.kind = kind
+        self.key = ""
         self.place = place
         self.errand = errand
         self.outcome = Outcome()
         self.cut = cut  # closed by us at once: nothing need come of it, but an end
         self.closed = False  # by us
+        self.needs = ""  # a partner's name
+        self.excused = False  # it is or was shaken meanwhile
+        self.deaths = 0  # of its partner, before it was begun
         self.by_helper = "host" in errand.options or errand.options.get("internal") == "extensions"
 
 
@@ -41,7 +48,12 @@ class Served:
         self._runs: dict[str, Run] = {}
         self._kinds = [kind for kind in errands.KINDS if site.host or kind not in errands.FAR]
         self.weights = [errands.KINDS[kind] for kind in self._kinds]
+        self.partners = [name for name in PARTNERS if site.host or name != SSH]
+        self._shaken: set[str] = set()
+        self._deaths: Counter[str] = Counter()
+        self._answered: deque[str] = deque(maxlen=_KEPT)  # keys
         self.ended: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()  # by partner: excused
         self.begun = 0
 
     @property
@@ -53,15 +65,50 @@ class Served:
 
     def begin(self, task: Task) -> None:
         """If its place has nothing to do."""
-        if task.place in self._busy:
-            return
-        self._busy.add(task.place)
+        if task.place not in self._busy:
+            make = self._kinds[task.kind]
+            order = self._order(task.place, task.sizes)
+            self._begin(make.__name__, make(self._site, order), order, NEEDS.get(make, ""), cut=task.cut)
+
+    def on_their_way(self, name: str, *, heard: bool) -> bool:
+        """Whether some errand needs that partner now, and has `heard` something."""
+        runs = (run for run in self._runs.values() if run.needs == name and not run.closed)
+        return any(run.outcome.told or run.outcome.data or not heard for run in runs)
+
+    def killed(self, name: str) -> None:
+        """That partner was: those on their way may fail."""
+        self._shaken.add(name)
+        self._deaths[name] += 1
+        for run in self._runs.values():
+            run.excused |= run.needs == name
+
+    def recover(self, until: Callable[[Callable[[], bool], str], None]) -> None:
+        """Nothing is on its way: try each partner that was killed until it serves again, and look at what was kept."""
+        for name in sorted(self._shaken):
+            for _ in range(_PROBES):
+                make = PARTNERS[name].probe
+                order = self._order(0, (20,))
+                self._begin(make.__name__, make(self._site, order), order, name)
+                until(lambda: self.idle, f"{name}, killed before")
+                if name not in self._shaken:
+                    break
+            else:
+                raise Violation(f"{name} was killed, and {_PROBES} errands have failed since")
+        order = self._order(0, ())
+        self._begin("kept", errands.kept(self._site, order, tuple(self._answered)), order, "")
+        until(lambda: self.idle, "what was kept")
+
+    def _order(self, place: int, sizes: tuple[int, ...]) -> Order:
         self.begun += 1
-        make = self._kinds[task.kind]
-        order = errands.Order(f"{PREFIX}{task.place}.{self.begun}", task.place, task.sizes)
-        run = Run(make.__name__, make(self._site, order), task.place, cut=task.cut or make is errands.watched_file)
+        return Order(f"{PREFIX}{place}.{self.begun}", place, sizes)
+
+    def _begin(self, kind: str, errand: Errand, order: Order, needs: str, *, cut: bool = False) -> None:
+        self._busy.add(order.place)
+        run = Run(kind, errand, order.place, cut=cut or kind == errands.watched_file.__name__)
+        run.key, run.needs = order.key, needs
+        run.excused, run.deaths = needs in self._shaken, self._deaths[needs]
         # The answer of a helper may cross the next open, and nothing in it would tell whose it is.
-        self._start(order.key if run.by_helper else f"{PREFIX}{task.place}", run)
+        self._start(order.key if run.by_helper else f"{PREFIX}{order.place}", run)
 
     def _start(self, ident: str, run: Run) -> None:
         self._runs[ident] = run
@@ -113,9 +160,19 @@ class Served:
         if run.cut:
             self.ended["cut"] += 1
             return
-        if wrong := run.errand.wrong(run.outcome):
+        wrong = run.errand.wrong(run.outcome)
+        if wrong and run.excused:
+            self.failed[run.needs] += 1
+            wrong = misfortune(run.needs, run.errand, run.outcome)
+            if not wrong:
+                return
+        if wrong:
             raise Violation(f"{run.kind} on {ident}: {wrong}")
         self.ended[run.kind] += 1
+        if run.deaths == self._deaths[run.needs]:
+            self._shaken.discard(run.needs)
+        if run.kind == errands.extension.__name__:
+            self._answered.append(run.key)
         if run.errand.then is not None:
             self._busy.add(run.place)
             self._start(ident, Run(run.kind, run.errand.then, run.place, cut=False))

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ def init(router, services):
         db.prepare("DELETE FROM ext_soak_keys WHERE rowid < (SELECT max(rowid) FROM ext_soak_keys) - 1000").run()
         found = db.prepare("SELECT * FROM ext_soak_keys WHERE key = ?").all(req.body["key"])
         return {"found": found, "text": req.body["text"]}
+
+    @router.get("/keys")
+    def keys(req):
+        return db.prepare("SELECT key FROM ext_soak_keys").pluck().all()
 """
 _FARM_NEEDS: Final = ("/usr/sbin/sshd", "ssh", "ssh-keygen", "nsenter", "unshare", "cc")
 
@@ -50,6 +55,8 @@ class Site:
     def __init__(self, home: Home, bus: PrivateBus, other: Farm | None) -> None:
         self.home = home
         self.host = HOST if other else ""
+        self._bus = bus
+        self._service: Service | None = None
         self.sockets = home.root / "sockets"
         self.files = home.root / "files"
         self.temporary = home.root / "tmp"
@@ -70,6 +77,20 @@ class Site:
         (package / "file.bin").write_bytes(FILE)
         if other:
             other.give(home.root)
+
+    def serve_on_the_bus(self) -> None:
+        """Be there on the bus, which is started if it was killed."""
+        if self._service is None:
+            if not self._bus.runs:
+                self._bus.start()
+            self._service = Service(self._bus.address, NAME, _echo)
+
+    def kill_the_bus(self) -> None:
+        """With all who are on it."""
+        self._bus.stop(signal.SIGKILL)
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
 
     def litter(self) -> set[str]:
         """What lies about that is neither an errand's own file nor anything that is kept."""
@@ -100,8 +121,8 @@ def site(root: Path) -> Iterator[Site]:
         stack.callback(server.wait)
         stack.callback(server.stdin.close)
         assert server.stdout.readline() == b"ready\n"
-        service = Service(bus.address, NAME, _echo)
-        stack.callback(service.stop)
+        made.serve_on_the_bus()
+        stack.callback(made.kill_the_bus)
         yield made
 
 

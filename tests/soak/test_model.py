@@ -32,8 +32,8 @@ def account(life: Life) -> dict[str, Any]:
 class World:
     """One rule, and channels of it that are served."""
 
-    def __init__(self) -> None:
-        self.model = Model([Rule("soak-0")])
+    def __init__(self, **options: Any) -> None:
+        self.model = Model([Rule("soak-0")], **options)
         self.rule = self.model.rules[0]
         self.a, self.b = self.opened("a"), self.opened("b")
 
@@ -73,6 +73,14 @@ def test_a_life_that_is_cut_short() -> None:
     world.hear(down(world.a, 0))
     world.model.hurt.add(5)
     world.hear(told("close", "a", problem="terminated"), told("close", "b", problem="terminated"))
+    world.model.end_of_round()
+
+
+def test_one_without_a_processor() -> None:
+    """It is not to blame, nor is the bridge."""
+    world = World(starved=lambda pid, now: pid == 5)
+    world.hear(told("close", "a", problem="timeout"), told("close", "b", problem="terminated"))
+    assert world.model.starved == 1
     world.model.end_of_round()
 
 
