@@ -22,7 +22,8 @@ EXTENSIONS: Final = "extensions"
 
 
 class Partner(NamedTuple):
-    """`probe`: an errand for it. `problems`: the codes of a close that say clearly that it has died."""
+    """`probe`: an errand for it. `problems`: the codes of a close that say clearly that it has died; `internal-error` is
+    for one that was about to start."""
 
     probe: Make
     problems: frozenset[str]
@@ -31,7 +32,7 @@ class Partner(NamedTuple):
 PARTNERS: Final[Mapping[str, Partner]] = {
     SSH: Partner(errands.far_program, frozenset({"terminated", "internal-error"})),
     BUS: Partner(errands.bus, frozenset({"disconnected", "not-found", "access-denied"})),
-    EXTENSIONS: Partner(errands.extension, frozenset({"terminated"})),
+    EXTENSIONS: Partner(errands.extension, frozenset({"terminated", "internal-error"})),
 }
 NEEDS: Final[Mapping[Callable[..., object], str]] = {
     errands.far_program: SSH,

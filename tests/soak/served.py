@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
+from spanbridge.testing.deadline import Deadline
 from spanbridge.testing.frames import Frame, encode, encode_control
 
 from . import errands
@@ -15,7 +16,7 @@ from .site import Site
 
 PREFIX: Final = "e"
 PLACES: Final = 40
-_PROBES: Final = 40  # errands at most until one of a partner that was killed ends well
+_BACK_SECONDS: Final = 60.0  # at most until one that was killed serves again; what failed to start rests for a while
 _KEPT: Final = 400  # keys that are remembered; the database keeps the last 1000
 
 
@@ -85,15 +86,14 @@ class Served:
     def recover(self, until: Callable[[Callable[[], bool], str], None]) -> None:
         """Nothing is on its way: try each partner that was killed until it serves again, and look at what was kept."""
         for name in sorted(self._shaken):
-            for _ in range(_PROBES):
+            deadline = Deadline(_BACK_SECONDS)
+            while name in self._shaken:
+                if not deadline.left:
+                    raise Violation(f"{name} was killed, and all errands have failed since")
                 make = PARTNERS[name].probe
                 order = self._order(0, (20,))
                 self._begin(make.__name__, make(self._site, order), order, name)
                 until(lambda: self.idle, f"{name}, killed before")
-                if name not in self._shaken:
-                    break
-            else:
-                raise Violation(f"{name} was killed, and {_PROBES} errands have failed since")
         order = self._order(0, ())
         self._begin("kept", errands.kept(self._site, order, tuple(self._answered)), order, "")
         until(lambda: self.idle, "what was kept")
