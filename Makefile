@@ -79,9 +79,9 @@ dist: setup  ## the wheel and the source distribution, in dist; twine finds them
 	build/twine/bin/python -m pip install -q twine==7.0.0
 	build/twine/bin/twine check --strict dist/spanbridge-*
 
-deb: setup  ## the package for Debian 12 and 13, in dist
+deb: setup  ## the package for Debian 12 and 13, in dist; DEB_ARGS='--architecture arm64' for arm64
 	rm -f dist/spanbridge_*
-	@$(BIN)/python deb/build.py
+	@$(BIN)/python deb/build.py $(DEB_ARGS)
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/build

@@ -99,6 +99,16 @@ def test_all_that_is_imported_is_in_it_for_both_pythons(unpacked: Path) -> None:
         assert all(f"cpython-{tag}-" in path.name for path in compiled)
 
 
+def test_it_is_built_for_another_machine_too(tmp_path: Path) -> None:
+    """With modules that were compiled for it elsewhere."""
+    package = build(tmp_path, "--architecture", "arm64")
+    assert tell("dpkg-deb", "--field", package, "Architecture").strip() == "arm64"
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path / "root"], check=True)
+    compiled = list((tmp_path / "root").rglob("*.so"))
+    assert len(compiled) == 4  # two, for two Pythons
+    assert {path.read_bytes()[18:20] for path in compiled} == {b"\xb7\0"}  # EM_AARCH64 in the header of ELF
+
+
 def test_each_has_its_licence(unpacked: Path) -> None:
     text = (unpacked / "usr/share/doc/spanbridge/copyright").read_text()
     pinned = re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "deb" / "requirements.txt").read_text(), re.MULTILINE)
