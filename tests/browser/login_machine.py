@@ -47,7 +47,7 @@ class Machine:
     def __init__(self, front_end: FrontEnd, conf: str) -> None:
         self.enter: tuple[str, ...] = ()
         self.root = Path()
-        self._front_end = front_end
+        self.front_end = front_end
         self._conf = conf
         self._space = ""
         self._inside: subprocess.Popen[bytes] | None = None
@@ -58,7 +58,7 @@ class Machine:
         missing = sorted({package for path, package in _NEEDED.items() if not os.path.exists(path)})
         if missing:
             lack("no logins here", *missing)
-        newer = [str(BACKPORTS)] if self._front_end is NEWER else []
+        newer = [str(BACKPORTS)] if self.front_end is NEWER else []
         command = ["unshare", "--mount", sys.executable, "-I", str(_INSIDE), USER, PASSWORD, *newer]
         self._inside = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
         assert self._inside.stdout is not None

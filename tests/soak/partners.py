@@ -22,8 +22,8 @@ EXTENSIONS: Final = "extensions"
 
 
 class Partner(NamedTuple):
-    """`probe`: an errand for it. `problems`: the codes of a close that say clearly that it has died; `internal-error` is
-    for one that was about to start."""
+    """`probe`: an errand for it. `problems`: the codes of a close that say clearly that it has died; `internal-error`
+    is for one that was about to start."""
 
     probe: Make
     problems: frozenset[str]
