@@ -12,8 +12,8 @@ from .deadline import Deadline
 class Stall:
     """Calls `on_stall` when a frame has been unfinished for `seconds` and nothing more of it has come.
 
-    `read_since` tells since which loop time it is read without a pause; None: it is not read now. Only then can anything
-    have come. A timer runs only while a frame is unfinished, one for as long as frames follow one another closely.
+    `read_since` tells since which loop time it is read without a pause, for only then can anything have come; None: it
+    is not read now. A timer runs only while a frame is unfinished, one for as long as they follow one another closely.
     """
 
     __slots__ = ("_deadline", "_loop", "_on_stall", "_read_since", "_seconds", "_seen", "_splitter")
