@@ -1,8 +1,10 @@
 """`spanbridge open`: one channel, from stdin to stdout."""
 
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -360,6 +362,11 @@ def test_a_question_is_given_up_by_ctrl_c(home: Home, journal: Tail) -> None:
 # On a terminal
 
 
+def shown(terminal: PseudoTerminal) -> str:
+    """Without the line that tells of a bridge which takes its time to end."""
+    return re.sub(r"\rwaiting for the bridge to end, .*\r\n", "", terminal.text)
+
+
 @pytest.fixture
 def editing(home: Home) -> dict[str, str]:
     return marked(home)
@@ -375,7 +382,7 @@ def test_lines_are_edited_and_remembered(home: Home, editing: dict[str, str]) ->
         terminal.type(b"\x04")
         assert terminal.wait() == 0
         assert terminal.as_before
-        assert terminal.text.endswith("< done\r\n\r< close\r\n")
+        assert shown(terminal).endswith("< done\r\n\r< close\r\n")
 
 
 @pytest.mark.parametrize(
@@ -391,7 +398,33 @@ def test_ctrl_c_leaves_the_next_prompt_a_line_of_its_own(
         terminal.type(b"\x03")
         assert terminal.wait() == 130
         assert terminal.as_before
-        assert terminal.text.endswith(last)
+        assert shown(terminal).endswith(last)
+
+
+LEFT_AT_ONCE = """
+import builtins, signal, threading
+from spanbridge.operator.talking.line_editor import on_terminal
+
+begun, read = threading.Event(), builtins.input
+
+def input_that_tells(prompt):
+    begun.set()
+    return read(prompt)
+
+builtins.input = input_that_tells
+with on_terminal() as editor:
+    editor.ask()
+    begun.wait()
+print("left", flush=True)
+signal.pause()
+"""
+
+
+def test_a_terminal_is_restored_after_readline_has_set_it(home: Home, editing: dict[str, str]) -> None:
+    with PseudoTerminal([sys.executable, "-c", LEFT_AT_ONCE], editing, home.root) as terminal:
+        terminal.wait_shown("> ")
+        terminal.wait_shown("left")
+        assert terminal.as_before
 
 
 def test_a_bridge_that_does_not_end_is_waited_for_aloud(home: Home, journal: Tail, editing: dict[str, str]) -> None:

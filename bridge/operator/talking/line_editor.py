@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 PROMPT: Final = "> "
+_PROMPT_SECONDS: Final = 1.0  # longer than readline takes to show it; a terminal that was hung up shows none
 
 
 class Typed(NamedTuple):
@@ -76,25 +77,50 @@ def on_terminal() -> Iterator[LineEditor]:
 def _with_readline() -> tuple[Callable[[], str], Callable[[str], None], Callable[[], None]]:
     import readline
 
-    editing = threading.Event()
+    changed = threading.Condition()
+    stage = "waits"  # begun, shown, and waits again; at the end left
+
+    def settle() -> None:
+        changed.wait_for(lambda: stage != "begun", _PROMPT_SECONDS)
+
+    def prompt_shown() -> None:
+        nonlocal stage
+        with changed:
+            if stage == "begun":
+                stage = "shown"
+                changed.notify()
 
     def read() -> str:
-        editing.set()
+        nonlocal stage
+        with changed:
+            if stage == "left":
+                raise EOFError
+            stage = "begun"
         try:
             return input(PROMPT)
         finally:
-            editing.clear()
+            with changed:
+                if stage != "left":
+                    stage = "waits"
+                    changed.notify()
 
     def show(text: str) -> None:
-        # readline cannot be told that its line has moved: the line is wiped, and written anew below what is shown.
-        again = f"{PROMPT}{readline.get_line_buffer()}" if editing.is_set() else ""
+        with changed:
+            settle()
+            # readline cannot be told that its line has moved: it is wiped, and written anew below what is shown.
+            again = f"{PROMPT}{readline.get_line_buffer()}" if stage == "shown" else ""
         os.write(1, f"\r\33[K{text}{again}".encode(errors="backslashreplace"))
 
     def leave() -> None:
-        if editing.is_set():
+        nonlocal stage
+        with changed:
+            settle()  # a terminal that is restored before readline has set it would stay as readline sets it
+            editing, stage = stage == "shown", "left"
+        if editing:
             # The thread stays in readline, which writes nothing unless a key is hit.
-            editing.clear()
             with contextlib.suppress(OSError):
                 os.write(1, b"\n" if readline.get_line_buffer() else b"\r\33[K")
 
+    # An editor without the hook behind the prompt (libedit) has the one before it: the terminal is set by then as well.
+    getattr(readline, "set_pre_input_hook", readline.set_startup_hook)(prompt_shown)
     return read, show, leave
