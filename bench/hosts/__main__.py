@@ -116,6 +116,7 @@ def measured(other: Farm, peer: Peer, count: int) -> Row:
     """One bridge, as far as it can do it."""
     try:
         with started(other, peer) as front:
+            front.ready("local", payload="echo")  # it has started: its own loading is over
             first = front.ready("first", payload="echo", host=host(count))  # what is loaded once is loaded here
             before = front.memory()
             seconds = statistics.median(
@@ -162,7 +163,7 @@ def table(rows: list[Row]) -> list[str]:
     for row in rows:
         first = "" if row.first is None else f"{row.first * 1000:.0f} ms"
         seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
-        memory = "" if row.memory is None else f"{row.memory:.1f} MiB"
+        memory = "" if row.memory is None else f"{row.memory:.2f} MiB"
         speed = "" if row.speed is None else f"{row.speed:.0f} MiB/s"
         lines.append(f"| {row.name} | {first} | {seconds} | {memory} | {speed} |")
     return lines

@@ -7,6 +7,8 @@ from typing import Final
 
 from spanbridge.manifests.model import UNIT, Rule
 
+from ..wire.find_program import find_program
+
 TWICE: Final = "a privileged bridge with the same id comes before it"
 
 
@@ -43,7 +45,6 @@ def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
 def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> str | None:
     """Why a privileged rule cannot be started; None: it can, as far as can be told."""
     own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
-    import shutil
     import subprocess
 
     if rule.directory and not os.path.isdir(rule.directory):
@@ -51,7 +52,7 @@ def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> st
     name = rule.spawn[0]
     if "/" in name and rule.directory:  # it is looked for from there
         name = os.path.join(rule.directory, name)
-    program = shutil.which(name, path=own[-1] if own else environ.get("PATH"))
+    program = find_program(name, {"PATH": own[-1]} if own else environ)
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"
     if rule.method == UNIT:

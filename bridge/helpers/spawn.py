@@ -15,6 +15,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
+from ..wire.find_program import find_program
+
 _PR_SET_PDEATHSIG: Final = 1
 _SHELL: Final = "/bin/sh"
 
@@ -32,9 +34,7 @@ def spawn(
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        import shutil
-
-        script = shutil.which(argv[0], path=environ.get("PATH"))
+        script = find_program(argv[0], environ)
         if script is None:
             raise
         return _start([_SHELL, script, *argv[1:]], environ, directory, stdin, stdout, stderr)
@@ -46,9 +46,7 @@ def spawn_at_once(argv: Sequence[str], environ: Mapping[str, str], stdin: int, s
 
     Until then it is in our process group. Raises OSError where there is no such program.
     """
-    import shutil
-
-    program = shutil.which(argv[0], path=environ.get("PATH"))
+    program = find_program(argv[0], environ)
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
     prepare = _Child(os.getpid())

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..wire.find_program import candidates, find_program
+
 ARGUMENT_BYTES: Final = 32 * os.sysconf("SC_PAGE_SIZE")  # the longest of one argument or variable, its NUL included
 _BINFMT_MISC: Final = "/proc/sys/fs/binfmt_misc"
 _HEAD_BYTES: Final = 256
@@ -34,7 +36,7 @@ def look_up(argv: Sequence[str], environ: Mapping[str, str], directory: str | No
         if wrong:
             return Program("", f"working directory {directory}: {os.strerror(wrong)}", "")
     found: list[tuple[int, str, str]] = []
-    for path in _candidates(name, environ):
+    for path in candidates(name, environ):
         code, detail = _run(os.path.join(base, path))
         if not code:
             if _too_long(argv, environ):
@@ -72,21 +74,11 @@ def first_line(path: str, environ: Mapping[str, str]) -> str:
     names = [words[1].strip(" ")]  # the kernel gives all of it as one argument, which -S takes apart
     if names[0].startswith("-"):
         names = [word for word in names[0].split() if not word.startswith("-") and "=" not in word]
-    if not names or _is_found(names[0], environ):
+    if not names or find_program(names[0], environ):
         return ""
     shown = f"{names[0]!r}" if names[0].isprintable() else ascii(names[0])
     told = f"its interpreter {shown}, in the first line of {path}, by way of env: {os.strerror(errno.ENOENT)}"
     return f"{told}; env wants -S before more than one word" if " " in names[0] else told
-
-
-def _is_found(name: str, environ: Mapping[str, str]) -> bool:
-    return any(os.access(path, os.X_OK) and os.path.isfile(path) for path in _candidates(name, environ))
-
-
-def _candidates(name: str, environ: Mapping[str, str]) -> list[str]:
-    if "/" in name:
-        return [name]
-    return [os.path.join(directory, name) for directory in os.get_exec_path(dict(environ))]
 
 
 def _directory(path: str) -> int:

@@ -12,7 +12,8 @@ import subprocess
 from typing import Final
 
 from ..log import Log
-from .private_directory import private_directory
+from .find_program import find_program
+from .private_directory import private_directory, remove_directory
 from .watchdog import Watchdog
 
 SOCKET_VARIABLE: Final = "SSH_AUTH_SOCK"
@@ -39,9 +40,7 @@ class Agent:
         if self._started:
             return
         self._started = True
-        import shutil
-
-        if shutil.which("ssh-agent", path=self._environ.get("PATH")) is None:
+        if find_program("ssh-agent", self._environ) is None:
             return
         try:
             self._run()
@@ -80,6 +79,4 @@ class Agent:
             self._pidfd = -1
             self._watchdog.remove(self._pid)
         if self._directory:
-            import shutil
-
-            shutil.rmtree(self._directory, ignore_errors=True)
+            remove_directory(self._directory)

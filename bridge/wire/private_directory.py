@@ -1,8 +1,9 @@
 """A place for sockets and files that only the session's user may enter.
 
-As tempfile has it, which would be another MiB in memory for the two calls.
+As tempfile and shutil have it, which would be another MiB in memory for the three calls.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -22,6 +23,14 @@ def private_directory(environ: Mapping[str, str], prefix: str) -> str:
     path = os.path.join(os.path.abspath(runtime), prefix + _any_name())
     os.mkdir(path, 0o700)
     return path
+
+
+def remove_directory(path: str) -> None:
+    """Remove a directory of ours with the files in it, as far as that can be."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path):
+            os.unlink(os.path.join(path, name))
+        os.rmdir(path)
 
 
 def private_file(directory: str, prefix: str) -> tuple[int, str]:

@@ -15,10 +15,20 @@ _TERM_SECONDS: Final = 1.0
 
 
 async def run_briefly(context: Context, argv: Sequence[str], environ: Mapping[str, str], seconds: float) -> str:
-    """The beginning of what it said on stderr, once it has ended or, after `seconds`, was ended. Raises SpawnError."""
+    """Start it, and what `said` tells of it. Raises SpawnError."""
+    return await said(start(context, argv, environ), seconds)
+
+
+def start(context: Context, argv: Sequence[str], environ: Mapping[str, str]) -> Process:
+    """It runs; `said` is due. Raises SpawnError."""
     process = Process(argv, environ, None, _nothing, at_once=True, watchdog=context.watchdog, children=context.children)
     os.close(process.stdin)
     os.close(process.stdout)
+    return process
+
+
+async def said(process: Process, seconds: float) -> str:
+    """The beginning of what it said on stderr, once it has ended or, after `seconds`, was ended."""
     try:
         with anyio.move_on_after(seconds):
             await process.exited.wait()

@@ -1,6 +1,5 @@
 """The name of another host, as an open has it: `[user@]name[:port]` (docs/hosts.md, "Names")."""
 
-import ipaddress
 import unicodedata
 from typing import Final, NamedTuple
 
@@ -71,6 +70,8 @@ def _port(text: str, host: str) -> int:
 
 
 def _is_v6(text: str) -> bool:
+    import ipaddress  # most names are none
+
     try:
         ipaddress.IPv6Address(text)
     except ValueError:

@@ -1,6 +1,5 @@
 """What all connections of a session share, made with the first of them."""
 
-import shutil
 from collections.abc import Mapping
 from typing import Final
 
@@ -8,7 +7,7 @@ from anyio.abc import TaskGroup
 
 from ...installed import askpass
 from ...wire.context import Context
-from ...wire.private_directory import private_directory
+from ...wire.private_directory import private_directory, remove_directory
 from ..launch import LOGIN_MESSAGES_VARIABLE
 from .askpass_socket import AskpassSocket
 from .prompts import Prompts
@@ -22,7 +21,14 @@ _NO_DISPLAY: Final = "-"  # older versions of ssh ask no askpass program without
 class Equipment:
     """`directory` may be entered by the session's user alone. `close` lets go of it all."""
 
-    def __init__(self, context: Context, tasks: TaskGroup, environ: Mapping[str, str], prompts: Prompts) -> None:
+    def __init__(
+        self,
+        context: Context,
+        tasks: TaskGroup,
+        environ: Mapping[str, str],
+        prompts: Prompts,
+        program: SshProgram,
+    ) -> None:
         """Raises OSError where there is no place for the directory."""
         self.context = context
         self.tasks = tasks
@@ -31,9 +37,8 @@ class Equipment:
         self.socket = AskpassSocket(context.loop, context.log, self.directory)
         self.starts = Starts(context.loop, context.limits.host_starts)
         self.parcel = Parcel()
+        self.program = program
         self._environ = environ
-        self.program = SshProgram(context, tasks, self.environ())
-        self.program.ask()
 
     def environ(self) -> dict[str, str]:
         """The environment of ssh. It holds no secret."""
@@ -49,4 +54,4 @@ class Equipment:
     def close(self) -> None:
         self.socket.close()
         self.parcel.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove_directory(self.directory)

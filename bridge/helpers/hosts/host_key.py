@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import re
 from typing import Final, NamedTuple
 
@@ -26,6 +25,8 @@ class HostKey(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
+        import hashlib  # OpenSSL, which few connections need here
+
         digest = hashlib.sha256(base64.b64decode(self.base64)).digest()
         return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 

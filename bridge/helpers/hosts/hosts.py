@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio.abc import TaskGroup
 
@@ -22,11 +22,14 @@ from ..life import QUEUED, READY
 from ..opening import Opening
 from ..places import Guest
 from ..pool import Channels
-from .connection import Connection
-from .equipment import Equipment
 from .prompts import Prompts
 from .queue import Queue
+from .ssh_program import SshProgram
 from .wanted import ConnectionKey, Wanted, read_wanted
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .equipment import Equipment
 
 NAME: Final = "ssh"
 """How `--bridges` and logs call what is no rule of a manifest."""
@@ -82,8 +85,10 @@ class Hosts:
         return helper
 
     def _begin(self, wanted: Wanted) -> Helper:
-        leaver = self._places.room()
         equipment = self._equip()
+        from .connection import Connection
+
+        leaver = self._places.room()
         connection = Connection(equipment, wanted)
         helper = Helper(
             self._context,
@@ -102,10 +107,14 @@ class Hosts:
         self.on_change()
         return helper
 
-    def _equip(self) -> Equipment:
+    def _equip(self) -> "Equipment":
         if self._equipment is None:
+            program = SshProgram(self._context, self._tasks, self._environ)
+            program.ask()  # first: while it tells, the rest is imported
+            from .equipment import Equipment
+
             try:
-                self._equipment = Equipment(self._context, self._tasks, self._environ, self.prompts)
+                self._equipment = Equipment(self._context, self._tasks, self._environ, self.prompts, program)
             except OSError as error:
                 raise Problem(INTERNAL_ERROR, f"no place for what ssh needs: {error}") from None
         return self._equipment

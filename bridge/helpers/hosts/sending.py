@@ -1,7 +1,6 @@
 """Whether a Python over there is like ours, and what it is sent (docs/hosts.md, "What the other machine needs")."""
 
 import os
-import platform
 import subprocess
 import sys
 from typing import Final
@@ -23,6 +22,8 @@ _SECONDS: Final = 60.0
 def fits(told: str) -> bool:
     """Whether a Python runs what is compiled for ours. `told`: `3 11 x86_64 glibc 2.36`, what `remote_command` has it
     print; the version of the C library does not matter, a module that needs a newer one says so."""
+    import platform
+
     library, _ = platform.libc_ver()
     ours = [*map(str, sys.version_info[:2]), os.uname().machine, library]
     return bool(library) and told.split()[: len(ours)] == ours

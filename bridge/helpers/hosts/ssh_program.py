@@ -9,8 +9,8 @@ from anyio.abc import TaskGroup
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ...wire.context import Context
-from ..process import SpawnError
-from .brief_run import run_briefly
+from ..process import Process, SpawnError
+from .brief_run import said, start
 from .ssh_command import Version, read_version
 
 _SECONDS: Final = 5.0
@@ -30,10 +30,15 @@ class SshProgram:
         self._why = ""  # there is none
 
     def ask(self) -> None:
-        """Begin to ask, so that the answer is there when it is needed."""
+        """Begin to ask, so that the answer is there when it is needed: the program has been started then."""
         if self._version is None and self._asking is None:
+            try:
+                process = start(self._context, ["ssh", "-V"], self._environ)
+            except SpawnError as error:
+                self._why = str(error)
+                return
             self._asking = anyio.Event()
-            self._tasks.start_soon(self._ask, self._asking)
+            self._tasks.start_soon(self._read, process, self._asking)
 
     async def version(self) -> Version:
         """One that does not tell is taken for old. Raises Problem (`internal-error`) where there is no such program."""
@@ -44,10 +49,7 @@ class SshProgram:
             raise Problem(INTERNAL_ERROR, f"{self._why}: the OpenSSH client is needed here")
         return self._version
 
-    async def _ask(self, asking: anyio.Event) -> None:
-        try:
-            self._version = read_version(await run_briefly(self._context, ["ssh", "-V"], self._environ, _SECONDS))
-        except SpawnError as error:
-            self._why = str(error)
+    async def _read(self, process: Process, asking: anyio.Event) -> None:
+        self._version = read_version(await said(process, _SECONDS))
         self._asking = None
         asking.set()
