@@ -76,9 +76,9 @@ class Connection:
 
     async def prepare(self) -> Command:
         equipment, wanted = self._equipment, self.wanted
-        self._place = await equipment.starts.place()
         equipment.context.before_programs()
         self._version = await equipment.program.version()
+        self._place = await equipment.starts.place()  # last: who has one starts in this turn
         if wanted.keys:
             self._known_hosts = _write(equipment.directory, known_hosts(list(wanted.keys)))
         trust = Trust(
