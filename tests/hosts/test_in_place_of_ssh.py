@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spanbridge.testing import processes
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.plugin import Start
 
@@ -51,4 +52,5 @@ def test_one_that_is_not_wanted_any_more(start: Start, tmp_path: Path) -> None:
         front.close("a")
         if number % 2:
             front.sync()
-    front.wait_until(lambda: bridge.children == [], "the end of all")
+    front.sync()
+    assert processes.wait_ended(bridge.children) == []
