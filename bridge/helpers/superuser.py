@@ -4,7 +4,8 @@ At most one runs, and the next is not started before the one before it is gone. 
 which are tried in turn.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
@@ -175,16 +176,17 @@ class Superuser:
 
     # Start
 
-    async def start(self, ident: str) -> None:
-        """Start one, and return once it runs. Raises SuperuserError. It goes on where the caller waits no more."""
-        self._check_free()
-        await self.look()
+    def start(self, ident: str) -> Callable[[], Awaitable[None]]:
+        """Begin to start one of those that `look` has found: a `stop` right after it stops this one. What it gives
+        returns once it runs; the start goes on where nobody waits for that. Both raise SuperuserError."""
         self._check_free()
         rule = self.offered.get(ident)
         if rule is None:
             known = ", ".join(self.offered) or "none"
             raise SuperuserError(f"no privileged bridge {ident!r}; there are: {known}")
-        start = self._begin({ident: rule}, from_init=False)
+        return partial(self._outcome, self._begin({ident: rule}, from_init=False))
+
+    async def _outcome(self, start: Attempt) -> None:
         await start.over.wait()
         if start.stopped:
             raise Cancelled("the start was stopped")

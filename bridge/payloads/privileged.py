@@ -1,6 +1,6 @@
 """The privileged side of a session, as the internal bus shows and moves it; the helpers' room has who does the work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from spanbridge.manifests.model import Rule
@@ -39,8 +39,8 @@ class Privileged(Protocol):
     async def look(self) -> None:
         """Find out what is offered."""
 
-    async def start(self, ident: str) -> None:
-        """Start one, and return once it runs. Raises SuperuserError."""
+    def start(self, ident: str) -> Callable[[], Awaitable[None]]:
+        """Begin to start one, after `look`; what it gives returns once that runs. Both raise SuperuserError."""
 
     def stop(self) -> None:
         """End the one that runs or is coming up. Raises SuperuserError."""

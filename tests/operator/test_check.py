@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,12 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bridges[0].spawn[1]",
         "\\${tag}",
     ),
+    "no such program behind env": (
+        {"bridges": [{**GOOD, "spawn": ["env", "A=1", "nonesuch"]}]},
+        "command",
+        "bridges[0].spawn[2]",
+        "nonesuch: No such file",
+    ),
     "Payload": (
         {"bridges": [{"match": {"Payload": "x"}, "spawn": CAT}]},
         "never-matches",
@@ -343,12 +350,25 @@ INJECTIONS: list[tuple[str, int | None]] = [
     ("cat sh -c ${x}", None),
     ("python3 helper.py -c ${x}", None),
     ("taskset ${x} cat", None),
+    ("podman exec box sh -c ${x}", 5),
+    ("rbash -c ${x}", 2),
+    ("sh -e ${x}", 2),
+    ("python3 -I ${x}", 2),
+    ("python3 -m ${x}", 2),
+    ("bash script ${x}", None),
+    ("awk -F: {print${x}}", 2),
+    ("awk -f script ${x}", None),
+    ("""env -S 'sh -c "ls ${x}"'""", 2),
+    ("env '-Ssh -c ls${x}' y", 1),
+    ("env -S 'cat ${x}'", None),
+    ("sh -c 'eval $1' sh ${x}", 4),
+    ("sh -c 'cat $1' sh ${x}", None),
 ]
 
 
 @pytest.mark.parametrize(("command", "place"), INJECTIONS)
 def test_what_becomes_a_command(command: str, place: int | None) -> None:
-    assert [found.place for found in injections(command.split())] == ([] if place is None else [place])
+    assert [found.place for found in injections(shlex.split(command))] == ([] if place is None else [place])
 
 
 def test_a_variable_of_a_shell_is_a_problem(home: Home) -> None:

@@ -1,5 +1,7 @@
 """Starting and stopping privileged helpers through `/superuser`."""
 
+import json
+
 import pytest
 
 from spanbridge.testing import processes
@@ -116,6 +118,28 @@ def test_one_that_never_sends_init_is_stopped_at_once(site: Site) -> None:
     assert error.name == CANCELLED
     assert superuser.current == "none"
     assert superuser.fail("Stop").name == ERROR
+
+
+def test_a_stop_right_behind_its_start(site: Site) -> None:
+    """Nobody waits in between, again and again: each stop finds the start that came before it, and nothing is left."""
+    bridge, _, superuser = site.superuser(site.privileged([forever()], "one"))
+    begun = [superuser.begin(name, *arguments) for _ in range(3) for name, *arguments in (("Start", "one"), ("Stop",))]
+    for start, stop in zip(begun[::2], begun[1::2], strict=True):
+        assert superuser.failure(start).name == CANCELLED
+        assert superuser.outcome(stop) == []
+    assert superuser.current == "none"
+    assert superuser.fail("Stop").name == ERROR
+    assert bridge.running
+
+
+def test_a_notify_has_what_changed_and_nothing_else(site: Site) -> None:
+    _, front, superuser = site.superuser(site.privileged(GOOD, "one"))
+    superuser.call("Start", "one")
+    superuser.call("Stop")
+    told = [json.loads(frame.payload) for frame in front.of(superuser.channel) if frame.channel]
+    changes = [message["notify"]["/superuser"]["cockpit.Superuser"] for message in told if "notify" in message]
+    assert [set(change) for change in changes[1:]] == [{"Current"}] * 3
+    assert [change["Current"] for change in changes] == ["none", "init", "one", "none"]
 
 
 def test_one_that_never_sends_init_is_given_up(site: Site) -> None:

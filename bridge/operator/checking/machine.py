@@ -13,6 +13,7 @@ from ...helpers.offered import TWICE, ident_of, offer
 from ...helpers.startable import first_line, look_up
 from ...limits import Limits
 from .finding import Finding, Source
+from .shells import program_behind_env
 
 _ASKPASS: Final = "SUDO_ASKPASS"
 _ROOT: Final = "/"
@@ -94,6 +95,22 @@ def _startable(source: Source, here: Path, rule: Rule, own: Mapping[str, str]) -
         yield source.finding("command", (*here, "spawn", 0), message, _split(spawn, environ))
     elif why := first_line(found.path, environ):
         yield source.finding("command", (*here, "spawn", 0), f"{program}: {why}")
+    else:
+        yield from _behind_env(source, here, rule.spawn, environ, directory)
+
+
+def _behind_env(
+    source: Source, here: Path, spawn: Sequence[str], environ: Mapping[str, str], directory: str | None
+) -> Iterator[Finding]:
+    """The program that `env` is told to run, where it looks as we do: it may be given another PATH."""
+    at = program_behind_env(spawn)
+    if not 0 < at < len(spawn) or any(each.startswith(("-", "PATH=")) for each in spawn[1:at]):
+        return
+    if not _is_fixed(program := spawn[at]) or ("/" in program and not program.startswith("/") and directory is None):
+        return
+    found = look_up((_plain(program),), environ, directory, _ROOT)
+    if why := found.why or first_line(found.path, environ):
+        yield source.finding("command", (*here, "spawn", at), f"{program}: {why.removeprefix(f'{program}: ')}")
 
 
 def _no_directory(path: str) -> str:

@@ -1,14 +1,19 @@
 """Commands that what an open says can become: a program of its choice, an option, or text that is run."""
 
+import contextlib
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from spanbridge.manifests.template import parse, variables
 
-SHELLS: Final = frozenset(("sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh", "csh", "tcsh"))
+SHELLS: Final = frozenset(("sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "rbash", "zsh", "csh", "tcsh"))
 """Names of programs that read a command line as text."""
 _ENV: Final = "env"
+_SPLIT: Final = ("-S", "--split-string")
+"""Its options that have a command line as text for a value."""
 _VALUED: Final = frozenset(("-u", "--unset", "-C", "--chdir"))
 """Options of env(1) with a value of their own."""
 
@@ -19,12 +24,14 @@ _DIRECT: Final = frozenset(
 _WRAPPERS: Final = _DIRECT.union(
     ("chroot", "chrt", "flock", "ionice", "nsenter", "prlimit", "runuser", "setarch", "setpriv", "stdbuf", "su"),
     ("systemd-inhibit", "taskset", "timeout", "unshare"),
+    ("docker", "podman", "kubectl", "lxc-attach", "machinectl", "incus"),
 )
 """Names of programs that run another, which is named among their arguments."""
 _OPTIONS_OF_SHELLS: Final = frozenset(("-o", "+o", "-O", "+O", "--rcfile", "--init-file"))
 """Options of shells with a value of their own."""
 _CODE: Final = {"python": "c", "perl": "eE", "ruby": "e", "node": "ep", "php": "r", "lua": "e"}
 """Interpreters, and their short options behind which text stands that is run."""
+_AWK: Final = frozenset(("awk", "gawk", "mawk", "nawk"))
 _COMMAND: Final = frozenset(("su", "runuser", "flock", "script"))
 """Programs that give the text behind -c, wherever it stands, to a shell."""
 _SSH_VALUED: Final = frozenset("BbcDEeFIiJLlmOoPpQRSWw")
@@ -38,6 +45,7 @@ CODE: Final = (
     "is put into text that {} runs: whoever opens a channel can have it run anything; expected an argument of its own"
 )
 FAR_TEXT: Final = "is put into text that a shell over there reads: whoever opens a channel can have it run anything"
+EVAL: Final = "is an argument of text with eval in it: whoever opens a channel can have it run anything"
 PROGRAM: Final = "names the program: whoever opens a channel can have any run"
 OPTION: Final = 'is an option to {} where it begins with "-", and some have it run anything; expected "--" before it'
 
@@ -52,7 +60,9 @@ class Injection(NamedTuple):
 
 def injections(spawn: Sequence[str]) -> list[Injection]:
     """Where a value of the open becomes a command, or text that something takes for one."""
-    program = _program(spawn)
+    program = program_behind_env(spawn)
+    if split := _split_by_env(spawn):
+        return split
     if program >= len(spawn):
         return []
     name = _name(spawn[program])
@@ -65,7 +75,7 @@ def injections(spawn: Sequence[str]) -> list[Injection]:
 
 
 def runs_a_shell(spawn: Sequence[str]) -> bool:
-    program = _program(spawn)
+    program = program_behind_env(spawn)
     if program >= len(spawn):
         return False
     names = [_name(word) for word in spawn[program:]]
@@ -82,7 +92,7 @@ def _whole(word: str) -> str:
     return named[0] if named and word == f"${{{named[0]}}}" else ""
 
 
-def _program(spawn: Sequence[str]) -> int:
+def program_behind_env(spawn: Sequence[str]) -> int:
     """Where the program stands that is run at last: behind `env` and what that is told."""
     index = 0
     while index < len(spawn) and _name(spawn[index]) == _ENV:
@@ -90,6 +100,18 @@ def _program(spawn: Sequence[str]) -> int:
         while index < len(spawn) and (spawn[index].startswith("-") or "=" in spawn[index]):
             index += 2 if spawn[index] in _VALUED else 1
     return index
+
+
+def _split_by_env(spawn: Sequence[str]) -> list[Injection]:
+    """What is in the text that `env -S` makes words of."""
+    if not spawn or _name(spawn[0]) != _ENV:
+        return []
+    for at, word in enumerate(spawn):
+        if (word.startswith(_SPLIT) and word not in _SPLIT) or (at and spawn[at - 1] in _SPLIT):
+            with contextlib.suppress(ValueError):  # a quote that is not closed: env refuses it
+                words = shlex.split(word.removeprefix("--split-string=").removeprefix("-S"))
+                return [Injection(at, each.variable, each.what) for each in injections(words)]
+    return []
 
 
 def _named(spawn: Sequence[str], program: int) -> list[int]:
@@ -108,8 +130,17 @@ def _run_by(spawn: Sequence[str], program: int) -> list[Injection]:
     """What a shell or interpreter that stands there is given to run."""
     name = _name(spawn[program])
     kind = name.rstrip("0123456789.") if name.startswith("python") else name
+    letters = "c" if name in SHELLS else _CODE.get(kind, "")
+    if letters and _whole(file := next(iter(_words(spawn, program, letters)), "")):
+        return [Injection(spawn.index(file, program), _whole(file), PROGRAM)]
     if name in SHELLS:
         text, what = _shell_text(spawn, program), SHELL_TEXT.format("a shell")
+        if text is not None and re.search(r"\beval\b", spawn[text]) and not variables(parse(spawn[text])):
+            arguments = ((at, each) for at in range(text + 1, len(spawn)) for each in variables(parse(spawn[at])))
+            return [Injection(at, each, EVAL) for at, each in arguments]
+    elif name in _AWK:
+        words = [] if "-f" in spawn[program:] else _words(spawn, program, "", "-v")
+        text, what = (spawn.index(words[0], program) if words else None), CODE.format(name)
     elif name in _COMMAND:
         behind = (at + 1 for at in range(program + 1, len(spawn) - 1) if spawn[at] in ("-c", "--command"))
         text, what = next(behind, None), SHELL_TEXT.format("a shell")
@@ -120,6 +151,18 @@ def _run_by(spawn: Sequence[str], program: int) -> list[Injection]:
     return (
         [] if text is None else [Injection(text, each, what) for each in dict.fromkeys(variables(parse(spawn[text])))]
     )
+
+
+def _words(spawn: Sequence[str], program: int, letters: str, *valued: str) -> Sequence[str]:
+    """What follows the options of a program; nothing where one of them, of these letters, has text for it to run.
+    `valued`: options with a value of their own."""
+    at = program + 1
+    while at < len(spawn) and spawn[at].startswith(("-", "+")):
+        option = spawn[at]
+        if option in ("--eval", "--print") or (option[:2] != "--" and not set(option).isdisjoint(letters)):
+            return []
+        at += 2 if option in valued or option in _OPTIONS_OF_SHELLS else 1
+    return spawn[at:]
 
 
 def _code(spawn: Sequence[str], program: int, letters: str) -> int | None:

@@ -1,7 +1,8 @@
 """The bridge's own objects behind a `dbus-json3` channel (docs/internal-bus.md)."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -79,14 +80,18 @@ class Inside:
         if len(self._calls) >= self._limits.bus_calls:
             self._log.limit("bus_calls", self._limits.bus_calls)
             raise BusError(LIMITS_EXCEEDED, f"{self._limits.bus_calls} calls of this channel are not answered yet")
+        begun = partial(method.function, server, *values)
+        outcome = begun() if method.begins else begun
         scope = CancelScope()
         self._calls.add(scope)
-        self._services.tasks.start_soon(self._wait, scope, method, server, values, message)
+        self._services.tasks.start_soon(self._wait, scope, method, outcome, message)
 
-    async def _wait(self, scope: CancelScope, method: Method, server: Any, values: list[Any], message: Message) -> None:
+    async def _wait(
+        self, scope: CancelScope, method: Method, outcome: Callable[[], Awaitable[Any]], message: Message
+    ) -> None:
         with scope:
             try:
-                self._reply(method, await method.function(server, *values), message)
+                self._reply(method, await outcome(), message)
             except BusError as error:
                 self._front.refuse(message, error)
             except Exception as error:  # noqa: BLE001 - as in Messages.attempt

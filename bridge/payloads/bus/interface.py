@@ -35,13 +35,14 @@ class Argument(NamedTuple):
 
 
 class Method(NamedTuple):
-    """`function` is the unbound one of the class; `waits`: it is async."""
+    """`function` is the unbound one of the class; `waits`: the answer takes time; `begins`: see `method`."""
 
     name: str
     takes: tuple[Argument, ...]
     gives: tuple[Argument, ...]
     function: Callable[..., Any]
     waits: bool
+    begins: bool = False
 
 
 class Property(NamedTuple):
@@ -66,12 +67,13 @@ class Interface(NamedTuple):
     signals: Mapping[str, Signal]
 
 
-def method(name: str, takes: str = "", gives: str = "") -> Callable[[Function], Function]:
-    """Offer a method. `takes` and `gives`: "TYPE NAME, TYPE NAME"."""
+def method(name: str, takes: str = "", gives: str = "", *, begins: bool = False) -> Callable[[Function], Function]:
+    """Offer a method. `takes` and `gives`: "TYPE NAME, TYPE NAME". `begins`: what the call is for has begun when the
+    function returns, before any later call is looked at; it returns an async function that gives the outcome."""
 
     def mark(function: Function) -> Function:
-        waits = iscoroutinefunction(function)
-        function.__dict__[_MARK] = Method(name, arguments_of(takes), arguments_of(gives), function, waits)
+        waits = begins or iscoroutinefunction(function)
+        function.__dict__[_MARK] = Method(name, arguments_of(takes), arguments_of(gives), function, waits, begins)
         return function
 
     return mark

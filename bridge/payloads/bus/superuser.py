@@ -1,6 +1,8 @@
 """`/superuser`: the privileged side of the session (docs/superuser.md)."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
 
 from ..base import Services
 from ..privileged import Cancelled, SuperuserError
@@ -21,7 +23,9 @@ class Superuser:
 
     def __init__(self, services: Services, outlet: Outlet) -> None:
         self._superuser = services.superuser
-        self._superuser.on_change = lambda: outlet.changed("Bridges", "Current", "Methods")
+        self._outlet = outlet
+        self._told: dict[str, Any] = {}
+        self._superuser.on_change = self._changed
         self._superuser.on_prompt = lambda message, prompt, error, echo: outlet.emit(
             "Prompt", message, prompt, "", echo, error
         )
@@ -33,6 +37,15 @@ class Superuser:
     async def prepare(self) -> None:
         """Find out what is offered, before the first answer that may tell of it."""
         await self._superuser.look()
+        self._told = self._now()
+
+    def _now(self) -> dict[str, Any]:
+        return {"Bridges": self.bridges(), "Current": self.current(), "Methods": self.methods()}
+
+    def _changed(self) -> None:
+        before, self._told = self._told, self._now()
+        if names := [name for name, value in self._told.items() if name not in before or before[name] != value]:
+            self._outlet.changed(*names)
 
     @readable("Bridges", "as")
     def bridges(self) -> list[str]:
@@ -47,10 +60,16 @@ class Superuser:
         labels = {ident: rule.label for ident, rule in self._superuser.offered.items() if rule.label is not None}
         return {ident: Variant("a{sv}", {"label": Variant("s", label)}) for ident, label in labels.items()}
 
-    @method("Start", "s id")
-    async def start(self, ident: str) -> None:
+    @method("Start", "s id", begins=True)
+    def start(self, ident: str) -> Callable[[], Awaitable[None]]:
         try:
-            await self._superuser.start(ident)
+            return partial(self._outcome, self._superuser.start(ident))
+        except SuperuserError as error:
+            raise BusError(_ERROR, str(error)) from None
+
+    async def _outcome(self, ready: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await ready()
         except Cancelled as error:
             raise BusError(_CANCELLED, str(error)) from None
         except SuperuserError as error:
