@@ -7,7 +7,7 @@ TEST_ARGS ?= -n 2
 SOAK_ARGS ?= --seconds 120
 FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test test-browser test-soak test-roots test-deb test-all check structure setup soak fuzz bench bench-quick dist deb clean
+.PHONY: help demo test test-browser test-soak test-roots test-deb test-all check structure setup soak fuzz bench bench-quick tagged dist deb clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,15 +71,19 @@ bench-quick: setup  ## the same tables in a few minutes
 	$(BIN)/python -m bench --quick
 	$(BIN)/python -m bench.served --quick
 
+# Where a tag of this commit says another version than the code, nothing is built.
+tagged: setup
+	@$(BIN)/python -m pytest -q -k tag tests/installed/test_distributions.py
+
 # twine has much behind it: it gets an environment of its own.
-dist: setup  ## the wheel and the source distribution, in dist; twine finds them in order
+dist: tagged  ## the wheel and the source distribution, in dist; twine finds them in order
 	rm -f dist/spanbridge-*
 	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
 	$(PYTHON) -m venv build/twine
 	build/twine/bin/python -m pip install -q twine==7.0.0
 	build/twine/bin/twine check --strict dist/spanbridge-*
 
-deb: setup  ## the package for Debian 12 and 13, in dist; DEB_ARGS='--architecture arm64' for arm64
+deb: tagged  ## the package for Debian 12 and 13, in dist; DEB_ARGS='--architecture arm64' for arm64
 	rm -f dist/spanbridge_*
 	@$(BIN)/python deb/build.py $(DEB_ARGS)
 
