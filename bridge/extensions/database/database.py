@@ -114,9 +114,13 @@ class Database:
         if known.reader:
             raise ValueError("this statement gives rows: use get(), all() or iterate()")
         before = self._db.total_changes
-        self._run(sql, parameters, known).close()
-        changes, rowid = self._ours("SELECT changes(), last_insert_rowid()")
-        return (changes if self._db.total_changes != before else 0), rowid
+        rows = self._run(sql, parameters, known)
+        changes, rowid = rows.rowcount, rows.lastrowid
+        rows.close()
+        if changes < 0 or rowid is None:  # sqlite3 counts for some kinds of statements only: not behind a WITH
+            changes, rowid = self._ours("SELECT changes(), last_insert_rowid()")
+            changes = changes if self._db.total_changes != before else 0
+        return changes, rowid
 
     def get(self, sql: str, parameters: Any) -> tuple[list[str], Row | None]:
         cursor = self._read(sql, parameters)

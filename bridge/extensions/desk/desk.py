@@ -20,13 +20,12 @@ import msgspec
 from ..errors import SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call, Reply, decode_call, encode
-from ..inner.wire import Frames, WireError, come, framed
+from ..inner.wire import Frames, WireError, framed
 
 T = TypeVar("T")
 
 _BUSY_SECONDS: Final = 5.0
 _SEND_SECONDS: Final = 10
-_READ_BYTES: Final = 256 << 10
 _CURSORS: Final = 64
 
 Operation = Callable[["Client", Call], Any]
@@ -226,15 +225,15 @@ class Desk:
                 cursor.rows.close()
 
     def _readable(self, client: Client) -> None:
-        chunk = come(client.sock, _READ_BYTES)
-        if chunk is None:
+        came = client.frames.read(client.sock)
+        if came is None:
             return
-        if not chunk:
+        if not came:
             self._detach(client)
             client.hung_up()
             return
         try:
-            for body in client.frames.feed(chunk):
+            for body in client.frames.messages():
                 call = decode_call(body)
                 client.waiting += 1
                 self._take(client, call)

@@ -4,11 +4,13 @@ Two sockets for each process. On one go requests and answers (`messages.py`); on
 host, and waits for the reply (`calls.py`): a thread of the host serves that without the event loop.
 """
 
+import mmap
 import socket
 from collections.abc import Iterator
 from typing import Final
 
 HEAD: Final = 4
+_READ_BYTES: Final = 256 << 10
 
 
 class WireError(Exception):
@@ -20,29 +22,50 @@ def framed(body: bytes) -> bytes:
 
 
 class Frames:
-    """Cuts what comes into messages, of at most `most` bytes."""
+    """Reads a socket, and cuts what comes into messages, of at most `most` bytes."""
 
-    __slots__ = ("_data", "_most")
+    __slots__ = ("_begun", "_came", "_most", "_room")
 
     def __init__(self, most: int) -> None:
-        self._data = bytearray()
+        # One room for all reads: a new one for each would be fetched from the kernel, and given back. Only as much of
+        # it as is ever filled takes memory.
+        self._room = memoryview(mmap.mmap(-1, _READ_BYTES))
+        self._came = 0
+        self._begun = bytearray()  # of a message that is not whole
         self._most = most
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The messages that are whole now. Raises WireError."""
-        data = self._data
-        data += chunk
-        start = 0
-        while len(data) - start >= HEAD:
+    def read(self, sock: socket.socket, flags: int = socket.MSG_DONTWAIT) -> int | None:
+        """How many bytes have come; 0 at the end, however it came about; None where nothing has.
+
+        `messages` must follow.
+        """
+        try:
+            self._came = sock.recv_into(self._room, 0, flags)
+        except BlockingIOError:
+            return None
+        except OSError:
+            self._came = 0
+        return self._came
+
+    def messages(self) -> Iterator[memoryview]:
+        """Those that are whole now; each is good until the next is asked for. Raises WireError."""
+        data = self._room[: self._came]
+        if self._begun:
+            self._begun += data
+            data = memoryview(self._begun)
+        start, end = 0, len(data)
+        while end - start >= HEAD:
             size = int.from_bytes(data[start : start + HEAD], "little")
             if size > self._most:
                 raise WireError(f"a message of {size} bytes, the limit (extension_message_bytes) is {self._most}")
-            end = start + HEAD + size
-            if len(data) < end:
+            if end - start < HEAD + size:
                 break
-            yield bytes(data[start + HEAD : end])
-            start = end
-        del data[:start]
+            yield data[start + HEAD : start + HEAD + size]
+            start += HEAD + size
+        if self._begun and not start:
+            data.release()  # so that it can grow
+        else:
+            self._begun = bytearray(data[start:])
 
 
 def come(sock: socket.socket, most: int) -> bytes | None:

@@ -35,7 +35,6 @@ from ..runner.task import Task
 from .launcher import Launcher, open_output
 from .output import Output
 
-_READ_BYTES: Final = 256 << 10
 _PING_SECONDS: Final = 10.0
 _PONG_SECONDS: Final = 1.0
 _NO_MEMORY: Final = "heap out of memory"  # as node has it
@@ -198,18 +197,15 @@ class Process:
     # What it sends
 
     def _readable(self) -> None:
-        try:
-            chunk = self._sock.recv(_READ_BYTES)
-        except BlockingIOError:
+        came = self._frames.read(self._sock)
+        if came is None:
             return
-        except OSError:
-            chunk = b""
-        if not chunk:
+        if not came:
             self._poller.watch_read(self._sock.fileno(), None)
             self.expect_end()
             return
         try:
-            for body in self._frames.feed(chunk):
+            for body in self._frames.messages():
                 self._take(decode_from_extension(body))
                 if self._closed:
                     return
@@ -370,12 +366,11 @@ class Process:
         """Read what it had said before its end."""
         while not self._closed:
             try:
-                chunk = self._sock.recv(_READ_BYTES)
-                if not chunk:
+                if not self._frames.read(self._sock):
                     return
-                for body in self._frames.feed(chunk):
+                for body in self._frames.messages():
                     self._take(decode_from_extension(body))
-            except (OSError, WireError, msgspec.MsgspecError, _Wrong):
+            except (WireError, msgspec.MsgspecError, _Wrong):
                 return
 
     def _close(self) -> None:

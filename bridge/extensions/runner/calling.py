@@ -36,6 +36,13 @@ def nobody(methods: set[str]) -> Answer:
 
 
 def is_async(handler: Callable[..., Any]) -> bool:
+    found = _async.get(id(handler))
+    if found is None:
+        found = _async[id(handler)] = _is_async(handler)
+    return found
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
     call = getattr(handler, "__call__", None)  # noqa: B004 - an object may have a coroutine for it
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
 
@@ -51,7 +58,9 @@ def _takes(handler: Callable[..., Any]) -> int:
     return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 
-_arity: dict[int, int] = {}  # by id: handlers live as long as the router, and need not be hashable
+# By id: handlers live as long as the router, and need not be hashable.
+_arity: dict[int, int] = {}
+_async: dict[int, bool] = {}
 
 
 def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:

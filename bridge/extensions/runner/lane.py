@@ -19,9 +19,16 @@ class Exhausted(Exception):
 class Lane:
     """Its thread starts with the first job."""
 
-    def __init__(self) -> None:
+    def __init__(self, fetch: Callable[[], None]) -> None:
+        """`fetch`: called in the thread when no job is left; it may wait for some, and put them."""
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._fetch = fetch
         self._started = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job waits."""
+        return self._jobs.empty()
 
     def put(self, job: Job) -> None:
         """`job` raises nothing."""
@@ -62,4 +69,6 @@ class Lane:
 
     def _run(self) -> None:
         while True:
+            if self._jobs.empty():
+                self._fetch()
             self._jobs.get()()

@@ -2,13 +2,15 @@
 
 import asyncio
 import inspect
+import select
 import socket
-from collections.abc import Callable
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
-from ..inner.wire import Frames, come
+from ..inner.wire import Frames
 from .body import Bodies
 from .calling import answered_or_failed, called, is_async, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
@@ -17,20 +19,31 @@ from .lane import Lane
 from .router import BadEncoding, Router, Step
 from .serving import Sender, Serving
 
-_READ_BYTES: Final = 256 << 10
-
 
 class Server:
-    """Made once `init` has returned, or before: requests come only after `ready`."""
+    """Made once `init` has returned, or before: requests come only after `ready`.
+
+    One of two threads reads the socket: the lane while it waits for the next handler that is no coroutine, so that a
+    request is answered by the thread that has read it; the event loop while the lane runs a handler, or coroutines are
+    under way.
+    """
 
     def __init__(self, sock: socket.socket, send: Sender, router: Router, most: int) -> None:
         self._sock = sock
         self._send = send
         self._router = router
         self._frames = Frames(most)
-        self._lane = Lane()
+        self._lane = Lane(self._read_in_lane)
         self._bodies = Bodies(send, self._lane)
         self._under_way: dict[int, Serving] = {}
+        self._refusals: dict[frozenset[str], Step] = {}
+        self._on_loop: set[int] = set()
+        """Requests that the event loop has to do with."""
+        self._turn = threading.Lock()
+        self._lane_reads = False
+        # Watched by the event loop, and itself watching the socket while it is the loop's turn to read.
+        self._watch = select.epoll()
+        self._watch.register(sock, select.EPOLLIN)
         self._stopping = False
         self._over: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -39,23 +52,58 @@ class Server:
         """Until the host ends, or says stop and all is answered."""
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
-        self._loop.add_reader(self._sock.fileno(), self._readable)
+        self._loop.add_reader(self._watch.fileno(), self._readable)
         await self._over
 
     def _end(self) -> None:
         if self._over is not None and not self._over.done():
+            self._loop.remove_reader(self._watch.fileno())
             self._over.set_result(None)
 
     def _readable(self) -> None:
-        chunk = come(self._sock, _READ_BYTES)
-        if chunk is None:
-            return
-        if not chunk:
-            self._loop.remove_reader(self._sock.fileno())
-            self._end()
-            return
-        for body in self._frames.feed(chunk):
-            self._take(decode_from_host(body))
+        with self._turn:
+            if self._lane_reads:
+                return
+            came = self._frames.read(self._sock)
+            if came == 0:
+                self._end()
+            elif came is not None:
+                for body in self._frames.messages():
+                    self._take(decode_from_host(body))
+
+    def _read_in_lane(self) -> None:
+        """In the lane, which has nothing to do: wait for requests, unless that is for the event loop."""
+        with self._turn:
+            if self._stopping or self._on_loop or not self._lane.is_empty:
+                return
+            self._lane_reads = True
+            self._watch.modify(self._sock, 0)
+        mine = True
+        while mine and self._lane.is_empty:
+            if not self._frames.read(self._sock, 0):
+                self._loop.call_soon_threadsafe(self._end)
+                return
+            for body in self._frames.messages():
+                mine = self._take_in_lane(decode_from_host(body)) and mine
+        with self._turn:
+            self._lane_reads = False
+            self._watch.modify(self._sock, select.EPOLLIN)
+
+    def _take_in_lane(self, message: Any) -> bool:
+        """Put it into the lane if it belongs there, else hand it to the event loop; whether to go on reading."""
+        if isinstance(message, Request):
+            begun = self._looked_at(message)
+            if begun is None:
+                return not self._stopping
+            serving, steps, req, res = begun
+            if _is_for_lane(steps):
+                self._put_in_lane(serving, steps, req, res)
+                return True
+            self._on_loop.add(message.id)
+            self._loop.call_soon_threadsafe(self._drive_on_loop, serving, steps, req, res)
+            return False
+        self._loop.call_soon_threadsafe(self._take, message)
+        return not isinstance(message, Stop)
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Request):
@@ -88,46 +136,65 @@ class Server:
     # One request
 
     def _begin(self, request: Request) -> None:
+        begun = self._looked_at(request)
+        if begun is None:
+            return
+        serving, steps, req, res = begun
+        if _is_for_lane(steps):
+            self._put_in_lane(serving, steps, req, res)
+        else:
+            self._on_loop.add(request.id)
+            self._drive_on_loop(serving, steps, req, res)
+
+    def _looked_at(self, request: Request) -> tuple[Serving, list[Step], Req, Res] | None:
+        """What is to be done for a request; None: it was answered."""
         serving = self._under_way[request.id] = Serving(request.id)
         try:
             req = Req(request.method, request.path, request.query, request.headers, request.body, request.user)
             steps, methods = self._router.find(request.method, request.path)
         except HttpError as error:
             self._answer_now(request.id, error_answer(error.status, error.code, error.message))
-            return
+            return None
         except BadEncoding:
             self._answer_now(request.id, error_answer(400, "bad-request", "bad percent-encoding in the path"))
-            return
+            return None
         if not any(not step.middleware for step in steps):
             answer = nobody(methods)
             if not steps:
                 self._answer_now(request.id, answer)
-                return
-            steps = [*steps, Step(lambda req, res: raise_answer(answer), {}, False)]
-        res = Res()
-        if len(steps) == 1 and not is_async(steps[0].handler):
-            self._lane.put(lambda: self._in_lane(serving, steps[0], req, res))
-        else:
-            serving.task = self._loop.create_task(self._drive(serving, steps, req, res))
+                return None
+            steps = [*steps, self._refusal(frozenset(methods), answer)]
+        return serving, steps, req, Res()
+
+    def _refusal(self, methods: frozenset[str], answer: Answer) -> Step:
+        """A handler that answers so. One for each set of methods: what is known of handlers is kept."""
+        return self._refusals.setdefault(methods, Step(lambda req, res: raise_answer(answer), {}, False))
+
+    def _put_in_lane(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
+        self._lane.put(lambda: self._in_lane(serving, steps, req, res))
+
+    def _drive_on_loop(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
+        self._begin_task(serving, self._drive(serving, steps, req, res))
 
     def _answer_now(self, number: int, answer: Answer) -> None:
         self._under_way.pop(number, None)
-        self._send(Response(number, answer.status, answer.headers, answer.body, True))
-        self._stop_if_idle()
+        self._try(Response(number, answer.status, answer.headers, answer.body, True))
+        if self._stopping:
+            self._loop.call_soon_threadsafe(self._stop_if_idle)
 
     def _stop_if_idle(self) -> None:
         if self._stopping and not self._under_way:
             self._end()
 
-    def _in_lane(self, serving: Serving, step: Step, req: Req, res: Res) -> None:
-        """The short way: one handler, no coroutine. The thread that ran it sends the answer."""
+    def _in_lane(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
+        """The short way: no coroutine among the handlers. The thread that ran them sends the answer."""
         if serving.dropped:
             self._leave(serving.number)
             return
         serving.running = True
         token = current_call.set(serving.number)
         try:
-            answer = whole(called(step, req, res), res)
+            answer = _straight_through(steps, req, res)
         except BaseException as error:  # noqa: BLE001 - it is theirs; sys.exit() must not end the thread
             answer = answered_or_failed(res, error)
         finally:
@@ -139,10 +206,12 @@ class Server:
             if self._stopping:
                 self._loop.call_soon_threadsafe(self._stop_if_idle)
         else:
+            self._on_loop.add(serving.number)
             self._loop.call_soon_threadsafe(self._stream, serving, answer)
 
     def _leave(self, number: int) -> None:
         self._under_way.pop(number, None)
+        self._on_loop.discard(number)
         self._try(Ended(number))
         if self._stopping:
             self._loop.call_soon_threadsafe(self._stop_if_idle)
@@ -154,14 +223,18 @@ class Server:
             self._loop.call_soon_threadsafe(self._end)
 
     def _stream(self, serving: Serving, answer: Answer) -> None:
-        serving.task = self._loop.create_task(self._streamed(serving, answer))
+        self._begin_task(serving, self._streamed(serving, answer))
+
+    def _begin_task(self, serving: Serving, work: Coroutine[Any, Any, None]) -> None:
+        serving.task = self._loop.create_task(work)
+        # One that is cancelled before its first step never gets to an end of its own.
+        serving.task.add_done_callback(lambda _: self._leave(serving.number))
+        if serving.dropped:
+            serving.task.cancel()
 
     async def _streamed(self, serving: Serving, answer: Answer) -> None:
         current_call.set(serving.number)
-        try:
-            await self._bodies.put(serving, answer)
-        finally:
-            self._leave(serving.number)
+        await self._bodies.put(serving, answer)
 
     async def _drive(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
         """Handlers one after another, each where it belongs, until one answers."""
@@ -185,7 +258,6 @@ class Server:
         finally:
             for task in early:
                 task.cancel()
-            self._leave(serving.number)
 
     async def _through(
         self, serving: Serving, steps: list[Step], req: Req, res: Res, early: Callable[[Answer], None]
@@ -203,11 +275,31 @@ class Server:
                 value = await self._lane.run(serving, lambda: called(step, req, res, after))  # noqa: B023
             if res.answer is not None or not step.middleware or value is not None:
                 return None if res.answer is not None and is_async(step.handler) else whole(value, res)
-            if not go_on:
-                raise RuntimeError("the function given to use() has neither answered nor called next()")
-            if go_on[0] is not None:
-                raise go_on[0]
+            _go_on(go_on)
         raise RuntimeError("next() was called by the last handler")
+
+
+def _is_for_lane(steps: list[Step]) -> bool:
+    return not any(is_async(step.handler) for step in steps)
+
+
+def _straight_through(steps: list[Step], req: Req, res: Res) -> Answer:
+    """Handlers one after another, none of them a coroutine, until one answers. Raises what they raise."""
+    for step in steps:
+        go_on: list[BaseException | None] = []
+        value = called(step, req, res, next_of(go_on) if step.middleware else None)
+        if res.answer is not None or not step.middleware or value is not None:
+            return whole(value, res)
+        _go_on(go_on)
+    raise RuntimeError("next() was called by the last handler")
+
+
+def _go_on(said: list[BaseException | None]) -> None:
+    """What a function given to use() has said: raise it, unless it is to go on."""
+    if not said:
+        raise RuntimeError("the function given to use() has neither answered nor called next()")
+    if said[0] is not None:
+        raise said[0]
 
 
 def _is_cancelled() -> bool:
