@@ -146,6 +146,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     extension_memory_bytes: Annotated[int, Meta(description="memory of one extension")] = 512 << 20
     extension_files_bytes: Annotated[int, Meta(description="files of one extension")] = 256 << 20
     extension_message_bytes: Annotated[int, Meta(description="message between an extension and its host")] = 16 << 20
+    extension_events_bytes: Annotated[int, Meta(description="events of one extension that are kept for replay")] = (
+        16 << 20
+    )
+    extension_audit_bytes: Annotated[int, Meta(description="audit log of all extensions together")] = 1 << 30
+    extension_deliveries_bytes: Annotated[
+        int, Meta(description="webhooks and pushes that wait, or could not be delivered, together")
+    ] = 64 << 20
     extension_waiting: Annotated[int, Meta(description="requests of one extension that are not answered yet")] = 2048
     extension_linger_seconds: Annotated[
         float, Meta(description="how long the host of extensions outlives its last session")

@@ -18,8 +18,8 @@ _spanbridge_limits() {
     echo host_connect_seconds host_idle_seconds host_alive_seconds host_prompt_seconds host_send
     echo extension_body_bytes extension_request_seconds extension_start_seconds extension_query_seconds
     echo extension_database_bytes extension_memory_bytes extension_files_bytes extension_message_bytes
-    echo extension_waiting extension_linger_seconds extension_delivery_retries extension_delivery_allow
-    echo extension_sandbox
+    echo extension_events_bytes extension_audit_bytes extension_deliveries_bytes extension_waiting
+    echo extension_linger_seconds extension_delivery_retries extension_delivery_allow extension_sandbox
     # end of limits
 }
 

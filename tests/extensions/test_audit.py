@@ -80,3 +80,30 @@ def test_the_head_is_told_at_the_end(site: Site) -> None:
     digest = page.get(AUDIT).json["entries"][0]["hash"]
     page.front_end.hang_up()
     site.wait_log(f"audit-head seq=1 hash={digest}")
+
+
+def test_a_full_log_takes_what_the_user_does_and_nothing_of_extensions(site: Site) -> None:
+    site.extension(
+        "noted",
+        """
+        def init(router, services):
+            @router.post("/fill")
+            def fill(req):
+                count = 0
+                try:
+                    while True:
+                        services.audit_log("fill", "item", count, "x" * 5_000)
+                        count += 1
+                except RuntimeError as error:
+                    return {"count": count, "why": str(error)}
+        """,
+    )
+    page = site.session(extension_audit_bytes=200_000)
+    filled = page("POST", "/api/ext/noted/fill").json
+    assert "extension_audit_bytes" in filled["why"]
+    assert filled["count"] > 10
+    assert page("POST", "/api/ext/noted/fill").json["count"] == 0
+    assert page("POST", "/api/extensions/noted/disable").status == 200
+    verified = page.get(f"{AUDIT}/verify").json
+    assert (verified["ok"], verified["count"]) == (True, filled["count"] + 1)
+    assert site.log.count("name=extension_audit_bytes") == 1

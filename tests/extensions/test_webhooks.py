@@ -165,3 +165,25 @@ def test_events_that_are_refused(shared: Site) -> None:
     page = shared.session()
     for body in ({"event": ""}, {"event": "a b"}, {"event": "x" * 129}, {"event": "x", "data": "x" * 300_000}):
         assert page("POST", FIRE, body).status == 500, json.dumps(body)[:50]
+
+
+def test_what_waits_is_bounded_and_the_dead_go_first(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    page = site.session(**HERE, extension_deliveries_bytes=40_000, extension_delivery_retries="3600")
+    body = {"event": "x", "data": "y" * 9_000}
+    with receiving() as receiver:
+        receiver.answers = [(410, {})]  # which is the end of this endpoint, and of the delivery
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        page("POST", FIRE, body)
+        receiver.take()
+        wait_until(lambda: _state(page) == [(1, 410, "dead")], "the delivery to be dead")
+        receiver.answers = [(500, {})] * 10
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        taken = 0
+        while page("POST", FIRE, body).status == 204:
+            taken += 1
+    assert taken == 4
+    assert "extension_deliveries_bytes" in site.log
+    assert len(page.get(f"{DELIVERIES}?state=waiting").json["deliveries"]) == taken
+    assert page.get(f"{DELIVERIES}?state=dead").json["deliveries"] == []
+    assert page("POST", FIRE, {"event": "x"}).status == 204

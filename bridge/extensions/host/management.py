@@ -219,7 +219,7 @@ class Management:
         """An entry of the audit log, on disk."""
         actor = {"name": user[0], "uid": user[1]}
         await self._parts.audited(
-            self._parts.audit.write(extension.name, actor, action, "extension", extension.name, details)
+            self._parts.audit.write(extension.name, actor, action, "extension", extension.name, details, ours=True)
         )
 
 

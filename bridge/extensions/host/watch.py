@@ -1,6 +1,7 @@
 """What is looked at from time to time: the memory and files of extensions, and their alerts."""
 
 import asyncio
+import contextlib
 import os
 from typing import Final
 
@@ -11,26 +12,64 @@ from ..process.process import Process
 from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
 _SWEEP_SECONDS: Final = 10.0
+_SWEEP_MOST_SECONDS: Final = 160.0
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 async def sweep(parts: Parts, life: Life) -> None:
-    """End whatever takes more memory or room on disk than it may. Until it is cancelled."""
-    limits = parts.limits
+    """End whatever takes more memory or room on disk than it may. Until it is cancelled.
+
+    While no process is there nobody looks. Where all have slept since the last look, the next comes after twice the
+    time, or once one of them has something to do.
+    """
+    loop = asyncio.get_running_loop()
+    seconds, looked = _SWEEP_SECONDS, loop.time()
+    ran: dict[int, bytes] = {}
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
         running = [each for each in life.extensions.values() if each.processes]
-        for extension in running:
-            for process in extension.processes:
-                if resident_bytes(process.pid) > limits.extension_memory_bytes:
-                    _end(parts, extension, process, "memory", "extension_memory_bytes")
-        if running:
-            most = limits.extension_files_bytes
-            places = [parts.files_of(each.name) for each in running]
-            sizes = await asyncio.to_thread(_sizes, places, most)
-            for extension, size in zip(running, sizes, strict=True):
-                for process in extension.processes if size > most else ():
-                    _end(parts, extension, process, "files", "extension_files_bytes")
+        parts.stirred.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(looked + seconds if running else None):
+                await parts.stirred.wait()
+                seconds = _SWEEP_SECONDS
+                looked = looked if running else loop.time()
+                continue
+        before, ran = ran, {process.pid: ran_so_far(process.pid) for each in running for process in each.processes}
+        awake = [each for each in running if any(ran.get(it.pid) != before.get(it.pid) for it in each.processes)]
+        seconds, looked = _SWEEP_SECONDS if awake else min(seconds * 2, _SWEEP_MOST_SECONDS), loop.time()
+        await _look_at(parts, awake)
+
+
+async def _look_at(parts: Parts, running: list[Extension]) -> None:
+    limits = parts.limits
+    for extension in running:
+        for process in extension.processes:
+            if resident_bytes(process.pid) > limits.extension_memory_bytes:
+                _end(parts, extension, process, "memory", "extension_memory_bytes")
+    if running:
+        most = limits.extension_files_bytes
+        places = [parts.files_of(each.name) for each in running]
+        sizes = await asyncio.to_thread(_sizes, places, most)
+        for extension, size in zip(running, sizes, strict=True):
+            for process in extension.processes if size > most else ():
+                _end(parts, extension, process, "files", "extension_files_bytes")
+
+
+def ran_so_far(pid: int) -> bytes:
+    """Another whenever the process has run since; of its first thread and all others."""
+    try:
+        return b" ".join(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[7:15])
+    except OSError:
+        return b""
+
+
+def _read(path: str) -> bytes:
+    """A small file at once. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
 
 
 def _end(parts: Parts, extension: Extension, process: Process, of: str, limit: str) -> None:
@@ -42,8 +81,7 @@ def _end(parts: Parts, extension: Extension, process: Process, of: str, limit: s
 def resident_bytes(pid: int) -> int:
     """Memory of its own that a process uses; 0: it has ended."""
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            _, resident, shared, *_ = file.read().split()
+        _, resident, shared, *_ = _read(f"/proc/{pid}/statm").split()
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * _PAGE
@@ -68,14 +106,18 @@ def bytes_below(path: str, most: int) -> int:
 
 
 async def evaluate_alerts(parts: Parts, life: Life) -> None:
-    """Look at the alerts of all extensions. Until it is cancelled."""
+    """Look at the alerts of all extensions. Until it is cancelled; while there is none, nobody looks."""
     await life.open_those_with_alerts()
     while True:
+        await parts.alerts_defined.wait()
+        parts.alerts_defined.clear()
         await asyncio.sleep(ALERTS_SECONDS)
         for extension in list(life.extensions.values()):
             bench = extension.bench
             if bench is not None:
                 try:
-                    await asyncio.wrap_future(bench.desk.do(bench.alerts.evaluate_if_any))
+                    if await asyncio.wrap_future(bench.desk.do(bench.alerts.evaluate_if_any)):
+                        parts.alerts_defined.set()
                 except Exception as error:  # noqa: BLE001 - of one extension: its file, or its disk
+                    parts.alerts_defined.set()
                     parts.log.error("alerts", extension=extension.name, what=str(error))

@@ -195,6 +195,7 @@ class Extension:
             parts.log,
             self._calls_waiting,
             self._call_ended,
+            parts.stirred.set,
         )
         await process.start()
         loop = asyncio.get_running_loop()

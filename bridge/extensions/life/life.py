@@ -66,6 +66,7 @@ class Life:
                 "extension",
                 found.name,
                 {"from": setting.version, "to": found.version},
+                ours=True,
             )
         self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
 

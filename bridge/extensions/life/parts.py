@@ -58,15 +58,22 @@ class Parts:
     ) -> None:
         """Raises OSError, sqlite3.Error."""
         self.poller = poller
+        self._loop = asyncio.get_running_loop()
+        self.stirred = asyncio.Event()
+        """A process has begun, or has something to do after a rest."""
+        self.alerts_defined = asyncio.Event()
+        """There are alerts to be looked at."""
         self.places = places
         self.limits = limits
         self.log = log
         self.abi = landlock_abi()
         self.launcher = Launcher(log)
         self.settings = Settings(places.state, log)
-        self.events = Events()
-        self.audit = Audit(places.state, log)
-        self.deliveries = Deliveries(places.state, limits.extension_delivery_retries, log)
+        self.events = Events(limits.extension_events_bytes)
+        self.audit = Audit(places.state, limits.extension_audit_bytes, log)
+        self.deliveries = Deliveries(
+            places.state, limits.extension_delivery_retries, limits.extension_deliveries_bytes, log
+        )
         allowed = networks(limits.extension_delivery_allow)
         self.webhooks = Webhooks(self.deliveries, allowed)
         self.push = Push(places.state, self.deliveries, allowed, _CONTACT)
@@ -170,7 +177,10 @@ class Parts:
         def tell(change: Change) -> None:
             self._alert(name, change)
 
-        return history, AlertEngine(history.db, history.last, tell)
+        def defined() -> None:
+            self._loop.call_soon_threadsafe(self.alerts_defined.set)
+
+        return history, AlertEngine(history.db, history.last, tell, defined)
 
     def _alert(self, name: str, change: Change) -> None:
         """Tell of an alert; from the thread of its desk. What cannot be told is logged."""

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from ..runner.task import CALLS_FD, MAIN_FD, Exited, FromHost, Start, Started, T
 from ..sandbox.restrict import Doorway, restrict
 
 _PR_SET_PDEATHSIG: Final = 1
+_libc: Final = ctypes.CDLL(None)  # here once: in each process it would be memory of its own
 _MESSAGE_BYTES: Final = 64 << 10
 _NODE: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "node")
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER", "LOGNAME")
@@ -30,17 +31,13 @@ _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER
 def main() -> int:
     """Serve the host, which is at the other end of descriptor 3."""
     host = socket.socket(fileno=3)
-    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = ForkServer(host)
     gc.collect()
     gc.freeze()
     server.run()
     return 0
-
-
-def _libc() -> Any:
-    return ctypes.CDLL(None)
 
 
 class ForkServer:
@@ -133,7 +130,7 @@ def _kill_group(pid: int) -> None:
 def _become(task: Task, parent: int, fds: list[int]) -> None:
     """In the child: a group of its own, the descriptors in their places, a clean environment. Node takes over here."""
     os.setpgid(0, 0)
-    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -77,8 +77,10 @@ class Process:
         log: HostLog,
         calls_waiting: Callable[["Process"], bool],
         call_ended: Callable[["Process", int], None],
+        stirred: Callable[[], None],
     ) -> None:
-        """`calls_waiting`: whether it waits for the host. `call_ended`: the handler of that request has returned."""
+        """`calls_waiting`: whether it waits for the host. `call_ended`: the handler of that request has returned.
+        `stirred`: it has begun, or has something to do after a rest."""
         self.task = task
         self.name = task.name
         self.pid = 0
@@ -90,6 +92,7 @@ class Process:
         self._log = log
         self._calls_waiting = calls_waiting
         self._call_ended = call_ended
+        self._stirred = stirred
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
         self.exited: asyncio.Future[str] = self._loop.create_future()
@@ -99,6 +102,8 @@ class Process:
         """Requests whose handler has not returned."""
         self._number = 0
         self._pings = 0
+        self._number_pinged = 0
+        """The last request when it was pinged last."""
         self._pinged: asyncio.TimerHandle | None = None
         self._why = ""
         self._output: Output
@@ -129,6 +134,7 @@ class Process:
             socket.close(their_output)
         if not self._closed:
             self._poller.watch_read(ours.fileno(), self._readable)
+        self._stirred()
 
     @property
     def why(self) -> str:
@@ -171,6 +177,9 @@ class Process:
         number = self._number
         exchange = self.exchanges[number] = Exchange(number, user, tell)
         self._calling.add(number)
+        if self._pinged is None:
+            self._ping_later()
+            self._stirred()
         self._send(make(number))
         return exchange
 
@@ -230,9 +239,7 @@ class Process:
         elif isinstance(message, Ended):
             self._ended(message.id)
         elif isinstance(message, Pong):
-            if message.number == self._pings and self._pinged is not None:
-                self._pinged.cancel()
-                self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+            self._answered(message.number)
         elif isinstance(message, Ready):
             self._settle(message)
         elif isinstance(message, Failed):
@@ -247,7 +254,7 @@ class Process:
         if self.ready.done():
             raise _Wrong("ready a second time")
         self.ready.set_result(message)
-        self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+        self._ping_later()
 
     def _response(self, message: Response) -> None:
         exchange = self.exchanges.get(message.id)
@@ -282,7 +289,18 @@ class Process:
         self._calling.discard(number)
         self._call_ended(self, number)
 
-    # Whether it lives
+    # Whether it lives: asked while it has something to do, and once after that. An idle one costs nothing.
+
+    def _ping_later(self) -> None:
+        self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+
+    def _answered(self, ping: int) -> None:
+        if ping != self._pings or self._pinged is None:
+            return
+        self._pinged.cancel()
+        self._pinged = None
+        if not self.idle or self._number != self._number_pinged:
+            self._ping_later()
 
     def _ping(self, asked: bool = False) -> None:
         if self._closed or (asked and not self.ready.done()):
@@ -290,6 +308,7 @@ class Process:
         if self._pinged is not None:
             self._pinged.cancel()
         self._pings += 1
+        self._number_pinged = self._number
         self._send(Ping(self._pings))
         self._pinged = self._loop.call_later(_PONG_SECONDS, self._silent)
 
@@ -379,6 +398,7 @@ class Process:
         self._closed = True
         if self._pinged is not None:
             self._pinged.cancel()
+            self._pinged = None
         self._poller.watch_read(self._sock.fileno(), None)
         self._poller.watch_write(self._sock.fileno(), None)
         self._sock.close()

@@ -123,15 +123,24 @@ class AlertEngine:
 
     A change is on disk together with the note that it is to be told. `tell` may be called for it a second time, after
     the host was killed: whoever is told knows by name, state and time. `last` gives the latest value of a metric, and
-    when it was.
+    when it was. `defined` is called when there are some to be looked at from now on.
     """
 
-    def __init__(self, db: sqlite3.Connection, last: Latest, tell: Callable[[Change], None]) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        last: Latest,
+        tell: Callable[[Change], None],
+        defined: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db = db
         self._last = last
         self._tell = tell
+        self._defined = defined
         db.executescript(_SCHEMA)
         self._tell_untold()
+        if db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None:
+            defined()
 
     def define(
         self,
@@ -163,6 +172,7 @@ class AlertEngine:
             " for_seconds = excluded.for_seconds, keep_seconds = excluded.keep_seconds, severity = excluded.severity",
             (name, metric, op, threshold, for_seconds, keep_seconds, severity, OK, time.time()),
         )
+        self._defined()
 
     def evaluate(self) -> list[dict[str, Any]]:
         """Look at all of them now; their states."""
@@ -195,10 +205,12 @@ class AlertEngine:
             self._tell(Change(*change))
             self._db.execute("DELETE FROM untold WHERE id = ?", (ident,))
 
-    def evaluate_if_any(self) -> None:
-        """The same where there are alerts."""
-        if self._db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None:
+    def evaluate_if_any(self) -> bool:
+        """The same where there are alerts; whether there are."""
+        there_are = self._db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None
+        if there_are:
             self.evaluate()
+        return there_are
 
     def list(self) -> "list[dict[str, Any]]":
         return [alert.told() for alert in self._all()]

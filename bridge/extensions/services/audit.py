@@ -28,10 +28,17 @@ _SCHEMA: Final = (
 )
 
 
+class Full(RuntimeError):
+    """The file is as large as it may be."""
+
+
 class Audit:
     """The file `audit.db` in `directory`."""
 
-    def __init__(self, directory: str, log: HostLog) -> None:
+    def __init__(self, directory: str, most_bytes: int, log: HostLog) -> None:
+        """`most_bytes` of the file; what the user does is noted beyond that, too."""
+        self._most_bytes = most_bytes
+        self._full_told = False
         self.path = os.path.join(directory, "audit.db")
         self._log = log
         self._keeper = Keeper(self.path, _SCHEMA)
@@ -39,9 +46,20 @@ class Audit:
         self._told = self._seq
 
     def write(
-        self, extension: str, actor: dict[str, Any], action: str, kind: str, ident: str, details: Any
+        self,
+        extension: str,
+        actor: dict[str, Any],
+        action: str,
+        kind: str,
+        ident: str,
+        details: Any,
+        *,
+        ours: bool = False,
     ) -> "concurrent.futures.Future[int]":
-        """The number of the entry, once it is on disk. Raises ValueError."""
+        """The number of the entry, once it is on disk; or Full. Raises ValueError.
+
+        `ours`: no extension has asked for it, but the user, or the host itself.
+        """
         for name, text, most in (
             ("action", action, _TEXT_CHARS),
             ("kind", kind, _TEXT_CHARS),
@@ -64,9 +82,11 @@ class Audit:
             raise ValueError(f"audit_log: details: {error}") from None
         if size > ENTRY_BYTES:
             raise ValueError(f"audit_log: an entry of {size} bytes, expected at most {ENTRY_BYTES}")
-        return self._keeper.do(lambda db: self._append(db, entry))
+        return self._keeper.do(lambda db: self._append(db, entry, ours))
 
-    def _append(self, db: sqlite3.Connection, entry: dict[str, Any]) -> int:
+    def _append(self, db: sqlite3.Connection, entry: dict[str, Any], ours: bool) -> int:
+        if not ours:
+            self._check_room(db)
         # Asked each time: a commit that failed must not leave a hole.
         seq, head = _last(db)
         text = canonical({**entry, "seq": seq + 1, "prev": head})
@@ -76,6 +96,16 @@ class Audit:
         if (seq + 1) % _HEAD_EVERY == 0:
             self._tell_head()
         return seq + 1
+
+    def _check_room(self, db: sqlite3.Connection) -> None:
+        """Raises Full."""
+        (pages,), (size,) = db.execute("PRAGMA page_count").fetchone(), db.execute("PRAGMA page_size").fetchone()
+        if pages * size <= self._most_bytes:
+            return
+        if not self._full_told:
+            self._full_told = True
+            self._log.limit("extension_audit_bytes", self._most_bytes)
+        raise Full(f"audit_log: the log has over {self._most_bytes} bytes (extension_audit_bytes)")
 
     def entries(
         self, extension: str | None, after: int, limit: int

@@ -33,6 +33,8 @@ WAITING: Final = "waiting"
 DEAD: Final = "dead"
 _MOST_WAITING: Final = 10_000
 _DEAD_SECONDS: Final = 30 * 86_400.0
+_FORGET_SECONDS: Final = 3_600.0
+_ROW_BYTES: Final = 512  # about what one takes beside its body
 _AT_ONCE: Final = 8
 _GONE: Final = (410,)
 _GONE_FOR_A_PUSH: Final = (404, 410)
@@ -56,13 +58,17 @@ Sender = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 
 class TooMany(RuntimeError):
-    """So many wait already that no more are taken."""
+    """So many, or so much, waits already that no more is taken."""
 
 
 class Deliveries:
     """The file `deliveries.db`. `run` delivers."""
 
-    def __init__(self, directory: str, retries: str, log: HostLog) -> None:
+    def __init__(self, directory: str, retries: str, most_bytes: int, log: HostLog) -> None:
+        """`most_bytes`: of all that is kept, with what it takes beside the bodies."""
+        self._most_bytes = most_bytes
+        self._weight = most_bytes  # of all that is kept, at most; measured when that would be too much
+        self._forgotten = 0.0
         self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA)
         self._retries = [float(part) for part in retries.split(",")]
         self._log = log
@@ -85,7 +91,7 @@ class Deliveries:
         options: Mapping[str, Any],
         origin: str | None = None,
     ) -> int:
-        """In a job of the keeper: one message for each of the targets; how many. Raises TooMany.
+        """In a job of the keeper: one message for each of the targets; how many. Raises TooMany: nothing is put then.
 
         `origin`: what it comes from; nothing comes from the same a second time.
         """
@@ -96,6 +102,7 @@ class Deliveries:
         (waiting,) = db.execute("SELECT count(*) FROM deliveries WHERE state = ?", (WAITING,)).fetchone()
         if waiting + len(targets) > _MOST_WAITING:
             raise TooMany(f"{waiting} deliveries wait already, at most {_MOST_WAITING} may")
+        self._make_room(db, len(targets) * (len(body) + _ROW_BYTES))
         ident, now = f"msg_{secrets.token_urlsafe(18)}", time.time()
         rows = [
             (ident, kind, each, type_, body, json.dumps(dict(options)), WAITING, 0, now, 0, "", now) for each in targets
@@ -104,6 +111,33 @@ class Deliveries:
         if rows:
             self._loop.call_soon_threadsafe(self._news.set)
         return len(rows)
+
+    def _make_room(self, db: sqlite3.Connection, nbytes: int) -> None:
+        """For so many more bytes: the oldest that could not be delivered go first. Raises TooMany."""
+        if time.time() - self._forgotten > _FORGET_SECONDS:
+            self._forgotten = time.time()
+            _forget_dead(db)
+        self._weight += nbytes
+        if self._weight <= self._most_bytes:
+            return
+        dead = [
+            (str(ident), str(target), int(size) + _ROW_BYTES)
+            for ident, target, size in db.execute(
+                "SELECT id, target, length(body) FROM deliveries WHERE state = ? ORDER BY made", (DEAD,)
+            )
+        ]
+        number, size = db.execute("SELECT count(*), ifnull(sum(length(body)), 0) FROM deliveries").fetchone()
+        self._weight = size + number * _ROW_BYTES + nbytes
+        if self._weight - sum([size for _, _, size in dead]) > self._most_bytes:
+            self._weight = self._most_bytes  # measured anew the next time
+            self._log.limit("extension_deliveries_bytes", self._most_bytes)
+            raise TooMany(f"what waits to be delivered has {self._most_bytes} bytes (extension_deliveries_bytes)")
+        for ident, target, size in dead:
+            if self._weight <= self._most_bytes:
+                break
+            db.execute("DELETE FROM deliveries WHERE id = ? AND target = ?", (ident, target))
+            self._weight -= size
+            self._log.warning("dead-forgotten", id=ident, target=target, limit="extension_deliveries_bytes")
 
     async def told(self, state: str | None) -> list[dict[str, Any]]:
         """For the user; those of one state, or all."""

@@ -65,14 +65,17 @@ def _nobody() -> None:
 class _Stream:
     def __init__(self) -> None:
         self.last = 0
-        self.kept: deque[Event] = deque(maxlen=_KEPT)
+        self.kept: deque[Event] = deque()
+        self.size = 0
         self.subscriptions: set[Subscription] = set()
 
 
 class Events:
     """Of all extensions."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        """`most_bytes` of one extension are kept for replay."""
+        self._most_bytes = most_bytes
         self._loop = asyncio.get_running_loop()
         self._streams: dict[str, _Stream] = {}
 
@@ -94,6 +97,9 @@ class Events:
         told = {"extension": extension, "topic": topic, "data": msgspec.Raw(data), "id": stream.last, "time": time}
         event = Event(stream.last, topic, msgspec.json.encode(told))
         stream.kept.append(event)
+        stream.size += len(event.text)
+        while len(stream.kept) > _KEPT or stream.size > self._most_bytes:
+            stream.size -= len(stream.kept.popleft().text)
         for subscription in tuple(stream.subscriptions):
             if subscription.wants(topic):
                 subscription.put(event)
