@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from .marshal import TooMuch, marshal
 from .names import is_bus_name, is_interface, is_member
-from .unmarshal import ERRORS, Malformed, malformed, of_variant, unmarshal
+from .signature import type_of
+from .unmarshal import ERRORS, Malformed, malformed, of_variant, reader, unmarshal
 
 MESSAGE_BYTES: Final = 128 << 20
 FIELDS_BYTES: Final = 64 << 20
@@ -135,30 +136,44 @@ def _read_fields(data: bytes, head: Head) -> dict[int, Any]:
     fields: dict[int, Any] = {}
     while at < end:
         at = (at + 7) & -8
+        begin = _BEGINNINGS[order].get(data[at : at + 4])
+        if begin is not None:
+            code, read = begin
+            value, at = read(data, at + 4, 2)
+            fields[code] = _checked(code, value)
+            continue
         code = data[at]
         (signature, read), at = of_variant(data, at + 1, order)
-        value, at = read(data, at, 2)
+        _, at = read(data, at, 2)
         if code in _TYPES:
-            if signature != _TYPES[code]:
-                raise Malformed(f"field {code} of type {signature}")
-            _check_field(code, value)
-            fields[code] = value
+            raise Malformed(f"field {code} of type {signature}")
     if at != end:
         raise Malformed("fields that end within one")
     return fields
 
 
-@lru_cache(maxsize=4_096)
-def _check_field(code: int, value: Any) -> None:
-    valid = {
-        _INTERFACE: is_interface,
-        _ERROR_NAME: is_interface,
-        _MEMBER: is_member,
-        _DESTINATION: is_bus_name,
-        _SENDER: is_bus_name,
-    }.get(code)
+_BEGINNINGS: Final = {
+    order: {
+        bytes((code, 1)) + kind.encode() + b"\0": (code, reader(type_of(kind), order)) for code, kind in _TYPES.items()
+    }
+    for order in _ORDERS.values()
+}
+"""How the fields that we know begin: the code, and the signature of a value. What reads the value."""
+
+_VALID: Final = {
+    _INTERFACE: is_interface,
+    _ERROR_NAME: is_interface,
+    _MEMBER: is_member,
+    _DESTINATION: is_bus_name,
+    _SENDER: is_bus_name,
+}
+
+
+def _checked(code: int, value: Any) -> Any:
+    valid = _VALID.get(code)
     if valid is not None and not valid(value):
         raise Malformed(f"field {code} that is no name")
+    return value
 
 
 # Written
@@ -166,40 +181,50 @@ def _check_field(code: int, value: Any) -> None:
 
 def write_message(message: Message, serial: int) -> bytes:
     """The bytes of a message, little-endian; its body is there. Raises TooMuch."""
-    fields = [
-        _text_field(code, text)
-        for code, text in (
-            (_PATH, message.path),
-            (_INTERFACE, message.interface),
-            (_MEMBER, message.member),
-            (_ERROR_NAME, message.error),
-            (_DESTINATION, message.destination),
-            (_SIGNATURE, message.signature or None),
-        )
-        if text is not None
-    ]
-    if message.answers:
-        fields.append(_number_field(_REPLY_SERIAL, message.answers))
-    if message.fds:
-        fields.append(_number_field(_FDS, len(message.fds)))
-    last = len(fields[-1])
-    fields = [field + _PADDING[: -len(field) % 8] for field in fields]
-    size = sum(map(len, fields)) - len(fields[-1]) + last
+    fields, size = _fields_of(
+        message.path, message.interface, message.member, message.error, message.destination, message.signature
+    )
+    if message.answers or message.fds:
+        more = [_number_field(_REPLY_SERIAL, message.answers)] if message.answers else []
+        more += [_number_field(_FDS, len(message.fds))] if message.fds else []
+        fields = b"".join([*more, fields])
+        size += sum(map(len, more))
     start = _HEAD.pack(b"l", message.kind, message.flags, 1, len(message.body), serial, size)
-    whole = b"".join((start, *fields, message.body))
+    whole = b"".join((start, fields, message.body))
     if len(whole) > MESSAGE_BYTES:
         raise TooMuch(f"a message of {len(whole)} bytes, expected at most {MESSAGE_BYTES}")
     return whole
 
 
-@lru_cache(maxsize=1_024)
-def _text_field(code: int, text: str) -> bytes:
-    kind = _TYPES[code]
-    return bytes((code, 1)) + kind.encode() + b"\0" + marshal(kind, [text])  # four bytes so far: any value is aligned
+@lru_cache(maxsize=1_024)  # the same few methods are called again and again
+def _fields_of(
+    path: str | None,
+    interface: str | None,
+    member: str | None,
+    error: str | None,
+    destination: str | None,
+    signature: str,
+) -> tuple[bytes, int]:
+    """The fields of text, with what fills them up to 8 bytes, and how many bytes they are without."""
+    out = bytearray()
+    for code, text in (
+        (_PATH, path),
+        (_INTERFACE, interface),
+        (_MEMBER, member),
+        (_ERROR_NAME, error),
+        (_DESTINATION, destination),
+        (_SIGNATURE, signature or None),
+    ):
+        if text is not None:
+            kind = _TYPES[code]
+            out += _PADDING[: -len(out) % 8]
+            # These are four bytes: any value after them is aligned.
+            out += bytes((code, 1)) + kind.encode() + b"\0" + marshal(kind, [text])
+    return bytes(out) + _PADDING[: -len(out) % 8], len(out)
 
 
 def _number_field(code: int, number: int) -> bytes:
-    return bytes((code, 1)) + b"u\0" + _U32.pack(number)
+    return bytes((code, 1)) + b"u\0" + _U32.pack(number)  # 8 bytes: the next one is aligned
 
 
 def call(

@@ -9,7 +9,7 @@ from typing import Final
 
 from ...wire.context import Context
 from ..front_end import FrontEnd
-from .message import Message, read_head, read_message
+from .message import Head, Message, read_head, read_message
 from .turns import TURN_SECONDS
 from .unmarshal import Malformed
 
@@ -62,7 +62,8 @@ class Stream:
         self._buffer = bytearray(rest)
         self._size = _READ_BYTES  # bytes asked for in one read
         self._descriptors: deque[int] = deque()
-        self._new: list[bytes] = []  # messages of this turn
+        self._turn = False  # whether a message of this turn has gone out already
+        self._new: list[bytes] = []  # those after it
         self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self._watching = False  # for room
         self._queued = 0
@@ -109,8 +110,7 @@ class Stream:
             self._lost("it has closed the connection")
         else:
             self._size = _FULL_BYTES if len(data) == self._size else _READ_BYTES
-            self._buffer += data
-            self._flusher.turn(self._heed)
+            self._flusher.turn(self._came, data)
 
     def _keep(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
@@ -128,6 +128,23 @@ class Stream:
         self._scheduled = False
         self._heed()
 
+    def _came(self, data: bytes) -> None:
+        if not self._buffer and len(data) >= _LEAST and not self._scheduled:
+            try:
+                head = read_head(data, 0)
+                if head.length == len(data):  # one message, as most reads are
+                    self._give_out(data, head)
+                    return
+            except Malformed as error:
+                self._lost(f"what it sends is no D-Bus: {error}")
+                return
+        self._buffer += data
+        self._heed()
+
+    def _give_out(self, data: bytes, head: Head) -> None:
+        message, count = read_message(data, head)
+        self._on_message(message._replace(fds=self._claim(count)) if count else message)
+
     def _heed(self) -> None:
         """Give out the messages that are whole."""
         buffer, at = self._buffer, 0
@@ -138,9 +155,8 @@ class Stream:
                 end = at + head.length
                 if len(buffer) < end:
                     break
-                message, count = read_message(bytes(memoryview(buffer)[at:end]), head)
-                at = end
-                self._on_message(message._replace(fds=self._claim(count)) if count else message)
+                data, at = bytes(memoryview(buffer)[at:end]), end
+                self._give_out(data, head)
                 if self._loop.time() > until:
                     self._later()
         except Malformed as error:
@@ -159,17 +175,24 @@ class Stream:
         if not self._open:
             return
         if descriptors:
-            self.flush()
+            self._put_new()
             self._put(memoryview(data), tuple(map(os.dup, descriptors)))
             return
-        if not self._new:  # those of a turn go out together
+        if not self._turn:  # the bus is at work on it while the rest of the turn is done
+            self._turn = True
             self._flusher.add(self)
-        self._new.append(data)
-        if len(self._new) >= TOGETHER:  # but not so many that the bus would have nothing to do meanwhile
-            self.flush()
+            self._put(memoryview(data), ())
+            return
+        self._new.append(data)  # what comes after it in the same turn goes out together,
+        if len(self._new) >= TOGETHER:  # but not so much that the bus would have nothing to do meanwhile
+            self._put_new()
 
     def flush(self) -> None:
-        """Write what is new."""
+        """The turn is over: write what is new."""
+        self._turn = False
+        self._put_new()
+
+    def _put_new(self) -> None:
         new, self._new = self._new, []
         if new:
             self._put(memoryview(new[0] if len(new) == 1 else b"".join(new)), ())
