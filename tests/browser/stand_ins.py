@@ -82,7 +82,14 @@ def storage() -> Tree:
             f"{_ROOT}/block_devices/standin": {f"{UDISKS}.Block": block},
         },
         manager=_ROOT,
-        methods={(f"{UDISKS}.Manager", "EnableModules"): ("b", "", lambda _: [])},
+        methods={
+            (f"{UDISKS}.Manager", "EnableModules"): ("b", "", lambda _: []),
+            (f"{UDISKS}.Manager", "EnableModule"): ("s b", "", lambda *_: []),
+            (f"{UDISKS}.Manager", "CanFormat"): ("s", "(bs)", lambda _: [[False, ""]]),
+            (f"{UDISKS}.Manager", "CanCheck"): ("s", "(bs)", lambda _: [[False, ""]]),
+            (f"{UDISKS}.Manager", "CanRepair"): ("s", "(bs)", lambda _: [[False, ""]]),
+            (f"{UDISKS}.Manager", "CanResize"): ("s", "(bts)", lambda _: [[False, 0, ""]]),
+        },
     )
 
 

@@ -14,7 +14,7 @@ from ..dbus.service import PrivateBus, Service, private_bus
 from ..missing import lack
 from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import Evidence
-from .front_ends import INSTALLED
+from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
 from .shell import curtains, open_page, page, texts, wait_for
 from .stand_ins import PACKAGE_KIT, UDISKS, PackageKit, storage
@@ -22,7 +22,16 @@ from .stand_ins import PACKAGE_KIT, UDISKS, PackageKit, storage
 pytestmark = [pytest.mark.cockpit, pytest.mark.browser, pytest.mark.timeout(240)]
 
 PAGES: Final = Path(os.environ.get("SPANBRIDGE_TESTS_PAGES", "/var/cache/spanbridge-tests/pages"))
-"""Where `.ci/fetch-pages` has put them. Nothing is fetched by a test."""
+"""Where `.ci/fetch-pages` has put those of the installed front end. Nothing is fetched by a test."""
+NEWER_PAGES: Final = Path(f"{PAGES}-backports")
+"""And `.ci/fetch-backports` those of the newer one."""
+
+
+@pytest.fixture(params=[INSTALLED, NEWER], ids=lambda front_end: front_end.name)
+def front_end(request: pytest.FixtureRequest) -> FrontEnd:
+    front_end: FrontEnd = request.param
+    front_end.require()
+    return front_end
 
 
 @pytest.fixture
@@ -42,13 +51,18 @@ def package_kit(bus: PrivateBus) -> Iterator[PackageKit]:
 
 @pytest.fixture
 def cockpit_ws(
-    tmp_path: Path, data_home: Path, bus: PrivateBus, package_kit: PackageKit, session_log: Path, evidence: Evidence
+    tmp_path: Path,
+    data_home: Path,
+    front_end: FrontEnd,
+    bus: PrivateBus,
+    package_kit: PackageKit,
+    session_log: Path,
+    evidence: Evidence,
 ) -> Iterator[CockpitWs]:
-    INSTALLED.require()
     for name in ("storaged", "packagekit"):
-        package = PAGES / "usr/share/cockpit" / name
+        package = (PAGES if front_end is INSTALLED else NEWER_PAGES) / "usr/share/cockpit" / name
         if not package.is_dir():
-            lack(f"missing: {package} (.ci/fetch-pages {PAGES})")
+            lack(f"missing: {package} (.ci/run fetches it)")
         shutil.copytree(package, data_home / "cockpit" / name)
         # They are shown where their services are installed; here stand-ins are.
         manifest = data_home / "cockpit" / name / "manifest.json"
@@ -56,7 +70,7 @@ def cockpit_ws(
         manifest.write_text(json.dumps(shown))
     environ = {"XDG_DATA_HOME": str(data_home), "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
     command = write_session_command(tmp_path / "session", [SPANBRIDGE, "--debug=open"], environ, session_log)
-    with CockpitWs(command, tmp_path / "ws") as ws:
+    with CockpitWs(command, tmp_path / "ws", program=front_end.program) as ws:
         evidence.add_log(ws.log)
         yield ws
 
@@ -74,8 +88,8 @@ def test_they_load_and_show_what_there_is(
     assert "GetUpdates" in package_kit.roles
     assert curtains(browser) == []
     errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
-    # A program that the page of updates tries, and that Debian does not have.
-    assert [each for each in errors if "No module named 'tracer'" not in each] == []
+    # A program that the page of updates tries, and fonts that a stylesheet names: Debian has neither.
+    assert [each for each in errors if "No module named 'tracer'" not in each and "/assets/fonts/" not in each] == []
     refused = [line for line in session_log.read_text().splitlines() if "not-supported" in line]
     # What the bridge in C refuses too: metrics of PCP, where no helper has it.
     assert [line for line in refused if "metrics1" not in line] == []
