@@ -1,6 +1,7 @@
 """Calls to services on a real bus (docs/dbus.md, "Calls")."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import dbus_fast
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from spanbridge.payloads.bus.signature import type_of
 from spanbridge.payloads.bus.values import to_json
 from spanbridge.testing.front_end import FrontEnd
+from spanbridge.testing.plugin import Start
 
 from ..bus.client import ERROR, BusClient
 from ..bus.test_values import SIGNATURES, values_of
 from ..protocol.determined import examples
-from .conftest import Open, Serve
-from .service import PrivateBus, Service, Tree
+from .conftest import Open, Serve, connect
+from .service import PrivateBus, Service, Tree, private_bus
 from .test_marshal import for_dbus_fast
 
 ECHO = ["/", "com.example.Echo"]
@@ -301,3 +303,32 @@ def test_so_many_calls_and_no_more(client: BusClient, service: Service) -> None:
     assert client.ask(call("Silent"))["error"][0] == ERROR + "LimitsExceeded"
     client.say(call("Echo", "x"))
     assert client.waiting() == []
+
+
+def test_more_calls_than_the_bus_takes(tmp_path: Path, serve: Serve, start: Start) -> None:
+    """As a page asks for the properties of all services at once: none is refused, none is lost, order stays."""
+    held: list[Message] = []
+
+    def answer(service: Service, message: Message) -> Message | None:
+        if message.member == "Late":
+            held.append(message)
+            return None
+        if message.member == "Now":  # it goes out before the others are answered: nobody answers
+            for each in held:
+                service.send(Message.new_method_return(each))
+        return Message.new_method_return(message)
+
+    with private_bus(tmp_path / "bus", more='<limit name="max_replies_per_connection">120</limit>') as bus:
+        service = serve(bus, answer)
+        client = connect(start(environ=bus.environ).front_end)
+        for number in range(110):
+            client.say(call("Late", type="", id=number))
+        client.say(call("Now", type="", id="now"))
+        assert {client.next()["id"] for _ in range(111)} == {*range(110), "now"}
+        for number in range(1_000):
+            client.say(call("Quick", type="", id=number))
+        client.say(call("Unanswered", type=""))
+        answers = [client.next() for _ in range(1_000)]
+        assert [(each["id"], "reply" in each) for each in answers] == [(number, True) for number in range(1_000)]
+        client.ask(call("Last"))
+        assert [each.member for each in service.calls[-2:]] == ["Unanswered", "Last"]

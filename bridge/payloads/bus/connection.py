@@ -19,6 +19,7 @@ from .message import Answered, Message, write_message
 from .owners import Owners
 from .rules import Rules
 from .stream import Stream, close_all
+from .unanswered import Unanswered
 from .unmarshal import Malformed
 
 Made = TypeVar("Made")
@@ -82,6 +83,8 @@ class Connection:
             on_lost=self.fail,
             on_stuck=self._stuck,
         )
+        # A peer without a bus has its own limits, if any.
+        self._unanswered = Unanswered(services.context, services.front, self._stream) if is_bus else None
 
     def once(self, make: "Callable[[Connection], Made]") -> Made:
         """What `make` makes of this connection: made when first asked for, shared by all its channels."""
@@ -104,7 +107,10 @@ class Connection:
             data = write_message(message, self._serial)
         except TooMuch as error:
             raise BusError(INVALID_ARGS, str(error)) from None
-        self._stream.send(data, tuple(message.fds))
+        if self._unanswered is None:
+            self._stream.send(data, tuple(message.fds))
+        else:
+            self._unanswered.send(message, self._serial, data)
         return self._serial
 
     def call(
@@ -184,6 +190,8 @@ class Connection:
         self._lanes.put(peer, job)
 
     def _answered(self, message: Message) -> None:
+        if self._unanswered is not None:
+            self._unanswered.answered(message.answers)
         call = self._calls.get(message.answers)
         if call is None:
             close_all(message.fds)  # late
@@ -305,6 +313,8 @@ class Connection:
         if self.problem is not None:
             return
         self.problem = problem
+        if self._unanswered is not None:
+            self._unanswered.end()
         self._stream.close()
         self.on_lost()
         for listener in list(self.listeners):
