@@ -13,9 +13,9 @@ import pytest
 from dbus_fast import Message, Variant
 
 from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.limits import OUT_BYTES
 from spanbridge.payloads.bus.message import read_head, read_message, write_message
 from spanbridge.payloads.bus.signature import Variant as Ours
-from spanbridge.payloads.bus.stream import OUT_BYTES
 from spanbridge.protocol.frames import encode
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start

@@ -84,7 +84,7 @@ class Connection:
             on_stuck=self._stuck,
         )
         # A peer without a bus has its own limits, if any.
-        self._unanswered = Unanswered(services.context, services.front, self._stream) if is_bus else None
+        self._unanswered = Unanswered(services.context, services.front, self._stream.send) if is_bus else None
 
     def once(self, make: "Callable[[Connection], Made]") -> Made:
         """What `make` makes of this connection: made when first asked for, shared by all its channels."""

@@ -25,3 +25,6 @@ WATCHES: Final = 65_536
 
 OBJECTS: Final = 100_000
 """Under one watch."""
+
+OUT_BYTES: Final = 16 << 20
+"""So much waits towards the bus before the front end is read no more."""

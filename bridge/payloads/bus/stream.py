@@ -9,12 +9,11 @@ from typing import Final
 
 from ...wire.context import Context
 from ..front_end import FrontEnd
+from .limits import OUT_BYTES
 from .message import Head, Message, read_head, read_message
 from .turns import TURN_SECONDS
 from .unmarshal import Malformed
 
-OUT_BYTES: Final = 16 << 20
-"""So much waits towards the bus before the front end is read no more."""
 DESCRIPTORS: Final = 253
 """As many as the kernel passes at one time (unix(7))."""
 DESCRIPTORS_WAITING: Final = 1_024

@@ -8,14 +8,15 @@ Where none is answered for a while, what waits goes out all the same: an answer 
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ...wire.context import Context
 from ..front_end import FrontEnd
 from . import message as wire
+from .limits import OUT_BYTES
 from .match_rule import BUS_NAME
 from .message import Message
-from .stream import OUT_BYTES, Stream
 
 MOST: Final = 100
 WAIT_SECONDS: Final = 1.0
@@ -23,13 +24,13 @@ WAIT_SECONDS: Final = 1.0
 
 
 class Unanswered:
-    """Sends the messages of one connection to a bus."""
+    """Sends the messages of one connection to a bus, by `send`, which is given bytes and descriptors."""
 
-    def __init__(self, context: Context, front: FrontEnd, stream: Stream) -> None:
+    def __init__(self, context: Context, front: FrontEnd, send: Callable[[bytes, tuple[int, ...]], None]) -> None:
         self._loop = context.loop
         self._log = context.log
         self._front = front
-        self._stream = stream
+        self._send = send
         self._serials: set[int] = set()  # of calls that were sent and are not answered
         self._waiting: deque[tuple[int | None, bytes]] = deque()  # None: it wants no answer
         self._bytes = 0
@@ -40,7 +41,7 @@ class Unanswered:
     def send(self, message: Message, serial: int, data: bytes) -> None:
         """Send a message, now or later. What the bus itself answers, and what answers others, never waits."""
         if message.kind not in (wire.CALL, wire.SIGNAL) or message.destination == BUS_NAME or message.fds:
-            self._stream.send(data, tuple(message.fds))
+            self._send(data, tuple(message.fds))
             return
         wants_answer = message.kind == wire.CALL and not message.flags & wire.NO_REPLY
         if self._waiting or (wants_answer and len(self._serials) >= MOST):
@@ -48,7 +49,7 @@ class Unanswered:
             return
         if wants_answer:
             self._serials.add(serial)
-        self._stream.send(data)
+        self._send(data, ())
 
     def answered(self, serial: int) -> None:
         """The answer to a call has come, whether anybody wants it or not."""
@@ -73,7 +74,7 @@ class Unanswered:
             self._bytes -= len(data)
             if serial is not None:
                 self._serials.add(serial)
-            self._stream.send(data)
+            self._send(data, ())
         if self._full and self._bytes <= OUT_BYTES // 2:
             self._full = False
             self._front.unblock(self)
