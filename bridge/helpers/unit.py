@@ -144,13 +144,23 @@ class Unit:
     # What systemd says
 
     def signalled(self, message: Message, names: list[str]) -> Awaitable[None] | None:
-        if message.interface == MANAGER and message.signature in ("so", "uoss"):
+        connection = self._connection
+        if connection is not None and message.interface == MANAGER and message.signature in ("so", "uoss"):
             values: list[Any] = message.values()
             if message.member == "UnitRemoved" and values[0] == self.name:
-                self._over("the unit has ended")
-            elif message.member == "JobRemoved" and values[2] == self.name and values[3] in ("failed", "dependency"):
+                return self._look(connection)
+            if message.member == "JobRemoved" and values[2] == self.name and values[3] in ("failed", "dependency"):
                 self._over(f"systemd: the unit could not be started ({values[3]})")
         return None
+
+    async def _look(self, connection: Connection) -> None:
+        """Whether the unit has ended: systemd says, too, that all are removed when it reads them anew."""
+        try:
+            await connection.ask(call(PATH, MANAGER, "GetUnit", "s", [self.name], destination=NAME))
+        except BusError:
+            self._over("the unit has ended")
+        except Problem:
+            return  # the bus is gone: `lost`
 
     def lost(self, problem: Problem) -> None:
         """The bus is gone. The helper is not: it goes on, and ends with its stdin."""

@@ -17,6 +17,7 @@ from ..dbus.service import Service
 
 SYSTEMD: Final = "org.freedesktop.systemd1"
 MANAGER: Final = "org.freedesktop.systemd1.Manager"
+UNIT: Final = "/org/freedesktop/systemd1/unit/x"
 POLKIT: Final = "org.freedesktop.PolicyKit1"
 AGENT: Final = "org.freedesktop.PolicyKit1.AuthenticationAgent"
 NOT_ALLOWED: Final = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
@@ -28,6 +29,7 @@ class Manager:
     def __init__(self, address: str, may: Callable[[Message], Message | None] = lambda message: None) -> None:
         self.units: list[tuple[str, dict[str, Any], MessageFlag]] = []
         self.stopped: list[str] = []
+        self.looked_for = threading.Event()  # a unit
         self._may = may
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.service = Service(address, SYSTEMD, self._handle)
@@ -40,6 +42,12 @@ class Manager:
             return None
         if message.member == "StopUnit":
             return self._stop(message)
+        if message.member == "GetUnit":
+            self.looked_for.set()
+            process = self._processes.get(message.body[0])
+            if process is not None and process.poll() is None:
+                return Message.new_method_return(message, "o", [UNIT])
+            return _no_such_unit(message)
         return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownMethod", str(message.member))
 
     def _start(self, message: Message) -> None:
@@ -66,8 +74,10 @@ class Manager:
 
     def _watch(self, name: str, process: "subprocess.Popen[bytes]") -> None:
         process.wait()
-        unit = "/org/freedesktop/systemd1/unit/x"
-        self._say(Message.new_signal("/org/freedesktop/systemd1", MANAGER, "UnitRemoved", "so", [name, unit]))
+        self.tell_removed(name)
+
+    def tell_removed(self, name: str) -> None:
+        self._say(Message.new_signal("/org/freedesktop/systemd1", MANAGER, "UnitRemoved", "so", [name, UNIT]))
 
     def _say(self, message: Message) -> None:
         with suppress(OSError):  # the test is over
@@ -78,7 +88,7 @@ class Manager:
         self.stopped.append(name)
         process = self._processes.get(name)
         if process is None:
-            return Message.new_error(message, "org.freedesktop.systemd1.NoSuchUnit", f"Unit {name} not loaded.")
+            return _no_such_unit(message)
         process.send_signal(signal.SIGKILL)
         return Message.new_method_return(message, "o", ["/org/freedesktop/systemd1/job/2"])
 
@@ -87,6 +97,10 @@ class Manager:
             process.kill()
             process.wait()
         self.service.stop()
+
+
+def _no_such_unit(message: Message) -> Message:
+    return Message.new_error(message, "org.freedesktop.systemd1.NoSuchUnit", f"Unit {message.body[0]} not loaded.")
 
 
 class Authority:

@@ -124,6 +124,18 @@ def test_it_ends_by_itself(site: Site, bus: PrivateBus, manage: Manage) -> None:
     superuser.wait_current("none")
 
 
+def test_units_that_systemd_reads_anew(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    """It tells of each that it is removed; ours goes on (`systemctl daemon-reload`)."""
+    manager = manage()
+    _, front, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
+    superuser.call("Start", "unit")
+    manager.tell_removed(manager.units[0][0])
+    assert manager.looked_for.wait(30)
+    front.open("served", "anything", superuser="require")
+    front.expect("ready", "served")
+    assert superuser.current == "unit"
+
+
 def test_a_stop_while_systemd_has_not_answered(site: Site, bus: PrivateBus, manage: Manage) -> None:
     manager = manage()
     manager._start = lambda message: manager.units.append((message.body[0], {}, message.flags))  # type: ignore[method-assign]
