@@ -7,7 +7,7 @@ TEST_ARGS ?= -n 2
 SOAK_ARGS ?= --seconds 120
 FUZZ_ARGS ?= --seconds 600
 
-.PHONY: help demo test test-browser test-soak test-roots test-deb test-all check structure setup soak fuzz bench bench-quick tagged dist deb clean
+.PHONY: help demo test test-browser test-soak test-roots test-deb test-systemd test-all check structure setup soak fuzz bench bench-quick tagged dist deb clean
 
 help:  ## this text
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ structure: setup  ## floors, arrows, circles, and the largest files
 	@$(BIN)/python -m tests.structure
 
 # Minutes each, or in need of much: they have targets of their own.
-SLOW := tests/browser tests/deb tests/soak/test_soak.py
+SLOW := tests/browser tests/deb tests/soak/test_soak.py tests/systemd
 
 test: check  ## the checks, then the tests, in some minutes
 	$(BIN)/python -m pytest $(TEST_ARGS) $(addprefix --ignore ,$(SLOW))
@@ -54,7 +54,10 @@ test-deb: deb  ## the Debian package, installed on minimal Debian 12 and 13, and
 	$(BIN)/python -m pytest $(TEST_ARGS) tests/deb
 	tests/roots/deb dist/spanbridge_*_$$(dpkg --print-architecture).deb
 
-test-all: test test-browser test-soak test-roots test-deb  ## all of these
+test-systemd: deb  ## the Debian package on a machine whose process 1 is systemd; needs root, debootstrap and Chromium
+	TEST_ARGS= tests/systemd/run dist/spanbridge_*_$$(dpkg --print-architecture).deb || [ $$? = 77 ]
+
+test-all: test test-browser test-soak test-roots test-deb test-systemd  ## all of these
 
 soak: setup  ## two minutes of chaos, every byte accounted for; SOAK_ARGS='--seed 7' plays one again
 	$(BIN)/python -m tests.soak $(SOAK_ARGS)
