@@ -78,13 +78,13 @@ def check(options: dict[str, Any]) -> None:
 def _member(options: dict[str, Any], name: str) -> str:
     value = options.get(name)
     if not isinstance(value, str):
-        raise Problem(PROTOCOL_ERROR, f'"{name}" of {options["payload"]}: expected a string, found {repr(value)[:80]}')
+        raise Problem(PROTOCOL_ERROR, f'"{name}" of {options["payload"]}: expected a string, found {shown(value)}')
     return value
 
 
 def _headers(options: dict[str, Any]) -> Mapping[str, str]:
     headers = options.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        message = f'"headers" of {options["payload"]}: expected an object of strings, found {repr(headers)[:80]}'
+        message = f'"headers" of {options["payload"]}: expected an object of strings, found {shown(headers)}'
         raise Problem(PROTOCOL_ERROR, message)
     return {name.lower(): value for name, value in headers.items()}

@@ -183,3 +183,23 @@ def test_long_numbers_cost_their_channel(bridge: Bridge, ident: str, digits: int
     front.sync()
     for channel, _, _ in opens:
         assert front.expect("close", channel).get("problem") != "internal-error"
+
+
+def test_no_value_of_an_option_is_quoted_that_may_hold_a_password(bridge: Bridge, ident: str) -> None:
+    """Objects and lists in place of what is expected: `headers` may have an Authorization in them, and so on."""
+    front = bridge.front_end
+    good = {"internal": "packages", "method": "GET", "path": "/"}
+    values: list[object] = [{"Authorization": "hush", "x": 5}, [["hush"]]]
+    opens = [
+        (f"{ident}-{payload}-{option}-{place}", payload, option, value)
+        for payload in PAYLOADS
+        for option in (*OPTIONS, "headers", "host", "superuser", "tls", "pty", "window", "environ", "metrics")
+        for place, value in enumerate(values)
+    ]
+    for channel, payload, option, value in opens:
+        front.message({"command": "open", "channel": channel, "payload": payload, **good, option: value})
+        front.close(channel)
+    front.sync()
+    for channel, *_ in opens:
+        assert "hush" not in str(front.expect("close", channel))
+    assert "hush" not in bridge.log.text
