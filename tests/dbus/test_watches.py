@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from dbus_fast import Message, Variant
 
+from spanbridge.testing.frames import encode
 from spanbridge.testing.plugin import Start
 
 from ..bus.client import ERROR, BusClient
@@ -197,6 +198,15 @@ def test_watches_are_counted(client: BusClient, service: Service, tree: Tree) ->
     service.round_trip()
     assert sync(client) == []
     assert merged(watch(client, path="/a"))["/a"][I]["N"] == 6
+
+
+def test_a_watch_that_is_taken_back_in_the_same_breath(client: BusClient, service: Service, tree: Tree) -> None:
+    messages = [{"watch": {"path": "/a"}, "id": "w"}, {"unwatch": {"path": "/a"}}]
+    client.front.write(b"".join(encode(client.channel, json.dumps(each).encode()) for each in messages))
+    assert until(client, "w") == [{"reply": [], "id": "w"}]
+    tree.change(service, "/a", I, N=Variant("u", 7))
+    service.round_trip()
+    assert sync(client) == []
 
 
 def test_one_change_is_told_once_for_many_watches(client: BusClient, service: Service, tree: Tree) -> None:

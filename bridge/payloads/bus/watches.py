@@ -47,7 +47,8 @@ class Watches:
                 return
             cache = self._place.peer(watch.name).cache
             try:
-                await cache.watch(_nameless(watch), self)
+                if watch in self._watches:  # else it was taken back before this began
+                    await cache.watch(_nameless(watch), self)
                 self._front.answer(message, {"reply": []})
             except BusError as error:
                 if watch in self._watches:
