@@ -56,7 +56,7 @@ class Jobs:
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         except OSError as error:
             raise Problem(INTERNAL_ERROR, f"no threads for files: {error.strerror}") from None
-        self._loop.add_reader(self._bell, self._rung)
+        context.poller.watch_read(self._bell, self._rung)
         self._log = context.log
         self._flusher = context.flusher
         self._places = self._kept = context.limits.file_jobs
