@@ -80,7 +80,7 @@ class Pump:
             return True
         self._count(done)
         self.ended = not done or self._left == 0
-        return True
+        return self.ended or done == most  # less: it is full, which need not be asked for
 
     def _copy(self) -> bool:
         if not self._pending:
