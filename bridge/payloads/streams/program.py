@@ -4,8 +4,8 @@ It ends by itself: its output at the end, `done`; that and the process ended, `c
 all that we hold of it is let go, and its process group is told to end.
 """
 
-import os
 import termios
+from functools import partial
 from typing import Any
 
 from spanbridge.protocol.frames import Span
@@ -35,6 +35,7 @@ class Spawned:
         "_err",
         "_exit",
         "_input",
+        "_input_over",
         "_line_open",
         "_moment",
         "_output",
@@ -65,6 +66,7 @@ class Spawned:
         self._ended = False  # the process has
         self._silent = False  # its output has
         self._terminal = running.stdout if running.terminal else -1
+        self._input_over = False  # whether all that is still written to it is ours
         self._line_open = False  # whether the last byte that the terminal got is within a line
         self._stderr: Stderr | None = None
         if running.stderr >= 0:
@@ -112,7 +114,7 @@ class Spawned:
         if self._input is None:
             return
         if self._terminal >= 0:
-            self._input.when_empty(self._end_of_file)
+            self._input.when_empty(partial(self._channel.guard, self._end_of_file))
         else:
             self._input.when_empty(self._close_input)
 
@@ -123,14 +125,8 @@ class Spawned:
         *_, local, _, _, characters = termios.tcgetattr(self._terminal)
         if local & termios.ICANON:
             character = characters[termios.VEOF]
-            self._write_apart(character * 2 if self._line_open else character)
-
-    def _write_apart(self, data: bytes) -> None:
-        """Bytes of our own: nobody counts them as taken."""
-        try:
-            os.write(self._terminal, data)
-        except OSError as error:
-            self._context.log.debug("front", "no-end-of-file", pid=self._pid, why=error.strerror)
+            self._input_over = True
+            self._input.put(character * 2 if self._line_open else character)
 
     def command(self, command: str, message: dict[str, Any]) -> None:
         if command != "options":
@@ -168,7 +164,8 @@ class Spawned:
     # From the program
 
     def _taken(self, nbytes: int) -> None:
-        self._channel.taken(nbytes)
+        if not self._input_over:
+            self._channel.taken(nbytes)
         self._moment.taken(nbytes)
 
     def _input_broken(self, reason: str) -> None:
