@@ -293,6 +293,8 @@ REFUSED_AS = (
     (f"CREATE VIRTUAL TABLE {P}x USING dbstat", "a virtual table of dbstat, only of fts5, rtree, rtree_i32"),
     ("CREATE VIRTUAL TABLE x USING fts5(a)", f"the virtual table 'x' of fts5; names begin with {P}"),
     ("CREATE TABLE users (a)", f"the table 'users'; names begin with {P}"),
+    ("SELECT * FROM users", f"the table 'users'; names begin with {P}"),
+    ("DELETE FROM main.ext_other_data", f"the table 'ext_other_data'; names begin with {P}"),
     (f"CREATE INDEX i ON {P}t (a)", f"the index 'i'; names begin with {P}"),
     ("CREATE VIEW v AS SELECT 1", f"the view 'v'; names begin with {P}"),
     (f"CREATE TRIGGER r AFTER INSERT ON {P}t BEGIN SELECT 1; END", f"the trigger 'r'; names begin with {P}"),

@@ -299,3 +299,47 @@ def test_an_open_for_another_host_is_not_ours(site: Site) -> None:
     channel = page.ask("GET", "/api/extensions", host="elsewhere.invalid")
     page.front_end.expect("close", channel)
     assert site.log == ""
+
+
+SLOW = """
+import os, time
+
+def init(router, services):
+    open(f"{services.files}/begun", "w").close()
+    while not os.path.exists(f"{services.files}/go"):
+        time.sleep(0.01)
+    router.get("/", lambda req: {"version": version})
+"""
+
+
+def test_what_changes_while_it_starts_counts(site: Site) -> None:
+    site.extension("slow", SLOW)
+    page = site.session()
+    files = site.state / "slow" / "files"
+    first = page.ask("GET", "/api/ext/slow/")
+    wait_until((files / "begun").exists, "the start to be under way")
+    site.extension("slow", SLOW, version="2")
+    wait_until(lambda: listed(page, "slow")["version"] == "2", "the change to be seen")
+    (files / "go").touch()
+    assert page.receive(first).json == {"version": "2"}
+    (files / "go").unlink()
+    (files / "begun").unlink()
+    page("POST", "/api/extensions/slow/disable")
+    page("POST", "/api/extensions/slow/enable")
+    second = page.ask("GET", "/api/ext/slow/")
+    wait_until((files / "begun").exists, "the start to be under way")
+    page("POST", "/api/extensions/slow/disable")
+    (files / "go").touch()
+    assert page.receive(second).error == (503, "disabled")
+    assert listed(page, "slow")["pid"] is None
+
+
+@pytest.mark.parametrize("name", ["audit", "push"])
+def test_an_extension_may_have_the_name_of_a_resource(site: Site, name: str) -> None:
+    site.extension(name, hello())
+    page = site.session()
+    assert page("POST", f"/api/extensions/{name}/disable").json["state"] == "disabled"
+    assert page.get(f"/api/ext/{name}/").error == (503, "disabled")
+    assert page("POST", f"/api/extensions/{name}/enable").status == 200
+    assert page.get(f"/api/ext/{name}/").status == 200
+    assert page.get("/api/extensions/audit").json["entries"][0]["action"] == "disable"

@@ -1,9 +1,14 @@
 """Requests to an extension: routes, what handlers get and give, errors, order on the channel."""
 
 import json
+import shutil
 
 import pytest
 
+from spanbridge.testing import processes
+from spanbridge.testing.frames import encode_control
+
+from ..missing import lack
 from .site import Page, Site, hello
 
 SAMPLE = """
@@ -239,6 +244,58 @@ def test_options_that_are_wrong(page: Page, members: dict[str, object], named: s
     assert f'"{named}"' in close["message"]
 
 
+def test_half_a_character_is_no_header(page: Page) -> None:
+    answer = page.get("/api/ext/sample/text", headers={"X-Half": "\ud800"})
+    assert answer.problem == "protocol-error"
+    assert page.get("/api/ext/sample/text").status == 200
+
+
+CHAIN = """
+def init(router, services):
+    def first(req, res, next):
+        res.locals["seen"] = [req.params.get("name")]
+        next()
+    def second(req, res, next):
+        if req.query.get("stop"):
+            return 403, {"seen": res.locals["seen"]}
+        res.locals["seen"].append(req.get("x-given"))
+        next()
+    def last(req, res):
+        return {"seen": res.locals["seen"]}
+    router.get("/chain/:name", first, second, last)
+    router.use(lambda req, res, next: next(RuntimeError("no")) if req.query.get("fail") else next())
+    router.get("/behind", lambda req: {"path": req.path})
+"""
+CHAIN_JS = """
+module.exports = { name: 'chain-js', version: '1', init (router) {
+  const first = (req, res, next) => { res.locals.seen = [req.params.name]; next() }
+  const second = (req, res, next) => {
+    if (req.query.stop) return res.status(403).json({ seen: res.locals.seen })
+    res.locals.seen.push(req.headers.get('X-Given'))
+    next()
+  }
+  router.get('/chain/:name', first, second, (req, res) => res.json({ seen: res.locals.seen }))
+  router.use((req, res, next) => req.query.fail ? next(new Error('no')) : next())
+  router.get('/behind', (req, res) => res.json({ path: req.path }))
+} }
+"""
+
+
+@pytest.mark.parametrize("name", ["chain", "chain-js"])
+def test_a_route_of_several_handlers(site: Site, name: str) -> None:
+    if name == "chain-js" and shutil.which("node") is None:
+        lack("node is not installed")
+    site.extension(name, CHAIN_JS if name == "chain-js" else CHAIN, main=f"main.{'js' if name == 'chain-js' else 'py'}")
+    page = site.session()
+    assert page.get(f"/api/ext/{name}/chain/a%20b", headers={"X-Given": "y"}).json == {"seen": ["a b", "y"]}
+    stopped = page.get(f"/api/ext/{name}/chain/a?stop=1")
+    assert (stopped.status, stopped.json) == (403, {"seen": ["a"]})
+    assert page.get(f"/api/ext/{name}/chain//").error == (404, "not-found")
+    assert page.get(f"/api/ext/{name}/behind/").json == {"path": "/behind/"}
+    assert page.get(f"/api/ext/{name}/behind?fail=1").error == (500, "internal-error")
+    assert page("POST", f"/api/ext/{name}/behind").error == (405, "method-not-allowed")
+
+
 def test_other_payloads_are_refused(page: Page) -> None:
     page.front_end.open("x", "stream", internal="extensions")
     page.front_end.expect("close", "x", problem="not-supported")
@@ -266,6 +323,32 @@ def test_a_handler_is_cancelled_with_its_channel(site: Site) -> None:
     assert page.event(events)["topic"] == "begun"
     page.front_end.close(channel)
     assert page.event(events)["topic"] == "over"
+
+
+def test_what_is_left_at_once_is_over(site: Site) -> None:
+    site.extension(
+        "left",
+        """
+        def init(router, services):
+            @router.get("/")
+            async def get(req):
+                return {}
+        """,
+    )
+    page = site.session()
+    assert page.get("/api/ext/left/").status == 200
+    (told,) = page.get("/api/extensions").json["extensions"]
+    opened = {"command": "open", "payload": "http-stream2", "internal": "extensions", "method": "GET"}
+    frames = b""
+    for number in range(50):
+        channel = f"left-{number}"
+        frames += encode_control({**opened, "channel": channel, "path": "/api/ext/left/", "headers": {}})
+        frames += encode_control({"command": "done", "channel": channel})
+        frames += encode_control({"command": "close", "channel": channel})
+    page.front_end.write(frames)
+    page("POST", "/api/extensions/left/disable")
+    # With nothing under way any more it ends by itself, and is not waited for.
+    assert processes.wait_ended([told["pid"]]) == []
 
 
 def test_late_answers(site: Site) -> None:

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from ..missing import lack
 from .site import Site
 
@@ -171,3 +173,51 @@ def test_node_sends_messages_of_any_size(site: Site) -> None:
         assert answer.headers.get("X-Size", "") == "y" * (size % 3000)
     for _ in range(30):
         assert page("POST", "/api/ext/sizes/open").status == 200
+
+
+PARENTS = """
+from spanbridge.extensions import SqliteError
+
+def init(router, services):
+    db = services.db
+    db.exec("CREATE TABLE ext_parents_p (id INTEGER PRIMARY KEY);"
+            "CREATE TABLE ext_parents_c (p REFERENCES ext_parents_p (id) DEFERRABLE INITIALLY DEFERRED)")
+
+    @router.post("/")
+    def post(req):
+        try:
+            db.transaction(lambda: db.exec("INSERT INTO ext_parents_c VALUES (7)"))()
+        except SqliteError as error:
+            db.exec("INSERT INTO ext_parents_p VALUES (1)")
+            return {"code": error.code}
+
+    @router.get("/")
+    def get(req):
+        return {each: db.prepare(f"SELECT count(*) FROM ext_parents_{each}").pluck().get() for each in "pc"}
+"""
+PARENTS_JS = """
+module.exports = { name: 'parents', version: '1', init (router, { db }) {
+  db.exec(`CREATE TABLE ext_parents_p (id INTEGER PRIMARY KEY);
+           CREATE TABLE ext_parents_c (p REFERENCES ext_parents_p (id) DEFERRABLE INITIALLY DEFERRED)`)
+  router.post('/', (req, res) => {
+    try {
+      db.transaction(() => db.exec('INSERT INTO ext_parents_c VALUES (7)'))()
+    } catch (error) {
+      db.exec('INSERT INTO ext_parents_p VALUES (1)')
+      res.json({ code: error.code })
+    }
+  })
+  router.get('/', (req, res) => res.json(db.prepare(
+    'SELECT (SELECT count(*) FROM ext_parents_p) AS p, (SELECT count(*) FROM ext_parents_c) AS c').get()))
+} }
+"""
+
+
+@pytest.mark.parametrize("language", ["py", "js"])
+def test_a_commit_that_fails_undoes_the_transaction(site: Site, language: str) -> None:
+    if language == "js" and shutil.which("node") is None:
+        lack("node is not installed")
+    site.extension("parents", PARENTS_JS if language == "js" else PARENTS, main=f"main.{language}")
+    page = site.session()
+    assert page("POST", "/api/ext/parents/").json == {"code": "SQLITE_CONSTRAINT_FOREIGNKEY"}
+    assert page.get("/api/ext/parents/").json == {"p": 1, "c": 0}

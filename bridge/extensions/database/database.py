@@ -25,6 +25,7 @@ _SUPPLIED: Final = re.compile(r"uses (\d+), and there (?:is|are) (\d+) supplied"
 _ENDS: Final = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK"})
 _TO_SAVEPOINT: Final = re.compile(r"\s*ROLLBACK\s+(TRANSACTION\s+)?TO\b", re.IGNORECASE)
 _SETS: Final = re.compile(r"user_version\W*[=(]", re.IGNORECASE)
+_MISSING: Final = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
 _MAY_STAND: Final = ("sqlite_autoindex_", "sqlite_sequence")
 
 Row = Sequence[Any]
@@ -391,6 +392,11 @@ class Database:
             return SqliteError(self._authorizer.refused, "SQLITE_AUTH")
         if code == "SQLITE_INTERRUPT":
             return SqliteError(f"over {self._seconds:g} s (extension_query_seconds)", code)
+        missing = _MISSING.fullmatch(str(error))
+        if missing and not self._authorizer.owns(missing[1]):  # there or not: it could not be used
+            return SqliteError(
+                f"not allowed: the table {missing[1]!r}; names begin with {self._authorizer.prefix}", "SQLITE_AUTH"
+            )
         return SqliteError(str(error), code)
 
 

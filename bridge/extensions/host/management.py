@@ -79,7 +79,6 @@ class Management:
             "disable": self._disable,
             "restart": self._restart,
         }
-        # None of these can be the name of an action, nor an extension with only that below it.
         self._resources: dict[str, Callable[[Asked], Awaitable[Answer]]] = {
             "audit": self._audit,
             "webhooks": self._webhooks,
@@ -106,9 +105,11 @@ class Management:
         parts = asked.parts
         if not parts:
             return _only(asked, "GET") or json_answer(200, self._all())
-        if parts[0] in self._resources:
+        is_action = len(parts) == 2 and parts[1] in self._actions
+        # An extension may have the name of a resource: no resource has anything that is POSTed to an action's name.
+        if parts[0] in self._resources and not (is_action and parts[0] in self._life.extensions):
             return await self._resources[parts[0]](asked)
-        if len(parts) == 2 and parts[1] in self._actions:
+        if is_action:
             return _only(asked, "POST") or await self._actions[parts[1]](self._named(parts[0]), asked.body, user)
         return nothing()
 

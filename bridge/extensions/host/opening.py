@@ -13,6 +13,7 @@ from .answers import TOKEN
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HALF: Final = re.compile(r"[\ud800-\udfff]")  # of a character
 _PATH_CHARS: Final = 64 << 10
 _ELSEWHERE: Final = ("unix", "port", "address", "tls", "connection")
 
@@ -95,7 +96,7 @@ def _headers(options: Mapping[str, Any], raw: bool) -> dict[str, str]:
         low = name.lower()
         if not name or not TOKEN.issuperset(name):
             raise _wrong(f"headers.{name}", name, "a token as the name of a header")
-        if not isinstance(value, str) or _CONTROL.search(value):
+        if not isinstance(value, str) or _CONTROL.search(value) or _HALF.search(value):
             raise _wrong(f"headers.{name}", value, "a string without control characters")
         if low in OWNED or (not raw and low in OWNED_ON_TEXT):
             raise Problem(PROTOCOL_ERROR, f'"headers.{name}" of the open: this header is the bridge\'s own')

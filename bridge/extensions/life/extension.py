@@ -22,6 +22,8 @@ BROKEN: Final = "broken"
 DISABLED: Final = "disabled"
 NEEDS_CONSENT: Final = "needs-consent"
 
+_NOT_NOW: Final = (BROKEN, DISABLED, NEEDS_CONSENT)
+"""No process is to run in these."""
 _FAILURES: Final = 3
 _FAILURES_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
@@ -58,6 +60,7 @@ class Extension:
         self._rest = 0.0
         self._rests_until = 0.0
         self._started_once = False
+        self._gone = False
 
     @property
     def name(self) -> str:
@@ -123,7 +126,7 @@ class Extension:
         self._check()
         if self._process is not None:
             return self._process
-        return await self._begin(self.found)
+        return await self._begin()
 
     def running_now(self) -> Process | None:
         """Its process; None: it is to be started first. Raises Unavailable."""
@@ -142,14 +145,16 @@ class Extension:
         if self._process is None and self._starting is None and rest > 0:
             raise Unavailable(503, "extension-failed", self.error, rest)
 
-    async def _begin(self, found: Found) -> Process:
+    async def _begin(self) -> Process:
         if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_task(self._start(found))
+            self._starting = asyncio.get_running_loop().create_task(self._start())
             self._starting.add_done_callback(self._began)
         try:
             # Who waits may leave; the start goes on for the others.
             return await asyncio.shield(self._starting)
         except (Died, CannotStart, OSError) as error:
+            if self.state in _NOT_NOW:
+                self._check()
             raise Unavailable(503, "extension-failed", self.error or str(error), self._left_of_rest()) from None
 
     def _began(self, task: "asyncio.Task[Process]") -> None:
@@ -160,17 +165,31 @@ class Extension:
     def _left_of_rest(self) -> float:
         return max(self._rests_until - time.monotonic(), 1.0)
 
-    async def _start(self, found: Found) -> Process:
-        try:
-            process = await self._started(found)
-        except (Died, CannotStart, OSError) as error:
-            self._failed(str(error))
-            raise
+    async def _start(self) -> Process:
+        while True:
+            found = self.found
+            try:
+                process = await self._started(found)
+            except (Died, CannotStart, OSError) as error:
+                if self._is_late(found):
+                    continue
+                self._failed(str(error))
+                raise
+            if not self._is_late(found):
+                break
+            process.kill("replaced")
+        if self._gone or self.state in _NOT_NOW:  # since it was begun
+            process.kill("stopped")
+            raise CannotStart("it was stopped while it started")
         self._failures.clear()
         self._rest = 0.0
         self.error = ""
         self._take_over(process)
         return process
+
+    def _is_late(self, found: Found) -> bool:
+        """Whether something else has come to lie on disk, which is to run in place of this."""
+        return self.found is not found and self.found != found and not self._gone and self.state not in _NOT_NOW
 
     def _failed(self, why: str) -> None:
         self.error = why
@@ -286,6 +305,9 @@ class Extension:
             self.error = f"the new version does not start, the old one serves on: {error}"
             self._parts.log.error("extension-not-reloaded", extension=self.name, why=str(error))
             return
+        if self._gone or self.state in _NOT_NOW:  # since it was begun
+            process.kill("stopped")
+            return
         self.error = ""
         self._take_over(process)
         self._parts.log.info("extension-reloaded", extension=self.name, version=found.version)
@@ -318,7 +340,10 @@ class Extension:
 
     async def finish(self) -> None:
         """It was removed: let its processes answer what they have, then close its databases."""
+        self._gone = True
         self.retire()
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
         for process in self.processes:
             await asyncio.shield(process.exited)
         bench, self._bench = self._bench, None

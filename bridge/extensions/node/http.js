@@ -83,13 +83,18 @@ class Request {
     this.params = {}
     this.query = parseQuery(query)
     this.headers = {}
-    for (const [name, value] of Object.entries(headers)) this.headers[name.toLowerCase()] = value
+    Object.defineProperty(this.headers, 'get', { value: (name) => this.get(name), writable: true, configurable: true })
+    for (const [name, value] of Object.entries(headers)) {
+      const all = { value, enumerable: true, writable: true, configurable: true }
+      Object.defineProperty(this.headers, name.toLowerCase(), all)
+    }
     this.body = parsed(this.headers['content-type'] || '', body)
     this.user = { name: user[0], uid: user[1] }
   }
 
   get(name) {
-    return this.headers[name.toLowerCase()]
+    const low = String(name).toLowerCase()
+    return Object.prototype.propertyIsEnumerable.call(this.headers, low) ? this.headers[low] : undefined
   }
 
   header(name) {

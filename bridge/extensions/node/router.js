@@ -37,7 +37,8 @@ class Pattern {
   match(given) {
     if (given.length < this.parts.length || (given.length > this.parts.length && !this.open)) return null
     for (let index = 0; index < this.parts.length; index++) {
-      if (!this.parts[index].startsWith(':') && this.parts[index] !== given[index]) return null
+      const mine = this.parts[index]
+      if (mine !== given[index] && !(mine.startsWith(':') && given[index])) return null
     }
     const params = {}
     this.parts.forEach((part, index) => {

@@ -103,11 +103,11 @@ class Database {
         if (result !== null && typeof result === 'object' && typeof result.then === 'function') {
           throw new TypeError('transaction: the function returned a promise')
         }
+        calls.call('db.commit', nested) // which fails for a foreign key that was to be there by then
       } catch (error) {
         calls.call('db.undo', nested)
         throw error
       }
-      calls.call('db.commit', nested)
       return result
     }
   }

@@ -114,10 +114,10 @@ class Database:
                 result = fn(*args, **kwargs)
                 if inspect.isawaitable(result):
                     raise TypeError("transaction: the function returned something to be awaited")
+                self._call("db.commit", nested)  # which fails for a foreign key that was to be there by then
             except BaseException:
                 self._call("db.undo", nested)
                 raise
-            self._call("db.commit", nested)
             return result
 
         return run

@@ -72,6 +72,10 @@ class Req:
         self.body: Any = _parsed(self.headers.get("content-type", ""), body)
         self.user = User(*user)
 
+    def get(self, name: str) -> str | None:
+        """A header, by its name in any case."""
+        return self.headers.get(name)
+
 
 def parse_query(text: str) -> dict[str, Any]:
     """Raises HttpError."""

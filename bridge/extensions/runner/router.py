@@ -37,7 +37,7 @@ class Pattern:
         if len(parts) < len(own) or (len(parts) > len(own) and not self._open):
             return None
         for mine, theirs in zip(own, parts, strict=False):
-            if not mine.startswith(":") and mine != theirs:
+            if mine != theirs and not (mine.startswith(":") and theirs):
                 return None
         found = {mine[1:]: decoded(theirs) for mine, theirs in zip(own, parts, strict=False) if mine.startswith(":")}
         if self.text.endswith("*"):
@@ -125,7 +125,9 @@ class Router:
             params = entry.pattern.match(parts)
             if params is None:
                 continue
-            found = [Step(handler, params, entry.middleware) for handler in entry.handlers]
+            # All but the last of a route go on with next(), too.
+            last = len(entry.handlers) - 1
+            found = [Step(each, params, entry.middleware or at < last) for at, each in enumerate(entry.handlers)]
             if entry.middleware or not entry.method or entry.method == method:
                 steps += found
                 instead += found if entry.middleware else []
