@@ -50,6 +50,10 @@ BY_LINES: dict[str, tuple[list[str], str, str]] = {
         "no matching host key type",
     ),
     "not let in": ([DENIED], "authentication-failed", "Permission denied"),
+    "not let in at an address": (["bob@::1: Permission denied (publickey)."], "authentication-failed", "publickey"),
+    "not let in, with a colon": (["a:b@far: Permission denied (publickey)."], "authentication-failed", "publickey"),
+    "no name to ssh": (["hostname contains invalid characters"], "no-host", "invalid"),
+    "no user to ssh": (["remote username contains invalid characters"], "no-host", "invalid"),
     "not let in, without a name": (["Permission denied (publickey)."], "authentication-failed", "publickey"),
     "too many keys": (
         [
@@ -163,6 +167,10 @@ def test_whether_the_key_is_fetched(lines: list[str], probe: bool) -> None:
     problem = read_failure(Attempt("far", 255, lines))
     assert isinstance(problem, KeyRefused)
     assert problem.probe == probe
+
+
+def test_ssh_names_the_host_too() -> None:
+    assert told("a\u200bb", "a\u200bb: no") == "a b: no"
 
 
 @given(st.text(), st.text(max_size=5_000))

@@ -78,9 +78,13 @@ def not_let_in(attempt: Attempt, why: str, methods: Sequence[str] = ()) -> Probl
 
 def told(host: str, why: str) -> str:
     """A message about `host`, without control characters and not too long."""
-    why = why.removeprefix(f"{host}: ")  # ssh names it in some of its lines
-    text = "".join(character if character.isprintable() else " " for character in f"{host}: {why}")
+    host, why = _printable(host), _printable(why)
+    text = f"{host}: {why.removeprefix(f'{host}: ')}"  # ssh names it in some of its lines
     return text.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore")
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _told(attempt: Attempt, why: str) -> str:
@@ -172,7 +176,7 @@ def _through_a_jump_host(attempt: Attempt, before: Sequence[str]) -> Problem | N
     return None
 
 
-_DENIED: Final = re.compile(r"(?:[^\s:]+: )?Permission denied \(([a-z0-9@.,-]*)\)\.")
+_DENIED: Final = re.compile(r"(?:\S+: )?Permission denied \(([a-z0-9@.,-]*)\)\.")
 _CHANGED: Final = re.compile(
     r"@\s+WARNING: (?:REMOTE HOST IDENTIFICATION HAS CHANGED!|POSSIBLE DNS SPOOFING DETECTED!)\s+@"
 )
@@ -194,6 +198,7 @@ _DECISIVE: Final[Sequence[tuple[re.Pattern[str], _Read]]] = (
     (re.compile(r"Received disconnect from .*"), _unreachable),
     (re.compile(r"Host key verification failed\."), _key_refused),
     (re.compile(r"ssh: Could not resolve hostname .*"), _unreachable),
+    (re.compile(r"(?:hostname|remote username) contains invalid characters"), _unreachable),  # no name to ssh itself
     (re.compile(r"ssh: connect to (?:host|address) .*"), _unreachable),
     (re.compile(r"Unable to negotiate with .*"), _unreachable),
     (_NO_ANSWER, _closed),
