@@ -227,7 +227,8 @@ def _row(helper: Status, past: Status | None, seconds: float) -> tuple[str, ...]
 
 def _details(helper: Status) -> list[str]:
     variables = [f"{name}={shlex.quote(value)}" for name, value in helper["variables"].items()]
-    told = [f"{shlex.join(helper['command'])}  ({helper['source']})", " ".join(variables)]
+    source = f"  ({helper['source']})" if helper["source"] else ""  # a connection to another host has none
+    told = [f"{shlex.join(helper['command'])}{source}", " ".join(variables)]
     return [printable(line) for line in told if line]
 
 

@@ -71,7 +71,9 @@ def test_one_that_is_revoked_is_not_offered(other: Farm, begin: Start) -> None:
 
 
 def test_with_a_key_that_is_given_no_other_is_trusted(other: Farm, begin: Start) -> None:
+    """Whatever else the user's configuration would trust."""
     other.use_key()
+    other.write("config", "NoHostAuthenticationForLocalhost yes\nVerifyHostKeyDNS yes\n")
     front = begin().front_end
     told = closed(front, "a", **{"host-key": f"far {key_of(other, 'other')}"})
     assert told["problem"] in ("invalid-hostkey", "unknown-host")

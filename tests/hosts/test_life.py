@@ -237,6 +237,7 @@ def test_a_session_with_an_agent_keeps_it(other: Farm, begin: Start) -> None:
 def test_status_lists_connections(other: Farm, begin: Start) -> None:
     other.use_key()
     bridge = begin()
-    echo(bridge, "alice@far")
+    echo(bridge, "far", user="alice", session="private")
     told = other.run(SPANBRIDGE, "status", environ=bridge.environ)
     assert re.search(r"ssh alice@far +[0-9]+ +ready", told)
+    assert re.search(r"(?m)^ +ssh far user=alice channel=a$", told)

@@ -223,5 +223,11 @@ class Hosts:
 def _launch(wanted: Wanted) -> Launch:
     """A helper of a rule that no manifest has."""
     rule = Rule(package=NAME, position=0, source="", match=None, spawn=(NAME,))
-    key = (NAME.encode(), Expansion((NAME, *(part or "" for part in wanted.key)), (), None))
+    host, user, channel = wanted.key
+    words = [
+        host,
+        *([f"user={user}"] if user is not None else ()),
+        *([f"channel={channel}"] if channel is not None else ()),
+    ]
+    key = (NAME.encode(), Expansion((NAME, *words), (), None))
     return Launch(rule, key, {}, wanted.host, {}, name=f"{NAME} {wanted.destination.text}", superuser=wanted.superuser)

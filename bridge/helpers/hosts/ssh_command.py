@@ -30,6 +30,7 @@ _ASKS_NOBODY: Final = ("PasswordAuthentication=no", "KbdInteractiveAuthenticatio
 # A master that the user has running is used; we never become one, which would outlive the session.
 _NO_MASTER: Final = ("ControlMaster=no",)
 _APART: Final = ("ControlPath=none",)
+_NO_OTHER_WAY: Final = ("VerifyHostKeyDNS=no", "NoHostAuthenticationForLocalhost=no")  # in which a key may be trusted
 _ALIVE_COUNT: Final = 3
 
 
@@ -95,7 +96,7 @@ def quoted(path: str) -> str:
 
 def _no_other_keys(version: Version) -> list[str]:
     command = ["KnownHostsCommand=none"] if version >= (8, 5) else []
-    return ["GlobalKnownHostsFile=/dev/null", *command, "UpdateHostKeys=no"]
+    return ["GlobalKnownHostsFile=/dev/null", *command, *_NO_OTHER_WAY, "UpdateHostKeys=no"]
 
 
 def _begin(options: Sequence[str]) -> list[str]:
