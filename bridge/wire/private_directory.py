@@ -33,6 +33,12 @@ def remove_directory(path: str) -> None:
         os.rmdir(path)
 
 
+def remove_file(path: str) -> None:
+    """Remove a file of ours. Somebody may have cleared the place, as is done at the end of a user's last login."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
 def private_file(directory: str, prefix: str) -> tuple[int, str]:
     """Make a new file with mode 0600: its descriptor, open for both, and its path. Raises OSError."""
     path = os.path.join(directory, prefix + _any_name())

@@ -1,5 +1,6 @@
 """Programs in the place of ssh, and how they begin and end. No host is asked."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,32 @@ def test_one_that_the_kernel_does_not_take(start: Start, tmp_path: Path, first: 
     front = with_ssh(start, tmp_path, first + SSH.partition("\n")[2]).front_end
     front.open("a", "echo", host="alice@far")
     assert words in front.expect("close", "a")["message"]
+
+
+KEY = base64.b64encode((11).to_bytes(4) + b"ssh-ed25519" + bytes(36)).decode()
+
+UNTRUSTED = """#!/bin/sh
+case "$*" in
+-V) echo OpenSSH_9.2 >&2; exit ;;
+*waiting*) rm -r "${SPANBRIDGE_ASKPASS_SOCKET%/*}"; echo cleared >&2; exec sleep 1000 ;;
+*accept-new*) f=${*#*UserKnownHostsFile=\\"}; echo "far ssh-ed25519 KEY" >"${f%%\\"*}" ;;
+esac
+echo "Host key verification failed." >&2
+exit 255
+""".replace("KEY", KEY)
+
+
+def test_somebody_clears_the_place_of_our_files(start: Start, tmp_path: Path) -> None:
+    """As at the end of a user's last login: another one is made, and nothing is the worse for it."""
+    bridge = with_ssh(start, tmp_path, UNTRUSTED)
+    front = bridge.front_end
+    front.open("before", "echo", host="waiting", **{"host-key": f"far ssh-ed25519 {KEY}"})
+    bridge.log.wait("cleared")
+    front.close("before")
+    front.open("after", "echo", host="far")
+    assert front.expect("close", "after")["host-key"] == f"far ssh-ed25519 {KEY}"
+    assert bridge.end() == 0
+    assert "unforeseen" not in bridge.log.text
 
 
 def test_one_that_is_not_wanted_any_more(start: Start, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from ...askpass import ANSWER, SOCKET_VARIABLE
 from ...log import Log
+from ...wire.private_directory import remove_file
 from .question import Question, read_question
 
 _LONGEST: Final = 64 << 10  # bytes of a question
@@ -85,6 +86,11 @@ class AskpassSocket:
         """What tells our askpass program where to ask."""
         return {SOCKET_VARIABLE: self._path}
 
+    @property
+    def reachable(self) -> bool:
+        """Whether nobody has removed it."""
+        return os.path.exists(self._path)
+
     def expect(self, pid: int, asked: Asked) -> None:
         """An ssh of ours runs."""
         self._asked[pid] = asked
@@ -99,7 +105,7 @@ class AskpassSocket:
         self._readers.clear()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
-        os.unlink(self._path)
+        remove_file(self._path)
 
     def _accept(self) -> None:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from spanbridge.protocol.problems import (
+    INTERNAL_ERROR,
     NOT_SUPPORTED,
     PROTOCOL_ERROR,
     TERMINATED,
@@ -18,7 +19,7 @@ from spanbridge.protocol.problems import (
     Problem,
 )
 
-from ...wire.private_directory import private_file
+from ...wire.private_directory import private_file, remove_file
 from ..attendant import Asker
 from ..endings import Refusal
 from ..way import Command
@@ -140,7 +141,7 @@ class Connection:
         if self._pid:
             self._equipment.socket.forget(self._pid)
         if self._known_hosts:
-            os.unlink(self._known_hosts)
+            remove_file(self._known_hosts)
             self._known_hosts = ""
 
     def _tell_noise(self) -> None:
@@ -299,7 +300,11 @@ class Connection:
 
 
 def _write(directory: str, text: str) -> str:
-    handle, path = private_file(directory, "known-")
-    with open(handle, "w", encoding="ascii") as file:
-        file.write(text)
+    """The path of a new file. Raises Problem."""
+    try:
+        handle, path = private_file(directory, "known-")
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise Problem(INTERNAL_ERROR, f"no place for the host key: {error}") from None
     return path

@@ -63,7 +63,8 @@ class Hosts:
         self._environ = environ
         self._user = user
         self._places = places
-        self._equipment: Equipment | None = None
+        self._program: SshProgram | None = None
+        self._equipments: list[Equipment] = []  # the last one serves; another is made if somebody has removed its files
         self._serving: dict[ConnectionKey, Helper] = {}  # those that take opens
         self._idle: dict[Helper, asyncio.TimerHandle] = {}
 
@@ -108,16 +109,18 @@ class Hosts:
         return helper
 
     def _equip(self) -> "Equipment":
-        if self._equipment is None:
-            program = SshProgram(self._context, self._tasks, self._environ)
-            program.ask()  # first: while it tells, the rest is imported
+        if self._program is None:
+            self._program = SshProgram(self._context, self._tasks, self._environ)
+            self._program.ask()  # first: while it tells, the rest is imported
+        if not self._equipments or not self._equipments[-1].socket.reachable:
             from .equipment import Equipment
 
             try:
-                self._equipment = Equipment(self._context, self._tasks, self._environ, self.prompts, program)
+                made = Equipment(self._context, self._tasks, self._environ, self.prompts, self._program)
             except OSError as error:
                 raise Problem(INTERNAL_ERROR, f"no place for what ssh needs: {error}") from None
-        return self._equipment
+            self._equipments.append(made)
+        return self._equipments[-1]
 
     async def _run(self, helper: Helper, leaver: Guest | None) -> None:
         if leaver is None and helper.state == QUEUED:
@@ -196,9 +199,9 @@ class Hosts:
 
     def close(self) -> None:
         """All helpers have gone."""
-        if self._equipment is not None:
-            self._equipment.close()
-            self._equipment = None
+        for equipment in self._equipments:
+            equipment.close()
+        self._equipments.clear()
 
     # What is told
 

@@ -1,11 +1,10 @@
 """The key of a host that is not trusted: ssh connects once more, writes it into a file of ours, and does not log in."""
 
-import contextlib
 import os
 from collections.abc import Mapping
 
 from ...wire.context import Context
-from ...wire.private_directory import private_file
+from ...wire.private_directory import private_file, remove_file
 from ..process import SpawnError
 from .brief_run import run_briefly
 from .destination import Destination
@@ -24,18 +23,18 @@ async def fetch_key(
 ) -> HostKey | None:
     """The key, None where the second connection brought none within `seconds`. `directory` is where its file is made,
     and where nobody else may enter."""
-    handle, path = private_file(directory, "probe-")
-    os.close(handle)
-    argv = probe_command(destination, path, version=version, seconds=seconds)
+    path = ""
     try:
+        handle, path = private_file(directory, "probe-")
+        os.close(handle)
+        argv = probe_command(destination, path, version=version, seconds=seconds)
         await run_briefly(context, argv, environ, seconds)
         return _first_key(path)
     except (OSError, SpawnError) as error:
         context.log.warning("no-host-key", host=destination.text, why=str(error))
         return None
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        remove_file(path)
 
 
 def _first_key(path: str) -> HostKey | None:
