@@ -56,8 +56,8 @@ def _match(entry: dict[str, Any], here: Path, report: Report) -> dict[str, Any] 
 
 def _spawn(entry: dict[str, Any], here: Path, report: Report) -> tuple[str, ...]:
     if "spawn" not in entry:
-        if isinstance(entry.get("problem"), str) and "match" in entry and entry.get("privileged") is not True:
-            return ()  # it refuses what it matches
+        if "problem" in entry and "match" in entry and entry.get("privileged") is not True:
+            return ()  # it refuses what it matches; or is to, with a problem that is none, which is told
         report(MemberError(here, "no spawn, expected a list of strings: the command and its arguments"))
         return ()
     if entry["spawn"] == []:

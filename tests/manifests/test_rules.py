@@ -172,6 +172,8 @@ def test_a_wrong_member(tree: Tree, member: str, value: Any, place: str, message
         ({"spawn": ["x"], "privileged": False}, "", "no match"),
         ({"match": {}}, "", "no spawn"),
         ({"privileged": True}, "", "no spawn"),
+        ({"match": {}, "problem": 5}, ".problem", "expected a string"),
+        ({"match": {}, "problem": None}, ".problem", "expected a string"),
         ({"privileged": True, "spawn": ["x"], "match": {}}, ".match", "found an empty object, expected none"),
         ({"privileged": True, "spawn": ["x", "${y}"]}, ".spawn[1]", "found the variable ${y}, expected none"),
         ({"privileged": True, "spawn": ["x"], "environ": ["A=${y}"]}, ".environ[0]", "found the variable ${y}"),

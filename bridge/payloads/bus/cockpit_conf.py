@@ -104,6 +104,9 @@ def parse(data: bytes) -> tuple[dict[tuple[str, str], str], list[tuple[int, str]
             if line[0] == "[":  # a header all the same, as below
                 section = line[1:].lower().partition("]")[0]
             continue
+        if "\0" in line:
+            wrong.append((number, "expected text, found a NUL"))
+            continue
         if line[0] == "[":
             # What stands below it is not to count for the section above: a header is one, whatever is behind its name.
             section, closed, behind = line[1:].lower().partition("]")
