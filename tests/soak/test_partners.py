@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from spanbridge.testing import processes
+
 from . import starved
 from .errands import Errand, Outcome
 from .partners import BUS, EXTENSIONS, SSH, misfortune
@@ -72,7 +74,7 @@ def test_one_that_is_stopped_is_not_starved() -> None:
 
 def test_one_that_got_no_processor_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel counts it: for two of the last three seconds it was ready to run."""
-    monkeypatch.setattr(starved.processes, "children", lambda pid: [7, 8])
+    monkeypatch.setattr(processes, "children", lambda pid: [7, 8])
     waited = {7: 0, 8: 0}
     monkeypatch.setattr(starved, "_waited", waited.get)
     found = Starved(1)
