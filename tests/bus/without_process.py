@@ -104,7 +104,9 @@ class Workbench:
         limits = Limits()
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         log = Log()
-        context = Context(loop, Poller(), Flusher(loop), budget, limits, log, Watchdog(print), Children(loop))
+        poller = Poller()
+        loop.add_reader(poller.fileno(), poller.select, 0)  # the loop was made with another
+        context = Context(loop, poller, Flusher(loop), budget, limits, log, Watchdog(print), Children(loop))
         self._tasks = tasks
         front = self._front(context)
         front.turn = self._turn  # type: ignore[method-assign]

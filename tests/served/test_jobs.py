@@ -71,3 +71,45 @@ async def test_with_too_many_that_hang_more_are_refused(tmp_path: Path, monkeypa
                 await jobs.run(int, 1)
             go_on.set()
         assert await jobs.run(int, 1) == 1
+
+
+async def test_without_more_threads_those_that_run_do_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system gives none, one, then any number: what cannot begin is refused, what has begun is done."""
+    started: list[threading.Thread] = []
+    allowed, done = 0, anyio.Event()
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if len(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        begin(thread)
+
+    go_on = threading.Event()
+    async with workbench(tmp_path) as bench:
+        jobs = Jobs(bench.services)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        with pytest.raises(Problem, match="no thread"):
+            await jobs.run(int)
+        allowed = 1
+        results: list[int] = []
+
+        async def run(number: int) -> None:
+            results.append(await jobs.run(int, number))
+            if number == 100:
+                done.set()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(run, number)
+        assert sorted(results) == list(range(100))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(jobs.run, go_on.wait)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(run, 100)
+            await anyio.wait_all_tasks_blocked()
+            assert results[-1] != 100
+            allowed = 2
+            await done.wait()  # a thread for it is asked for again
+            go_on.set()
+    assert len(started) == 2

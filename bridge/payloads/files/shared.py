@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from spanbridge.protocol.problems import Problem
 
 from ..base import Services
-from ..served.jobs import Jobs
+from ..served.jobs import Jobs, aside
 
 
 class Shared:
@@ -64,4 +64,4 @@ async def _end(jobs: Jobs, shared: Shared) -> None:
     try:
         await jobs.run(shared.end)
     except Problem:  # file_threads are in use; what is held must go all the same
-        threading.Thread(target=shared.end, daemon=True).start()
+        aside(shared.end)

@@ -65,7 +65,9 @@ class Jobs:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._placed: dict[Job, None] = {}  # that have one of the places, in the order in which they got it
         self._patience: asyncio.TimerHandle | None = None
+        self._threads = 0
         self._idle = 0  # threads that wait for a job
+        self._lacking = 0  # jobs that were started without a thread of their own
         self._busy = 0  # jobs that were started and have not returned
 
     async def run(
@@ -101,6 +103,10 @@ class Jobs:
         if self._busy >= self._most:
             self._log.limit("file_threads", self._most)
             raise Problem(INTERNAL_ERROR, f"{self._most} file operations have not returned (file_threads)")
+        if not self._threads:
+            if not self._begin_thread():
+                raise Problem(INTERNAL_ERROR, "no thread can be started for files")
+            self._idle += 1
         job = Job(call, returned, dispose)
         if self._places > 0:
             self._start(job)
@@ -118,9 +124,17 @@ class Jobs:
             self._patience = self._loop.call_at(job.until, self._look_at_places)
         if self._idle:
             self._idle -= 1
-        else:
-            threading.Thread(target=self._work, name="job", daemon=True).start()
+        elif not self._begin_thread():
+            self._lacking += 1  # the next one that is free takes it
         self._queue.put(job)
+
+    def _begin_thread(self) -> bool:
+        try:
+            threading.Thread(target=self._work, name="job", daemon=True).start()
+        except RuntimeError:  # RLIMIT_NPROC, the pids of a control group, no memory
+            return False
+        self._threads += 1
+        return True
 
     def _look_at_places(self) -> None:
         """Those that have taken too long give up theirs. One timer for all: most jobs are over long before."""
@@ -128,9 +142,13 @@ class Jobs:
         now = self._loop.time()
         for job in [job for job in self._placed if job.until <= now]:
             self._give_place(job)
+        while self._lacking and self._begin_thread():
+            self._lacking -= 1
         if self._placed:
             first = next(iter(self._placed))
             self._patience = self._loop.call_at(first.until, self._look_at_places)
+        elif self._lacking:
+            self._patience = self._loop.call_later(PATIENCE_SECONDS, self._look_at_places)
 
     def _give_place(self, job: Job) -> None:
         if job.placed:
@@ -181,9 +199,12 @@ class Jobs:
 
     def _returned(self, job: Job, result: Any, error: BaseException | None, disposed: bool) -> None:
         self._busy -= 1
-        if self._idle < self._kept:
+        if self._lacking:
+            self._lacking -= 1
+        elif self._idle < self._kept:
             self._idle += 1
         else:
+            self._threads -= 1
             self._queue.put(None)  # one thread too many, from a time when others did not return
         self._give_place(job)
         if not job.abandoned:
@@ -193,5 +214,12 @@ class Jobs:
 
 
 def _dispose(dispose: Callable[[Result], object], result: Result) -> None:
-    """Not in the event loop: to close a file may take as long as to read it."""
-    threading.Thread(target=dispose, args=(result,), name="dispose", daemon=True).start()
+    aside(lambda: dispose(result))
+
+
+def aside(close: Callable[[], object]) -> None:
+    """Call it, not in the event loop, if there can be a thread: to close a file may take as long as to read it."""
+    try:
+        threading.Thread(target=close, name="aside", daemon=True).start()
+    except RuntimeError:
+        close()

@@ -115,7 +115,10 @@ def _in_directory(directory: bytes, spawn: Callable[[], int]) -> int:
             outcome.append(error)
 
     thread = threading.Thread(target=run, name="start in a directory")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
     thread.join()
     (found,) = outcome
     if isinstance(found, OSError):
