@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
@@ -30,6 +31,11 @@ from .systemd import MANAGER, NAME, PATH
 
 ANSWER_SECONDS: Final = 600.0
 """How long systemd may take to begin: somebody may have to be asked."""
+
+_NOT_THERE: Final = frozenset(
+    f"org.freedesktop.DBus.Error.{name}" for name in ("NameHasNoOwner", "NoReply", "ServiceUnknown", "Timeout")
+)
+"""What a call fails with while systemd is away."""
 
 _numbers = count(1)
 
@@ -54,6 +60,7 @@ class Unit:
         self._program = os.path.abspath(program)
         self._on_exit = on_exit
         self._connection: Connection | None = None
+        self._systemd: str | None = None  # its unique name
         self._scope = CancelScope()
         fds: list[int] = []
         try:
@@ -157,8 +164,9 @@ class Unit:
         """Whether the unit has ended: systemd says, too, that all are removed when it reads them anew."""
         try:
             await connection.ask(call(PATH, MANAGER, "GetUnit", "s", [self.name], destination=NAME))
-        except BusError:
-            self._over("the unit has ended")
+        except BusError as error:
+            if error.name not in _NOT_THERE:  # else it is asked again once it is
+                self._over("the unit has ended")
         except Problem:
             return  # the bus is gone: `lost`
 
@@ -169,7 +177,18 @@ class Unit:
         self._services.context.log.warning("unit", why=error.message)
 
     def _owner_changed(self, name: str, owner: str | None) -> None:
-        """systemd has begun anew: its units stay."""
+        """systemd may have begun anew (`systemctl daemon-reexec`): its units stay."""
+        if self._systemd is not None and owner not in (None, self._systemd):
+            self._services.tasks.start_soon(self._begin_anew)
+        self._systemd = owner or self._systemd
+
+    async def _begin_anew(self) -> None:
+        connection = self._connection
+        if connection is None or self.exited.is_set():
+            return
+        with suppress(BusError, Problem):  # it has not forgotten, or is gone once more
+            await connection.ask(call(PATH, MANAGER, "Subscribe", destination=NAME))
+        await self._look(connection)
 
     # The end, as Process has it
 

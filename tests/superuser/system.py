@@ -31,7 +31,7 @@ class Manager:
         self.stopped: list[str] = []
         self.looked_for = threading.Event()  # a unit
         self._may = may
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.service = Service(address, SYSTEMD, self._handle)
 
     def _handle(self, service: Service, message: Message) -> Message | None:
@@ -44,7 +44,7 @@ class Manager:
             return self._stop(message)
         if message.member == "GetUnit":
             self.looked_for.set()
-            process = self._processes.get(message.body[0])
+            process = self.processes.get(message.body[0])
             if process is not None and process.poll() is None:
                 return Message.new_method_return(message, "o", [UNIT])
             return _no_such_unit(message)
@@ -65,7 +65,7 @@ class Manager:
             process = subprocess.Popen(
                 argv, executable=path, stdin=fds[0], stdout=fds[1], stderr=fds[2], env=environ, start_new_session=True
             )
-            self._processes[name] = process
+            self.processes[name] = process
             threading.Thread(target=self._watch, args=(name, process), daemon=True).start()
             job = "/org/freedesktop/systemd1/job/1"
             self._say(Message.new_method_return(message, "o", [job]))
@@ -86,14 +86,14 @@ class Manager:
     def _stop(self, message: Message) -> Message:
         name = message.body[0]
         self.stopped.append(name)
-        process = self._processes.get(name)
+        process = self.processes.get(name)
         if process is None:
             return _no_such_unit(message)
         process.send_signal(signal.SIGKILL)
         return Message.new_method_return(message, "o", ["/org/freedesktop/systemd1/job/2"])
 
     def stop(self) -> None:
-        for process in self._processes.values():
+        for process in self.processes.values():
             process.kill()
             process.wait()
         self.service.stop()

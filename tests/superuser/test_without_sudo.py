@@ -133,7 +133,14 @@ def test_units_that_systemd_reads_anew(site: Site, bus: PrivateBus, manage: Mana
     assert manager.looked_for.wait(30)
     front.open("served", "anything", superuser="require")
     front.expect("ready", "served")
+    again = manage()  # and itself (`systemctl daemon-reexec`)
+    again.processes.update(manager.processes)
+    assert again.looked_for.wait(30)
+    front.open("also", "anything", superuser="require")
+    front.expect("ready", "also")
     assert superuser.current == "unit"
+    again.stop()
+    superuser.wait_current("none")
 
 
 def test_a_stop_while_systemd_has_not_answered(site: Site, bus: PrivateBus, manage: Manage) -> None:
