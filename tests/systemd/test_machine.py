@@ -112,8 +112,6 @@ def test_a_day(machine: Machine, cockpit_ws: CockpitWs, browser: Chrome) -> None
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     (unit,) = units(machine)
     assert "User=root\n" in machine.run("systemctl", "show", unit)
-    machine.run("systemctl", "daemon-reexec")
-    machine.run("systemctl", "is-system-running", "--wait")
 
     browser.get(f"{cockpit_ws.url}/system/services#/{SERVICE}")
     with page(browser, "/system/services"):
@@ -129,7 +127,10 @@ def test_a_day(machine: Machine, cockpit_ws: CockpitWs, browser: Chrome) -> None
     with page(browser, "/system/logs"):
         wait_for(browser, "what was said", lambda: shown(browser, SAID))
     assert curtains(browser) == []
+    machine.run("systemctl", "daemon-reexec")
+    machine.run("systemctl", "is-system-running", "--wait")
     assert units(machine) == [unit]
+    assert access(browser) == [ADMINISTRATIVE]
 
     click(browser, ADMINISTRATIVE)
     click(browser, "Limit access")
