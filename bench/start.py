@@ -71,7 +71,7 @@ def _isolated(command: Sequence[str]) -> list[str]:
     """Our command starts Python isolated: it is told on its own command line to measure imports."""
     with open(command[0], "rb") as program:
         ours = program.read(len(_LAUNCHER)) == _LAUNCHER
-    return [sys.executable, "-I", "-X", "importtime", *command] if ours else [*command]
+    return [sys.executable, "-IS", "-X", "importtime", *command] if ours else [*command]
 
 
 def _frame(payload: bytes) -> bytes:

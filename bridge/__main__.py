@@ -1,6 +1,7 @@
 """`spanbridge`, which is also `python -m spanbridge`: the command line, imported so that it can be interrupted."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import sys
 def main() -> int:
     """Run the command that the arguments name; the exit status."""
     _name_process(os.path.basename(sys.argv[0]))
+    gc.disable()  # what is imported stays, and is a lot to look through; whatever takes longer enables it again
     # Ctrl-C while Python still imports is to end us without a traceback. Whoever started us may have it ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:

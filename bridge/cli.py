@@ -1,6 +1,7 @@
 """The command line. Only arguments: whatever runs is imported where it is used."""
 
 import errno
+import gc
 import io
 import os
 import stat
@@ -205,6 +206,7 @@ def _unknown(argument: str) -> str:
 
 def _tool(name: str, arguments: list[str]) -> int:
     """Run the tool of that name; its status."""
+    gc.enable()  # __main__.py
     status: int = _program(f"operator.{name}").main(arguments)
     return status
 

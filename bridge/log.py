@@ -1,7 +1,6 @@
 """The log: one line an event, key=value, on stderr. Never a payload, never a password."""
 
 import os
-import select
 from collections.abc import Callable
 from typing import Final
 
@@ -33,7 +32,7 @@ class Log:
         self._dropped = 0
         self._prefix = journal
         self.limits_hit: dict[str, int] = {}  # by name, how often
-        self._room = _room_on(_STDERR)
+        self._room: Callable[[], bool] | None = None  # whether stderr has room for a line; made for the first
         self._sink = sink
 
     def debugging(self, part: str) -> bool:
@@ -72,6 +71,8 @@ class Log:
         if self._sink is not None:
             self._sink(level, event, fields)
             return
+        if self._room is None:
+            self._room = _room_on(_STDERR)
         if not self._room():
             self._dropped += 1
             return
@@ -88,6 +89,8 @@ class Log:
 
 
 def _room_on(fd: int) -> Callable[[], bool]:
+    import select  # a session's `init` mostly comes before its first line
+
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
 

@@ -8,6 +8,7 @@ there already.
 |---|---|---|
 | msgspec | uuid, decimal, the Python half of datetime | it knows values of these types, of which we have none |
 | msgspec | typing_extensions | typing has all that it takes |
+| msgspec | forward references | it asks what these take, which loads a compiler: 1 ms |
 | msgspec | its own inspect and JSON Schema | only `spanbridge schema` and `check` ask for them |
 | asyncio, anyio | ssl | nothing but HTTPS needs it |
 | asyncio | logging | it logs what our exception handler does not get: nothing, most often |
@@ -21,6 +22,7 @@ there already.
 import os
 import sys
 import types
+import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -36,13 +38,16 @@ def import_msgspec() -> None:
     datetime = import_module("_datetime")  # `datetime` takes its classes from there
     uuid = _module("uuid", UUID=type("UUID", (), {}), SafeUUID=_module("SafeUUID", unknown=None))
     schema = _module("msgspec._json_schema", **{name: _of_later("msgspec._json_schema", name) for name in _SCHEMA})
-    with _standing_in(
-        _module("decimal", Decimal=type("Decimal", (), {})),
-        _module("msgspec.inspect"),
-        schema,
-        uuid,
-        datetime=datetime,
-        typing_extensions=None,
+    with (
+        _standing_in(
+            _module("decimal", Decimal=type("Decimal", (), {})),
+            _module("msgspec.inspect"),
+            schema,
+            uuid,
+            datetime=datetime,
+            typing_extensions=None,
+        ),
+        _without_forward_references(),
     ):
         import msgspec
     del msgspec.inspect  # `from msgspec import inspect` imports it
@@ -75,6 +80,16 @@ def import_inotify() -> None:
     # None: what is loaded already, libc with it.
     with _standing_in(_later("ctypes.util", find_library=lambda name: None)):
         import inotify_simple  # type: ignore[import-untyped]  # noqa: F401
+
+
+@contextmanager
+def _without_forward_references() -> Iterator[None]:
+    """msgspec makes one, to see how that is done, and thereby has Python make the classes of its syntax trees."""
+    was, typing.ForwardRef = typing.ForwardRef, lambda *args, **kwargs: None  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        typing.ForwardRef = was  # type: ignore[misc]
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 milliseconds earlier, and answers while the rest of the start goes on.
 """
 
+import gc
 import os
 import signal
 import stat
@@ -20,7 +21,6 @@ from .limits import Limits
 from .log import Log, journal_on_stderr
 from .os_release import read_os_release
 from .stdout import write
-from .wire.descriptor_limit import raise_limit
 
 _COERCED: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -37,7 +37,6 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     log = Log(debug=debug, journal=journal_on_stderr(environ))
     early: list[int] = []  # a wish to reload that comes before the session can act on it
     _heed_signals(early)
-    raise_limit()
     if os.getpid() == 1:
         from .first_process import step_behind
 
@@ -71,6 +70,8 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     except OSError as error:
         log.info("session-ends", why=f"stdout: {error.strerror}")
         return 0
+    gc.enable()  # __main__.py
+    _heed_ignored_signals()
     tell_defects(log, catalog)
     root = privileged or os.geteuid() == 0
     return _serve(catalog, read_catalog, limits, log, environ, depth, root, early, status=not privileged)
@@ -86,15 +87,18 @@ def _forget_own_locale() -> None:
 
 def _heed_signals(early: list[int]) -> None:
     """Whatever we were started with: they may be ignored, or blocked."""
-    for number in signal.valid_signals():
-        # Ignored, it would be so for all that is started here; a handler of ours ends with exec.
-        if number not in _IGNORED_BY_PYTHON and signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: None)
     for number in _ENDS:
         signal.signal(number, _end_at_once)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would cost exit statuses
     signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _heed_ignored_signals() -> None:
+    """Ignored, one would be so for all that is started here; a handler of ours ends with exec."""
+    for number in signal.valid_signals():
+        if number not in _IGNORED_BY_PYTHON and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
 
 
 def take_stderr(seconds: float) -> bool:
@@ -141,9 +145,11 @@ def _serve(
     import anyio
 
     from .session.session import Session
+    from .wire.descriptor_limit import raise_limit
     from .wire.own import own_descriptor
     from .wire.poller import Poller
 
+    raise_limit()
     poller = Poller()
     blocking = [(fd, os.get_blocking(fd)) for fd in (0, 1)]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .member import MemberError, Path, Report, quote, raise_it, spell, wrong
 
@@ -12,7 +14,7 @@ _VERSION = 'a string of dotted numbers, like "300"'
 _DIGITS = frozenset("0123456789")
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     unmet: str | None
     """The first condition that does not hold, in words; None if all hold."""
     unknown: tuple[Path, ...]
@@ -28,7 +30,7 @@ def judge(conditions: Any, path: Path = ("conditions",), report: Report = raise_
     return Verdict(_first_unmet(conditions, path, looking, asked=True), tuple(looking.unknown))
 
 
-class _Looking(NamedTuple):
+class _Looking(msgspec.Struct, frozen=True):
     """One call of judge()."""
 
     unknown: list[Path]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 LIBEXEC_CANDIDATES = ("/usr/libexec", "/usr/lib/cockpit", "/usr/local/libexec", "/usr/local/lib/cockpit")
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     path: str
     user: bool
 

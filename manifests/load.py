@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -63,7 +63,7 @@ def load(
     return _Loading(environ, generation, askpass, max_bytes, max_depth, max_defects, libexec).catalog()
 
 
-class _Candidate(NamedTuple):
+class _Candidate(msgspec.Struct, frozen=True):
     """A package that could be used, if no better one of its name is found."""
 
     name: str

@@ -5,8 +5,6 @@ no stack and does not call itself, so nesting costs nothing, and it takes any by
 answer is some place in it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .model import Defect
 
@@ -21,7 +23,7 @@ _KINDS = (
 )
 
 
-class Document(NamedTuple):
+class Document(msgspec.Struct, frozen=True):
     """A file that holds a JSON object."""
 
     file: str

@@ -7,8 +7,6 @@
 One pass: what a value brings in is never looked at again (docs/manifests.md, "Variables").
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 

@@ -1,6 +1,5 @@
 """Control messages: the JSON objects on the empty channel (docs/protocol.md, "Control messages")."""
 
-import math
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -11,6 +10,7 @@ from .problems import PROTOCOL_ERROR, Problem
 
 VERSION: Final = 1
 
+_INFINITY: Final = float("inf")  # math is imported for nothing else
 _INT_DIGITS: Final = 4_300  # more than that Python does not convert (sys.set_int_max_str_digits)
 
 # Commands that only a front end may send; from a helper they are a forgery.
@@ -103,7 +103,7 @@ def _read_leniently(payload: bytes) -> dict[str, Any] | None:
 
 def _wide(text: str) -> float | msgspec.Raw:
     number = float(text)
-    return msgspec.Raw(text.encode()) if math.isinf(number) else number
+    return msgspec.Raw(text.encode()) if abs(number) == _INFINITY else number
 
 
 def _long(text: str) -> int | msgspec.Raw:

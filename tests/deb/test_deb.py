@@ -124,7 +124,7 @@ def test_the_unit_is_that_of_the_documents(unpacked: Path) -> None:
 
 def test_commands_start_the_python_that_is_in_it_isolated(unpacked: Path) -> None:
     for name in ("usr/bin/spanbridge", PRIVATE / "bin/spanbridge-askpass"):
-        assert (unpacked / name).read_text().startswith(f"#!/{PRIVATE}/bin/python3 -I\n")
+        assert (unpacked / name).read_text().startswith(f"#!/{PRIVATE}/bin/python3 -IS\n")
         assert os.access(unpacked / name, os.X_OK)
     assert os.readlink(unpacked / PRIVATE / "bin/python3") == str(SYSTEM)
 

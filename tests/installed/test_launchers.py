@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from spanbridge.testing.home import Home
@@ -97,6 +98,22 @@ def test_below_a_prefix_of_its_own_that_python_does_not_look_at(binaries: Path, 
             check=False,
         )
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+
+
+def test_the_one_directory_of_an_environment_is_not_looked_for(binaries: Path, tmp_path: Path) -> None:
+    """Python's `site` would do that, at each start."""
+    (installed,) = binaries.parent.glob("lib/python*/site-packages")
+    packages = tmp_path / installed.relative_to(binaries.parent)
+    packages.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "spanbridge").write_bytes((binaries / "spanbridge").read_bytes())
+    (tmp_path / "pyvenv.cfg").write_bytes((binaries.parent / "pyvenv.cfg").read_bytes())
+    for found in installed / "spanbridge", Path(msgspec.__file__).parent:
+        (packages / found.name).symlink_to(found)
+    command: list[Path | str] = [binaries / "python", "-IS", "-X", "importtime", tmp_path / "bin" / "spanbridge"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("spanbridge "), done.stderr
+    assert not re.search(r"\| +site$", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
