@@ -164,6 +164,17 @@ def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> 
     history.close()
 
 
+def test_a_full_file_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000)
+    history.record("now", 1, None)  # after which nothing is forgotten by itself for some minutes
+    long_ago = time.time() - 3 * 86_400
+    for number in range(8_000):  # more than there is room for
+        history.record("old", number, long_ago)
+    assert (tmp_path / "metrics.db").stat().st_size <= 200_000
+    assert history.last("old") == (7_999, long_ago)
+    history.close()
+
+
 def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     told: list[Change] = []
     history = MetricsHistory(str(tmp_path / "metrics.db"))

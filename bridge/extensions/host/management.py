@@ -52,10 +52,10 @@ class Asked(NamedTuple):
     body: bytes
 
     def text(self, name: str) -> str | None:
-        """Raises Wrong."""
+        """None: it is not given, or empty. Raises Wrong."""
         value = self.query.get(name)
         if value is None or isinstance(value, str):
-            return value
+            return value or None
         raise Wrong(400, "bad-request", f"{name}: given more than once")
 
     def number(self, name: str, default: int, most: int) -> int:

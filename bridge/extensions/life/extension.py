@@ -136,7 +136,7 @@ class Extension:
     def _check(self) -> None:
         state = self.state
         if state == BROKEN:
-            raise Unavailable(503, "extension-failed", self.error)
+            raise Unavailable(503, "extension-failed", self.error, _REST_MOST_SECONDS)
         if state == DISABLED:
             raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
         if state == NEEDS_CONSENT:

@@ -32,6 +32,7 @@ CREATE INDEX IF NOT EXISTS due ON deliveries (state, due);
 WAITING: Final = "waiting"
 DEAD: Final = "dead"
 _MOST_WAITING: Final = 10_000
+_MOST_ORIGINS: Final = 10_000
 _DEAD_SECONDS: Final = 30 * 86_400.0
 _FORGET_SECONDS: Final = 3_600.0
 _ROW_BYTES: Final = 512  # about what one takes beside its body
@@ -99,6 +100,7 @@ class Deliveries:
             row = (f"{kind} {origin}", time.time())
             if not db.execute("INSERT INTO origins VALUES (?, ?) ON CONFLICT DO NOTHING", row).rowcount:
                 return 0
+            db.execute("DELETE FROM origins WHERE rowid <= (SELECT max(rowid) FROM origins) - ?", (_MOST_ORIGINS,))
         (waiting,) = db.execute("SELECT count(*) FROM deliveries WHERE state = ?", (WAITING,)).fetchone()
         if waiting + len(targets) > _MOST_WAITING:
             raise TooMany(f"{waiting} deliveries wait already, at most {_MOST_WAITING} may")

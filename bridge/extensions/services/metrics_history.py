@@ -95,7 +95,19 @@ class MetricsHistory:
         moment = time.time() if when is None else seconds_of(when)
         if not math.isfinite(value) or not math.isfinite(moment):
             raise ValueError(f"metrics_history.record: {value!r} at {moment!r}, expected finite numbers")
-        value = float(value)
+        for last in (False, True):
+            try:
+                self._record(metric, float(value), moment)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
+            if last or not self._forget():  # what is too old goes at the latest when there is no more room
+                most = self._most_bytes
+                raise RuntimeError(f"metrics_history.record: over {most} bytes (extension_database_bytes)")
+
+    def _record(self, metric: str, value: float, moment: float) -> None:
+        """Raises ValueError, sqlite3.Error; nothing is recorded then."""
         db = self._db
         db.execute("BEGIN")
         try:
@@ -106,13 +118,10 @@ class MetricsHistory:
             if abs(time.time() - self._forgotten) > _FORGET_SECONDS:
                 self._forget()
             db.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             self._ids.clear()
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                most = self._most_bytes
-                raise RuntimeError(f"metrics_history.record: over {most} bytes (extension_database_bytes)") from None
             raise
 
     def _add(self, level: Level, ident: int, moment: float, value: float) -> None:
@@ -139,12 +148,14 @@ class MetricsHistory:
         self._ids[metric] = int(row[0])
         return int(row[0])
 
-    def _forget(self) -> None:
-        """What is older than it is kept."""
+    def _forget(self) -> int:
+        """What is older than it is kept; how many rows that were."""
+        before = self._db.total_changes
         self._forgotten = now = time.time()
         self._db.execute("DELETE FROM raw WHERE time < ?", (now - _RAW_KEPT,))
         for level in _LEVELS:
             self._db.execute(f"DELETE FROM {level.table} WHERE time < ?", (now - level.kept,))
+        return self._db.total_changes - before
 
     def last(self, metric: str) -> tuple[float, float] | None:
         """The latest value, and when it was."""
