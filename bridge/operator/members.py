@@ -8,6 +8,7 @@ from spanbridge.manifests.locate import line_and_column
 from spanbridge.manifests.member import describe
 from spanbridge.manifests.syntax import first_error
 from spanbridge.protocol.control import read_message, read_object, written
+from spanbridge.protocol.nesting import DEEPEST, too_deep
 from spanbridge.protocol.problems import Problem
 
 AND = "and"
@@ -66,7 +67,7 @@ def _member(argument: str) -> tuple[str, msgspec.Raw]:
         read_object(b'{"value":%b}' % bytes(value))  # which looks into it
     except (msgspec.MsgspecError, Problem, RecursionError):
         if must:
-            raise ArgumentError(f"{argument}: {_not_json(text)}") from None
+            raise ArgumentError(f"{_short(argument)}: {_not_json(text)}") from None
         return name, msgspec.Raw(msgspec.json.encode(text))
     return name, value
 
@@ -103,6 +104,8 @@ def _check_utf8(text: str) -> None:
 
 def _not_json(text: str) -> str:
     data = text.encode()
+    if too_deep(data):
+        return f"expected at most {DEEPEST} levels of lists and objects"
     offset, message = first_error(data)
     line, column = line_and_column(data, offset)
     return f"not JSON at {f'line {line}, ' if line > 1 else ''}character {column}: {message}"

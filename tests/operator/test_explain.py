@@ -100,6 +100,8 @@ def test_opens_from_arguments(arguments: list[str], opens: list[dict[str, Any]])
         (["[1]"], "expected name=value"),
         (["a:=x"], "a:=x: not JSON at character 1"),
         (['{"a": '], "not JSON at character"),
+        (['{"a": ' + "[" * 500 + "]" * 500 + "}"], "[...: expected at most 500 levels of lists and objects"),
+        (["a:=" + "[" * 501 + "]" * 501], "[...: expected at most 500 levels of lists and objects"),
         (['{\n "a" 1}'], "not JSON at line 2, character 6"),
         (['{"a": 1} x'], "expected nothing more"),
         (["and"], "expected an open before it"),
@@ -110,7 +112,7 @@ def test_opens_from_arguments(arguments: list[str], opens: list[dict[str, Any]])
         (["channel="], '"channel"'),
         (["a=\udcff"], "expected UTF-8"),
         (['{"a": "\udcff"}'], "expected UTF-8"),
-        (['{"a":' + "[" * 3000], "not JSON"),
+        (['{"a":' + "[" * 3000], "at most 500 levels"),
     ],
 )
 def test_arguments_that_are_no_opens(arguments: list[str], told: str) -> None:
@@ -266,6 +268,7 @@ def test_numbers_are_as_the_open_has_them(home: Home) -> None:
         told = json.loads(explain(home, "--json", *arguments).stdout)["opens"][0]
         assert told["attempts"][0]["argv"][-4:] == [*written]
         assert " ".join(written) in explain(home, *arguments).stdout
+        assert '"d": 1e400}' in explain(home, *arguments).stdout
         assert b'"a":1.0e2' in read_opens([*arguments])[0].payload
 
 

@@ -363,8 +363,17 @@ def _or_own(text: object) -> str:
 
 
 def _value(value: object) -> str:
-    # What JSON has and Python has not, such as a number beyond any float, is kept as it stands.
-    text = printable(json.dumps(value, ensure_ascii=False, default=lambda raw: bytes(raw).decode()))
+    raw: list[str] = []
+
+    def stand_in(number: Any) -> str:
+        """What JSON has and Python has not, such as a number beyond any float, is kept as it stands."""
+        raw.append(bytes(number).decode())
+        return f"\0raw {len(raw)}\0"
+
+    text = json.dumps(value, ensure_ascii=False, default=stand_in)
+    for count, number in enumerate(raw, 1):
+        text = text.replace(json.dumps(f"\0raw {count}\0"), number, 1)
+    text = printable(text)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
