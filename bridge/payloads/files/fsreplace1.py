@@ -5,7 +5,7 @@ What has come while a thread was writing goes to the next one, all of it in one 
 
 from typing import Any, Final
 
-import anyio
+import anyio.lowlevel
 import msgspec
 from anyio import CancelScope
 
@@ -184,6 +184,7 @@ class Replacement:
         self._news.set()
 
     async def _commit(self) -> str:
+        await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._begun:
             return await self._jobs.run(remove, self._wish, self._locks)
         if self._new is None:

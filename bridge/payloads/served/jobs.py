@@ -86,7 +86,12 @@ class Jobs:
             else:
                 future.set_exception(error)
 
-        job = self.submit(lambda: function(*args), returned, dispose)
+        def returned_soon(result: Any, error: BaseException | None) -> None:
+            # After what the event loop has to do already: a task whose waiting is over cannot be cancelled, and jobs
+            # that are quick, one after another, would keep it from that.
+            self._loop.call_soon(returned, result, error)
+
+        job = self.submit(lambda: function(*args), returned_soon, dispose)
         try:
             return await future
         except asyncio.CancelledError:
