@@ -222,6 +222,19 @@ def test_always_is_from_the_start(site: Site) -> None:
     wait_until(lambda: listed(page, "one")["state"] == "running", "it to run")
 
 
+def test_always_is_also_from_when_it_was_added_or_enabled(site: Site) -> None:
+    page = site.session()
+    assert page.get(LIST).json["extensions"] == []
+    site.extension("added", hello(), spanbridge={"start": "always"})
+    site.wait_log("extension-started extension=added")
+    asks = {"network": True}
+    site.extension("asking", hello(), spanbridge={"start": "always", "permissions": asks})
+    site.wait_log("extension-found extension=asking")
+    assert listed(page, "asking")["state"] == "needs-consent"
+    page("POST", f"{LIST}/asking/enable", {"permissions": asks})
+    site.wait_log("extension-started extension=asking")
+
+
 def test_the_first_of_a_name_wins_and_consent_is_asked_again_for_more(site: Site) -> None:
     asks = {"permissions": {"network": [80]}}
     directory = site.extension("one", hello("return {'version': version}"), spanbridge=asks)

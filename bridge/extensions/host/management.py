@@ -139,6 +139,7 @@ class Management:
         if not asks.same(setting.consent):
             await self._note(extension, user, "consent", msgspec.to_builtins(asks))
         extension.retire()  # what runs was locked in otherwise
+        self._life.start_if_always(extension)
         return json_answer(200, extension.told())
 
     async def _disable(self, extension: Extension, body: bytes, user: User) -> Answer:

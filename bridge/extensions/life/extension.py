@@ -85,6 +85,11 @@ class Extension:
         return FAILED if self.error else IDLE
 
     @property
+    def may_run(self) -> bool:
+        """Whether nothing about it is broken, and the user wants it."""
+        return self.state not in _NOT_NOW
+
+    @property
     def process(self) -> Process | None:
         return self._process
 
@@ -153,7 +158,7 @@ class Extension:
             # Who waits may leave; the start goes on for the others.
             return await asyncio.shield(self._starting)
         except (Died, CannotStart, OSError) as error:
-            if self.state in _NOT_NOW:
+            if not self.may_run:
                 self._check()
             raise Unavailable(503, "extension-failed", self.error or str(error), self._left_of_rest()) from None
 
@@ -178,7 +183,7 @@ class Extension:
             if not self._is_late(found):
                 break
             process.kill("replaced")
-        if self._gone or self.state in _NOT_NOW:  # since it was begun
+        if self._gone or not self.may_run:  # since it was begun
             process.kill("stopped")
             raise CannotStart("it was stopped while it started")
         self._failures.clear()
@@ -189,7 +194,7 @@ class Extension:
 
     def _is_late(self, found: Found) -> bool:
         """Whether something else has come to lie on disk, which is to run in place of this."""
-        return self.found is not found and self.found != found and not self._gone and self.state not in _NOT_NOW
+        return self.found is not found and self.found != found and not self._gone and self.may_run
 
     def _failed(self, why: str) -> None:
         self.error = why
@@ -305,7 +310,7 @@ class Extension:
             self.error = f"the new version does not start, the old one serves on: {error}"
             self._parts.log.error("extension-not-reloaded", extension=self.name, why=str(error))
             return
-        if self._gone or self.state in _NOT_NOW:  # since it was begun
+        if self._gone or not self.may_run:  # since it was begun
             process.kill("stopped")
             return
         self.error = ""

@@ -23,6 +23,8 @@ class Life:
         self.extensions: dict[str, Extension] = {}
         self._parts = parts
         self._looking = asyncio.Lock()
+        self._began = False
+        self._starting: set[asyncio.Task[None]] = set()
         self._ending: dict[asyncio.Task[None], Extension] = {}
         """Those that were removed, and are not done yet."""
 
@@ -40,10 +42,14 @@ class Life:
                 self._note_version(each)
                 known = self.extensions.get(name)
                 if known is None:
-                    self.extensions[name] = Extension(each, self._parts)
+                    known = self.extensions[name] = Extension(each, self._parts)
                     self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
                 elif known.found != each:
                     await known.use(each)
+                else:
+                    continue
+                if self._began:
+                    self.start_if_always(known)
 
     async def open_those_with_alerts(self) -> None:
         """Alerts are looked at, and listed, from the start of the host on, whether their extension runs or not."""
@@ -71,13 +77,24 @@ class Life:
         self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
 
     async def start_always(self) -> None:
-        """Start those that are to run with the host."""
+        """Start those that are to run with the host, and from now on those that join them."""
+        self._began = True
         for extension in list(self.extensions.values()):
             if extension.found.always:
-                try:
-                    await extension.running()
-                except Unavailable as why:
-                    self._parts.log.warning("not-started", extension=extension.name, why=why.message)
+                await self._start(extension)
+
+    def start_if_always(self, extension: Extension) -> None:
+        """It was found, changed or enabled while the host runs."""
+        if extension.found.always and extension.may_run:
+            starting = asyncio.get_running_loop().create_task(self._start(extension))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+
+    async def _start(self, extension: Extension) -> None:
+        try:
+            await extension.running()
+        except Unavailable as why:
+            self._parts.log.warning("not-started", extension=extension.name, why=why.message)
 
     async def run(self) -> None:
         """Watch, and look again after each change. Returns, with a line logged, if nothing can watch."""
