@@ -124,8 +124,8 @@ def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
         ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"read": ["x"]}}}, "spanbridge.permissions"),
         ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"network": [0]}}}, "spanbridge.permissions"),
         ({"name": "broken", "version": "1", "spanbridge": {"x": 1}}, "spanbridge.x"),
-        ({"name": "broken", "version": "half \ud83d"}, "half a character"),
-        ("[" * 100_000, "recursion"),
+        ({"name": "broken", "version": "half \ud83d"}, "package.json:1:37: found \\ud83d"),
+        ("[" * 100_000, "package.json:1:201: found lists and objects nested deeper than 200 levels"),
     ],
 )
 def test_a_broken_package_is_named(tmp_path_factory: pytest.TempPathFactory, package: Any, named: str) -> None:

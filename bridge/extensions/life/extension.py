@@ -151,12 +151,13 @@ class Extension:
             raise Unavailable(503, "extension-failed", self.error, rest)
 
     async def _begin(self) -> Process:
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_task(self._start())
-            self._starting.add_done_callback(self._began)
+        starting = self._starting
+        if starting is None:
+            starting = self._starting = asyncio.get_running_loop().create_task(self._start())
+            starting.add_done_callback(self._began)
+        await asyncio.wait([starting])  # who waits may leave; the start goes on for the others
         try:
-            # Who waits may leave; the start goes on for the others.
-            return await asyncio.shield(self._starting)
+            return starting.result()
         except (Died, CannotStart, OSError) as error:
             if not self.may_run:
                 self._check()
@@ -236,13 +237,13 @@ class Extension:
             self.restarts += 1
         self._started_once = True
         seconds = parts.limits.extension_start_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await asyncio.shield(process.ready)
-        except TimeoutError:
+        # Not shield(): where the wait is given up, it has what comes of the future later taken for unforeseen.
+        await asyncio.wait([process.ready], timeout=seconds)
+        if not process.ready.done():
             parts.log.limit("extension_start_seconds", seconds, extension=self.name)
             process.kill("")
-            raise Died(f"init has not returned after {seconds:g} s (extension_start_seconds)") from None
+            raise Died(f"init has not returned after {seconds:g} s (extension_start_seconds)")
+        process.ready.result()
         parts.log.info("extension-started", extension=self.name, version=found.version, pid=process.pid)
         return process
 
@@ -350,7 +351,7 @@ class Extension:
         if self._starting is not None:
             await asyncio.wait([self._starting])
         for process in self.processes:
-            await asyncio.shield(process.exited)
+            await asyncio.wait([process.exited])
         bench, self._bench = self._bench, None
         if bench is not None:
             await asyncio.to_thread(bench.desk.close)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from spanbridge.manifests.raw import DefectError, read_bytes
+from spanbridge.manifests.files import read_document
+from spanbridge.manifests.raw import DefectError
 
 from .permissions import NOTHING, Permissions
 
@@ -16,6 +17,7 @@ MAINS: Final = ("src/main.py", "src/index.js", "index.js")
 PYTHON: Final = (".py",)
 JAVASCRIPT: Final = (".js", ".cjs", ".mjs")
 _PACKAGE_BYTES: Final = 1 << 20
+_PACKAGE_DEPTH: Final = 200
 _MOST_FILES: Final = 20_000
 
 
@@ -43,9 +45,6 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def language(self) -> str:
         return "python" if self.main.endswith(PYTHON) else "javascript"
-
-
-_HALF: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 
 
 class _Broken(Exception):
@@ -101,20 +100,12 @@ def _is_text(path: str) -> bool:
 
 
 def _read(file: str) -> dict[str, Any]:
-    data = b""
     try:
-        data = read_bytes(file, _PACKAGE_BYTES)
-        package = msgspec.json.decode(data)
+        return read_document(file, max_bytes=_PACKAGE_BYTES, max_depth=_PACKAGE_DEPTH).value
     except DefectError as error:
         raise _Broken(str(error)) from None
     except OSError as error:
         raise _Broken(f"{file}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        why = "a string with half a character" if _HALF.search(data) else str(error)
-        raise _Broken(f"{file}: {why}") from None
-    if not isinstance(package, dict):
-        raise _Broken(f"{file}: expected an object")
-    return package
 
 
 def _text(package: dict[str, Any], file: str, member: str) -> str:
