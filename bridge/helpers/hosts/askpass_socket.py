@@ -20,6 +20,7 @@ from .question import Question, read_question
 _LONGEST: Final = 64 << 10  # bytes of a question
 _WAITING: Final = 64  # programs that have connected and were not accepted yet
 _CREDENTIALS: Final = struct.Struct("3i")
+_REST_SECONDS: Final = 0.1
 _DEEPEST: Final = 32  # processes between a peer and our ssh
 
 
@@ -79,7 +80,8 @@ class AskpassSocket:
         self._sock.setblocking(False)
         self._sock.bind(self._path)
         self._sock.listen(_WAITING)
-        loop.add_reader(self._sock.fileno(), self._accept)
+        self._resting: asyncio.TimerHandle | None = None
+        self._listen()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -103,6 +105,8 @@ class AskpassSocket:
             self._loop.remove_reader(sock.fileno())
             sock.close()
         self._readers.clear()
+        if self._resting is not None:
+            self._resting.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
         remove_file(self._path)
@@ -110,7 +114,8 @@ class AskpassSocket:
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
-        except OSError:  # gone again, or no descriptor left: it is told of again while it waits
+        except OSError:  # gone again, or no descriptor is left
+            self._rest()
             return
         pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         found = self._whose(pid) if uid == os.getuid() else None
@@ -122,6 +127,14 @@ class AskpassSocket:
         self._readers.add(sock)
         asked, ours = found
         self._loop.add_reader(sock.fileno(), self._read, sock, bytearray(), asked, ours)
+
+    def _rest(self) -> None:
+        """Who waits is reported without end: look again in a while."""
+        self._loop.remove_reader(self._sock.fileno())
+        self._resting = self._loop.call_later(_REST_SECONDS, self._listen)
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._sock.fileno(), self._accept)
 
     def _read(self, sock: socket.socket, buffer: bytearray, asked: Asked, ours: bool) -> None:
         try:
