@@ -70,6 +70,7 @@ class Channels:
         self._recent = Recent()
         self._groups = Groups()
         self._answers: dict[bytes, Sink] = {}  # closed by the front end, and nobody's since: who is to answer
+        self.secret_came = False  # with an open, in the chunk that is looked at
         self.unanswered: list[bytes] = []  # of the bridge's own channels, closed by the front end in this chunk
         self._ending = False
         self._connections = connections
@@ -124,6 +125,8 @@ class Channels:
                 self._log.limit("channels", self._limits.channels)
                 why = f"the limit of {self._limits.channels} open channels (channels) is reached"
                 raise Problem(INTERNAL_ERROR, why)
+            if "password" in message:
+                self.secret_came = True
             matched, forwarded = normalise(message, self.host or "")
             self._check_length(matched)
         except Problem as problem:

@@ -306,6 +306,9 @@ class Session:
                     return
             if self._channels.unanswered:
                 self._channels.answer_closes()
+            if self._channels.secret_came:
+                self._channels.secret_came = False
+                self._secrets.add(chunk)
             if self._splitter.missing:
                 self._move_rest()
         except FrameError as error:

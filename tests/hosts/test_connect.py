@@ -1,9 +1,12 @@
 """Connecting to a real sshd: with a key, a password, or neither; to bridges of all kinds, or none."""
 
+import secrets
+
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.plugin import Start
 
 from ..missing import lack
+from ..superuser.test_memory import go_on, memory_holds
 from .farm import ADMINISTRATOR, MUTE_PORT, PASSWORD, REFUSING_PORT, Farm
 from .personas import BACKPORTS, C_BRIDGE
 
@@ -81,6 +84,16 @@ def test_a_wrong_password(begin: Start) -> None:
         assert closed["auth-method-results"]["password"] == "denied"
     assert "wrong one" not in bridge.log.text
     echo(bridge, "alice@far", "c", password=PASSWORD)
+
+
+def test_a_password_is_not_in_memory_any_more(begin: Start) -> None:
+    """Once it was used up; be it right or wrong."""
+    secret = secrets.token_hex(20)
+    bridge = begin()
+    bridge.front_end.open("a", "echo", host="alice@far", password=secret)
+    assert bridge.front_end.expect("close", "a")["problem"] == "authentication-failed"
+    go_on(bridge)
+    assert not memory_holds(bridge.pid, secret.encode())
 
 
 ADDRESSES = ["alice@[::1]", "alice@::1", "alice@six", "alice@[::1]:22", "alice@127.0.0.77:22"]

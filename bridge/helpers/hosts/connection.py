@@ -44,13 +44,13 @@ _PLAIN: Final = "plain1:"
 
 
 class Connection:
-    """The way to `wanted`. `helper` is set once it is made."""
+    """The way to `wanted`, which is kept without the password. `helper` is set once it is made."""
 
     helper: "Helper"
 
     def __init__(self, equipment: "Equipment", wanted: Wanted) -> None:
         limits = equipment.context.limits
-        self.wanted = wanted
+        self.wanted = wanted._replace(password=None)
         self.seconds = limits.host_connect_seconds
         self._equipment = equipment
         self._log = equipment.context.log
@@ -84,8 +84,8 @@ class Connection:
             self._known_hosts = _write(equipment.directory, known_hosts(list(wanted.keys)))
         trust = Trust(
             known_hosts=self._known_hosts or None,
-            apart=wanted.private or wanted.password is not None,
-            asks=wanted.password is not None or equipment.prompts.listened(),
+            apart=wanted.private or self._password is not None,
+            asks=self._password is not None or equipment.prompts.listened(),
         )
         limits = equipment.context.limits
         argv = ssh_command(

@@ -77,6 +77,7 @@ class Hosts:
         forwarded = without_secrets(opening.message)
         if forwarded is not opening.message:
             opening.replace(forwarded, frame_of(forwarded))
+            opening.came = opening.frame  # what came has a password in it
         helper = self._serving.get(wanted.key)
         if helper is None:
             helper = self._begin(wanted)
