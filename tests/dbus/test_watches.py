@@ -209,6 +209,30 @@ def test_a_watch_that_is_taken_back_in_the_same_breath(client: BusClient, servic
     assert sync(client) == []
 
 
+def test_a_watch_that_is_taken_back_and_asked_for_again(
+    shared_bus: PrivateBus, serve: Serve, open_bus: Open, tree: Tree
+) -> None:
+    """While it is being set up."""
+    held: list[Message] = []
+
+    def hold_the_first(service: Service, message: Message) -> Message | None:
+        if message.member == "Introspect" and not held:
+            held.append(message)
+            return None
+        return tree(service, message)
+
+    service = serve(shared_bus, hold_the_first, "com.example.Held")
+    client = open_bus("com.example.Held")
+    client.say({"watch": {"path": "/a/b"}})
+    while not held:
+        sync(client)
+    messages = [{"unwatch": {"path": "/a/b"}}, {"watch": {"path": "/a/b"}, "id": "w"}]
+    client.front.write(b"".join(encode(client.channel, json.dumps(each).encode()) for each in messages))
+    sync(client)
+    service.send(Message.new_method_return(held[0], "s", [tree.describe("/a/b")]))
+    assert merged(until(client, "w")) == {"/a/b": {I: {"N": 2, "S": "y"}}}
+
+
 def test_one_change_is_told_once_for_many_watches(client: BusClient, service: Service, tree: Tree) -> None:
     watch(client, path="/a")
     watch(client, path="/a", interface=I)

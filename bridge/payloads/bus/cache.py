@@ -65,6 +65,8 @@ class Cache:
                 await tree.told[watcher].wait()
                 tree.told[watcher] = anyio.Event()
             self._tell_later(tree, watcher)
+        if self._trees.get(watch) is not tree:
+            return  # it was taken back meanwhile, whether it was then asked for again or not
         if tree.error is not None:
             raise tree.error
         if watcher in tree.told:
