@@ -10,7 +10,7 @@ from ..process.launcher import CannotStart
 from ..process.process import Died, Process
 from ..runner.task import Task
 from ..sandbox.cage import Cage
-from .found import Found
+from .on_disk import Found
 from .parts import Bench, Parts
 from .settings import Setting
 

@@ -10,41 +10,15 @@ import msgspec
 from spanbridge.manifests.files import read_document
 from spanbridge.manifests.raw import DefectError
 
-from .permissions import NOTHING, Permissions
+from .on_disk import PYTHON, Found
+from .permissions import Permissions
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 MAINS: Final = ("src/main.py", "src/index.js", "index.js")
-PYTHON: Final = (".py",)
 JAVASCRIPT: Final = (".js", ".cjs", ".mjs")
 _PACKAGE_BYTES: Final = 1 << 20
 _PACKAGE_DEPTH: Final = 200
 _MOST_FILES: Final = 20_000
-
-
-class Found(msgspec.Struct, frozen=True):
-    """One extension, as it lies on disk."""
-
-    name: str
-    path: str
-    version: str = ""
-    main: str = ""
-    """Absolute."""
-    asks: Permissions = NOTHING
-    always: bool = False
-    """It is started with the host."""
-    broken: str = ""
-    """What is wrong, with file and member; then nothing else counts."""
-    fingerprint: int = 0
-    """Another when anything in the directory has changed."""
-
-    @property
-    def real_path(self) -> str:
-        """The directory with all links followed."""
-        return os.path.realpath(self.path)
-
-    @property
-    def language(self) -> str:
-        return "python" if self.main.endswith(PYTHON) else "javascript"
 
 
 class _Broken(Exception):

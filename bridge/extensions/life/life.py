@@ -7,7 +7,8 @@ from ...watcher import CannotWatch, Wanted, open_watcher
 from ..places import Places
 from ..process.launcher import CannotStart
 from .extension import Extension, Unavailable
-from .found import Found, directories_in, find, ignored
+from .found import directories_in, find, ignored
+from .on_disk import Found
 from .parts import Parts
 from .settings import Setting
 
