@@ -12,6 +12,7 @@ from ..missing import lack
 from .site import Page, Site, hello
 
 SAMPLE = """
+import asyncio
 from spanbridge.extensions import HttpError
 
 def init(router, services):
@@ -38,6 +39,25 @@ def init(router, services):
     @router.get("/pair")
     async def pair(req):
         return 418, ["short", "stout"]
+
+    async def later(req):
+        await asyncio.sleep(0)
+        if req.query.get("fail"):
+            raise HttpError(409, "not twice", "twice")
+        return {"later": req.guarded}
+
+    async def mark(req, res, next):
+        await asyncio.sleep(0)
+        req.guarded = "marked"
+        next()
+
+    router.use("/later", lambda req, res, next: mark(req, res, next))
+    router.get("/later", lambda req: later(req))
+
+    @router.get("/answered-then-later")
+    def answered_then_later(req, res):
+        res.json({"answered": True})
+        return asyncio.sleep(0)
 
     @router.get("/refused")
     def refused(req):
@@ -121,6 +141,9 @@ def test_what_handlers_give(page: Page) -> None:
     assert get("/bytes") == (200, "application/octet-stream", b"\xff\x00")
     assert get("/nothing") == (204, "", b"")
     assert get("/pair") == (418, as_json, b'["short","stout"]')
+    assert get("/later") == (200, as_json, b'{"later":"marked"}')
+    assert get("/later?fail=1") == (409, as_json, b'{"error":"twice","message":"not twice"}')
+    assert get("/answered-then-later") == (200, as_json, b'{"answered":true}')
     assert get("/refused") == (409, as_json, b'{"error":"twice","message":"not twice"}')
     assert get("/files/a%20b/c?x=1")[2] == b'{"*":"a b/c"}'
     assert get("/cookies") == (200, "text/html; charset=utf-8", b"<p>")

@@ -75,9 +75,6 @@ def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
 
 
 def whole(value: Any, res: Res) -> Answer:
-    if inspect.iscoroutine(value):
-        value.close()
-        raise TypeError("the handler is not async, and returned a coroutine")
     return res.answer if res.answer is not None else res.returned(value)
 
 

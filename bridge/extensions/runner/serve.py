@@ -5,8 +5,8 @@ import inspect
 import select
 import socket
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
 
 from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
@@ -18,6 +18,14 @@ from .http import Answer, Req, Res, error_answer
 from .lane import Lane
 from .router import BadEncoding, Router, Step
 from .serving import Sender, Serving
+
+
+class Begun(NamedTuple):
+    """A handler that is no coroutine function, and has returned something to wait for: the first of `steps`."""
+
+    steps: list[Step]
+    value: Awaitable[Any]
+    go_on: list[BaseException | None]
 
 
 class Server:
@@ -173,8 +181,10 @@ class Server:
     def _put_in_lane(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
         self._lane.put(lambda: self._in_lane(serving, steps, req, res))
 
-    def _drive_on_loop(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
-        self._begin_task(serving, self._drive(serving, steps, req, res))
+    def _drive_on_loop(
+        self, serving: Serving, steps: list[Step], req: Req, res: Res, begun: Begun | None = None
+    ) -> None:
+        self._begin_task(serving, self._drive(serving, steps, req, res, begun))
 
     def _answer_now(self, number: int, answer: Answer) -> None:
         self._under_way.pop(number, None)
@@ -194,13 +204,16 @@ class Server:
         serving.running = True
         token = current_call.set(serving.number)
         try:
-            answer = _straight_through(steps, req, res)
+            answer: Answer | Begun = _straight_through(steps, req, res)
         except BaseException as error:  # noqa: BLE001 - it is theirs; sys.exit() must not end the thread
             answer = answered_or_failed(res, error)
         finally:
             current_call.reset(token)
             serving.running = False
-        if isinstance(answer.body, bytes) and len(answer.body) <= PIECE:
+        if isinstance(answer, Begun):
+            self._on_loop.add(serving.number)
+            self._loop.call_soon_threadsafe(self._drive_on_loop, serving, answer.steps, req, res, answer)
+        elif isinstance(answer.body, bytes) and len(answer.body) <= PIECE:
             self._under_way.pop(serving.number, None)
             self._try(Response(serving.number, answer.status, answer.headers, answer.body, True))
             if self._stopping:
@@ -236,7 +249,7 @@ class Server:
         current_call.set(serving.number)
         await self._bodies.put(serving, answer)
 
-    async def _drive(self, serving: Serving, steps: list[Step], req: Req, res: Res) -> None:
+    async def _drive(self, serving: Serving, steps: list[Step], req: Req, res: Res, begun: Begun | None) -> None:
         """Handlers one after another, each where it belongs, until one answers."""
         current_call.set(serving.number)
         early: list[asyncio.Task[None]] = []
@@ -246,35 +259,44 @@ class Server:
 
         try:
             try:
-                answer = await self._through(serving, steps, req, res, answer_early)
+                answer = await self._through(serving, steps, req, res, answer_early, begun)
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
                 answer = answered_or_failed(res, error)
             if early:
                 await early[0]
-            elif answer is not None:
+            else:
                 await self._bodies.put(serving, answer)
         finally:
             for task in early:
                 task.cancel()
 
     async def _through(
-        self, serving: Serving, steps: list[Step], req: Req, res: Res, early: Callable[[Answer], None]
-    ) -> Answer | None:
+        self,
+        serving: Serving,
+        steps: list[Step],
+        req: Req,
+        res: Res,
+        early: Callable[[Answer], None],
+        begun: Begun | None,
+    ) -> Answer:
         for step in steps:
             go_on: list[BaseException | None] = []
             after = next_of(go_on) if step.middleware else None
-            if is_async(step.handler):
+            if begun is not None:
+                value, go_on, begun = begun.value, begun.go_on, None
+            elif is_async(step.handler):
                 res.on_answer = early
                 value = called(step, req, res, after)
-                if inspect.isawaitable(value):
-                    value = await value
-                res.on_answer = None
             else:
                 value = await self._lane.run(serving, lambda: called(step, req, res, after))  # noqa: B023
+            if inspect.isawaitable(value):
+                res.on_answer = early
+                value = await value
+            res.on_answer = None
             if res.answer is not None or not step.middleware or value is not None:
-                return None if res.answer is not None and is_async(step.handler) else whole(value, res)
+                return whole(value, res)
             _go_on(go_on)
         raise RuntimeError("next() was called by the last handler")
 
@@ -283,11 +305,13 @@ def _is_for_lane(steps: list[Step]) -> bool:
     return not any(is_async(step.handler) for step in steps)
 
 
-def _straight_through(steps: list[Step], req: Req, res: Res) -> Answer:
-    """Handlers one after another, none of them a coroutine, until one answers. Raises what they raise."""
-    for step in steps:
+def _straight_through(steps: list[Step], req: Req, res: Res) -> Answer | Begun:
+    """Handlers one after another until one answers, or is to be waited for. Raises what they raise."""
+    for number, step in enumerate(steps):
         go_on: list[BaseException | None] = []
         value = called(step, req, res, next_of(go_on) if step.middleware else None)
+        if inspect.isawaitable(value):
+            return Begun(steps[number:], value, go_on)
         if res.answer is not None or not step.middleware or value is not None:
             return whole(value, res)
         _go_on(go_on)
