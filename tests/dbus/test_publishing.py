@@ -78,8 +78,10 @@ def test_properties_are_calls(client: BusClient, guest: Service) -> None:
 
 
 def test_what_the_bridge_answers(client: BusClient, guest: Service) -> None:
-    assert guest.call(call(client, "Ping", interface="org.freedesktop.DBus.Peer")).body == []
-    (xml,) = guest.call(call(client, "Introspect", interface=INTROSPECTABLE)).body
+    for interface in ("org.freedesktop.DBus.Peer", None):
+        assert guest.call(call(client, "Ping", interface=interface)).body == []
+    for introspectable in (None, INTROSPECTABLE):
+        (xml,) = guest.call(call(client, "Introspect", interface=introspectable)).body
     for part in (COOK, 'method name="Serve"', 'type="u" direction="in"', 'access="readwrite"', 'signal name="Served"'):
         assert part in xml
     (xml,) = guest.call(call(client, "Introspect", interface=INTROSPECTABLE, path="/")).body

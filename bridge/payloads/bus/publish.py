@@ -22,6 +22,7 @@ _PROPERTY_METHODS: Final = {
     "GetAll": Method(["s"], ["a{sv}"]),
     "Set": Method(["s", "s", "v"], []),
 }
+_OURS: Final = {"Ping": PEER, "Introspect": INTROSPECTABLE}  # what the bridge answers, for calls without an interface
 _FLAGS: Final = {"r": "read", "w": "write"}
 
 
@@ -38,6 +39,10 @@ class _Object:
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
         self.interfaces: dict[str, Meta] = {}
+
+    def names(self, member: str) -> list[str]:
+        """The interfaces with such a method."""
+        return [name for name, meta in self.interfaces.items() if member in meta.methods]
 
 
 class Objects:
@@ -76,12 +81,14 @@ class Objects:
 
     def _call(self, message: Message) -> None:
         path, interface, member = message.path or "", message.interface, message.member or ""
+        found = self._objects.get(path)
+        if interface is None and not (found and found.names(member)):
+            interface = _OURS.get(member)
         if (interface, member) == (PEER, "Ping"):
             self._answer(message)
         elif (interface, member) == (INTROSPECTABLE, "Introspect"):
             self._answer(message, "s", self._describe(path))
         else:
-            found = self._objects.get(path)
             if found is None:
                 raise BusError(UNKNOWN_OBJECT, f"there is no object {path}")
             if interface == PROPERTIES:
@@ -96,10 +103,10 @@ class Objects:
     @staticmethod
     def _find(found: _Object, interface: str | None, member: str) -> str:
         if interface is None:
-            for name, meta in found.interfaces.items():
-                if member in meta.methods:
-                    return name
-            raise BusError(UNKNOWN_METHOD, f"there is no method {member}")
+            names = found.names(member)
+            if not names:
+                raise BusError(UNKNOWN_METHOD, f"there is no method {member}")
+            return names[0]
         if interface not in found.interfaces:
             raise BusError(UNKNOWN_INTERFACE, f"there is no interface {interface}")
         return interface
