@@ -53,7 +53,8 @@ def test_it_ends_whatever_it_was_started_with(start: Start, how: type, number: s
     assert not any(of_helper["SigIgn"] >> (each - 1) & 1 for each in (*THEIRS, signal.SIGQUIT))
     bridge.front_end.open("b", "stream", spawn=["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"], batch=65_536)
     told = bridge.front_end.take(lambda frame: frame.channel == "b", "the program's signals").payload.split()
-    assert [int(told[at], 16) for at in (1, 3)] == [0, 0]
+    # 32 and 33 are libc's own. glibc's posix_spawn has them ignored, and so may whoever started us.
+    assert [int(told[at], 16) & ~(0b11 << 31) for at in (1, 3)] == [0, 0]
     os.kill(bridge.pid, number)
     assert bridge.wait() == 0
 

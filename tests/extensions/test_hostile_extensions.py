@@ -264,7 +264,7 @@ def test_who_prints_too_much_is_cut(page: Page, shared: Site) -> None:
 
 def test_a_result_that_is_too_large_is_an_error(page: Page, shared: Site) -> None:
     assert page.get("/api/ext/bad/large").status == 500
-    assert "extension_message_bytes" in shared.log
+    shared.wait_log("extension_message_bytes")
 
 
 def test_waiting_requests_are_bounded(site: Site) -> None:

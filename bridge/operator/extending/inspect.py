@@ -1,5 +1,6 @@
 """`spanbridge extension check`, `db`, `backup`, `remove`, `log`: what lies on disk."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -91,6 +92,13 @@ def backup(path: str, to: str) -> None:
         copy.close()
 
 
+def _remove_tree(path: str) -> None:
+    """Whoever still uses it may remove some of it meanwhile: a database that is closed loses its log."""
+    while os.path.lexists(path):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
 def remove(places: Places, name: str, *, data: bool) -> list[str]:
     """Remove the user's own copy of an extension, and its data; what was removed. Raises Refused, OSError."""
     removed = []
@@ -99,11 +107,11 @@ def remove(places: Places, name: str, *, data: bool) -> list[str]:
         os.unlink(path)
         removed.append(path)
     elif os.path.isdir(path):
-        shutil.rmtree(path)
+        _remove_tree(path)
         removed.append(path)
     state = os.path.join(places.state, name)
     if data and os.path.isdir(state):
-        shutil.rmtree(state)
+        _remove_tree(state)
         removed.append(state)
     if not removed:
         raise Refused(f"{name}: nothing of it in {places.data[0]}" + (f", nor in {places.state}" if data else ""))
