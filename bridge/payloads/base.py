@@ -63,6 +63,7 @@ class Services:
         self.end_session = end_session
         self.hosts: Callable[[], OtherHosts]  # set by the session; makes them when they are first asked for
         self.superuser: Privileged  # set by the session
+        self.question_open: Callable[[], bool] = lambda: False  # what comes may be a password; set by the session
         self.on_reload: list[Callable[[], None]] = []
         self.lasting: list[Lasting] = []
         self._made: dict[Callable[..., Any], Any] = {}

@@ -145,6 +145,7 @@ class Session:
                     user=self._user,
                     services=services,
                 )
+                services.question_open = lambda: self._superuser.question_open
                 self._splitter = Splitter(
                     channels.routes,
                     frame_bytes=limits.frame_bytes,

@@ -15,6 +15,7 @@ from spanbridge.manifests.member import describe
 from spanbridge.protocol.frames import Span, join
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TOO_LARGE, Problem
 
+from ...wire.secret_chunks import SecretChunks
 from ..base import Services
 from ..served.channel import Channel
 from .errors import FAILED, BusError
@@ -48,6 +49,8 @@ class Messages:
         self._channel = channel
         self._log = services.context.log
         self._limits = services.context.limits
+        self._services = services
+        self._secrets = SecretChunks(services.context.loop)
         self._backend: Backend
         self._inbox: deque[tuple[bytes, int]] = deque()
         self._inbox_bytes = 0
@@ -64,10 +67,15 @@ class Messages:
     # From the front end
 
     def data(self, data: Span, nbytes: int) -> None:
+        payload = bytes(join(data))
+        if self._services.question_open():  # this may be the answer
+            self._secrets.add(payload)
+        elif self._secrets:
+            self._secrets.wipe()
         if not self._outbox:
-            self._take(bytes(join(data)), nbytes)
+            self._take(payload, nbytes)
             return
-        self._inbox.append((bytes(join(data)), nbytes))
+        self._inbox.append((payload, nbytes))
         self._inbox_bytes += nbytes
         most = self._limits.bus_backlog_bytes
         if self._inbox_bytes > most:
