@@ -57,8 +57,8 @@ def test_nobody_waits_for_it_any_more(other: Farm, begin: Start) -> None:
     front = bridge.front_end
     for channel in "ab":
         front.open(channel, "echo", host=MUTE)
-    bridge.log.wait("host-connecting")
-    (pid,) = ssh_of(bridge)
+    (told,) = bridge.log.wait("host-connecting")
+    pid = int(told.partition(" pid=")[2].split()[0])
     front.close("a")
     front.sync()
     assert processes.state(pid)
