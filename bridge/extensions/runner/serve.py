@@ -287,7 +287,6 @@ class Server:
             if begun is not None:
                 value, go_on, begun = begun.value, begun.go_on, None
             elif is_async(step.handler):
-                res.on_answer = early
                 value = called(step, req, res, after)
             else:
                 value = await self._lane.run(serving, lambda: called(step, req, res, after))  # noqa: B023
