@@ -26,10 +26,11 @@ def private_directory(environ: Mapping[str, str], prefix: str) -> str:
 
 
 def remove_directory(path: str) -> None:
-    """Remove a directory of ours with the files in it, as far as that can be."""
+    """Remove a directory of ours with the files in it, as far as that can be. A program that ends at this moment may
+    be removing one of them itself, as ssh-agent does with its socket."""
     with contextlib.suppress(OSError):
         for name in os.listdir(path):
-            os.unlink(os.path.join(path, name))
+            remove_file(os.path.join(path, name))
         os.rmdir(path)
 
 
