@@ -1,5 +1,6 @@
 """Installed, all of it is one package: nothing of a user's own is met by ours, and nothing of ours by theirs."""
 
+import json
 import subprocess
 import textwrap
 from pathlib import Path
@@ -19,6 +20,14 @@ def python(binaries: Path, *arguments: str, cwd: Path) -> subprocess.CompletedPr
 @pytest.mark.parametrize("name", ["bridge", "protocol", "manifests", "launchers", "tests"])
 def test_no_other_name_is_importable(name: str, binaries: Path, tmp_path: Path) -> None:
     assert f"No module named '{name}'" in python(binaries, "-c", f"import {name}", cwd=tmp_path).stderr
+
+
+def test_the_name_of_its_directory_in_the_source_starts_it(binaries: Path, home: Home) -> None:
+    """With the askpass program that was installed with it."""
+    home.package("shell", {"privileged": True, "environ": ["P=${libexecdir}/cockpit-askpass"], "spawn": ["sudo"]})
+    command = [str(binaries / "python"), "-m", "bridge", "--bridges"]
+    done = subprocess.run(command, cwd="/", env=home.environ, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)[0]["environ"] == [f"P={binaries / 'spanbridge-askpass'}"], done.stderr
 
 
 def test_the_rooms_are_importable(binaries: Path, tmp_path: Path) -> None:
