@@ -1,7 +1,8 @@
 """Calls of a channel to peers on a bus, and their answers."""
 
 from asyncio import TimerHandle
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio
@@ -16,12 +17,15 @@ from .errors import INVALID_ARGS, LIMITS_EXCEEDED, TIMED_OUT, UNKNOWN_METHOD, Bu
 from .lanes import Lanes
 from .marshal import TooMuch
 from .message import Message as BusMessage
-from .names import is_member
+from .names import is_interface, is_member
 from .place import Place
+from .signature import is_path
 from .slices import Text, is_large
 from .turns import Turn
 
 _CALL: Final = tuple[str, str, str, list[Any] | None]
+_USUAL: Final = 255
+"""Characters of a path; longer ones are not kept."""
 
 
 class _Call:
@@ -39,6 +43,7 @@ class _Call:
         "serial",
         "signature",
         "timer",
+        "wants_answer",
     )
 
     def __init__(self, path: str, interface: str, member: str, arguments: list[Any], message: Message) -> None:
@@ -53,10 +58,7 @@ class _Call:
         self.serial = 0
         self.timer: TimerHandle | None = None
         self.over = False
-
-    @property
-    def wants_answer(self) -> bool:
-        return self.message.get("id") is not None
+        self.wants_answer = message.get("id") is not None
 
 
 class Calls:
@@ -86,7 +88,7 @@ class Calls:
             call.timer = self._loop.call_later(timeout, self._expire, call)
         watching = self._place.watching
         earlier = [event for event in watching.get(call.name, ()) if not event.is_set()] if watching else []
-        self._lanes.put(call.name, lambda: self._begin(call, earlier))
+        self._lanes.put(call.name, self._begin, call, earlier)
 
     def end(self) -> None:
         for call in list(self._calls):
@@ -181,13 +183,13 @@ class Calls:
         message = call.message
         members: dict[str, Any] = {}
         if answer.error is not None:
-            text = _answer_text("error", b"[" + _text(answer.error) + b"," + values + b"]", message)
+            text = _answer_text(b'{"error":[', _text(answer.error) + b"," + values, message)
         else:
             if message.get("type") is not None:
                 members["type"] = answer.signature
             if message.get("flags") is not None:
                 members["flags"] = answer.order
-            text = _answer_text("reply", b"[" + (values if answer.signature else b"null") + b"]", message, **members)
+            text = _answer_text(b'{"reply":[', values if answer.signature else b"null", message, members)
         if len(text) > self._limits.frame_bytes:
             self._log.limit("frame_bytes", self._limits.frame_bytes)
             self._refuse(call, BusError(LIMITS_EXCEEDED, f"the answer has {len(text)} bytes of JSON"))
@@ -221,11 +223,16 @@ class Calls:
 
 
 def _read(asked: Any, message: Message) -> _Call:
-    path, interface, member, arguments = convert("call", asked, _CALL, "[path, interface, method, [arguments]]")
-    check_path("call", path)
-    check_interface("call", interface)
-    if not is_member(member):
-        raise unclear(f"call: expected the name of a method, found {describe(member)}")
+    match asked:
+        case [str(), str(), str(), list() | None]:  # looked at here: msgspec makes its plan of a tuple each time anew
+            path, interface, member, arguments = asked
+        case _:
+            path, interface, member, arguments = convert("call", asked, _CALL, "[path, interface, method, [arguments]]")
+    if len(path) > _USUAL or not _is_method(path, interface, member):
+        check_path("call", path)
+        check_interface("call", interface)
+        if not is_member(member):
+            raise unclear(f"call: expected the name of a method, found {describe(member)}")
     call = _Call(path, interface, member, arguments or [], message)
     signature = signature_of("call", message)
     call.signature = signature if signature is not None or arguments else ""
@@ -233,12 +240,19 @@ def _read(asked: Any, message: Message) -> _Call:
     return call
 
 
+@lru_cache(maxsize=1_024)  # the same few methods are called again and again
+def _is_method(path: str, interface: str, member: str) -> bool:
+    return is_path(path) and is_interface(interface) and is_member(member)
+
+
 def message_flags(message: Message) -> int:
     """Whether the service may ask somebody: it may, unless the flags say nothing of it. Raises Problem."""
     flags = message.get("flags")
-    if not isinstance(flags, str | None):
+    if flags is None:
+        return wire.INTERACTIVE
+    if not isinstance(flags, str):
         raise unclear(f'"flags" of call: expected a string, found {describe(flags)}')
-    return wire.INTERACTIVE if flags is None or "i" in flags else 0
+    return wire.INTERACTIVE if "i" in flags else 0
 
 
 def _timeout(message: Message) -> float | None:
@@ -255,10 +269,12 @@ _LONGEST_SECONDS: Final = 10_000_000.0
 """More than a timer of the event loop takes is no limit at all."""
 
 
-def _answer_text(kind: str, values: "bytes | bytearray", message: Message, **members: Any) -> bytes:
-    """The answer to a message with an `id`, of which `values` is the JSON text."""
-    more = b"".join(b"," + encode(name) + b":" + encode(value) for name, value in members.items())
-    return b"".join((b'{"', kind.encode(), b'":', values, b',"id":', encode(message["id"]), more, b"}"))
+def _answer_text(
+    begin: bytes, values: "bytes | bytearray", message: Message, members: Mapping[str, Any] | None = None
+) -> bytes:
+    """The answer to a message with an `id`: how it begins, and the JSON text of what it says."""
+    more = b"".join([b"," + encode(name) + b":" + encode(value) for name, value in members.items()]) if members else b""
+    return b"".join((begin, values, b'],"id":', encode(message["id"]), more, b"}"))
 
 
 def _text(text: str) -> bytes:

@@ -106,15 +106,16 @@ class Messages:
         if not isinstance(message, dict):
             raise unclear(f"expected a JSON object, found {describe(message)}")
         known = self._backend.kinds
-        kinds = [kind for kind in known if kind in message]
+        kinds = [kind for kind in message if kind in known]
         if len(kinds) != 1:
             raise unclear(f"expected one of {', '.join(known)}, found {', '.join(kinds) or 'none of them'}")
-        self.attempt(kinds[0], message, lambda: known[kinds[0]](message[kinds[0]], message))
+        (kind,) = kinds
+        self.attempt(kind, message, known[kind], message[kind], message)
 
-    def attempt(self, kind: str, message: Message, act: Callable[[], None]) -> None:
+    def attempt(self, kind: str, message: Message, act: Callable[..., None], *args: Any) -> None:
         """Act on a message of this kind; what goes wrong answers it. Raises Problem."""
         try:
-            act()
+            act(*args)
         except Problem:
             raise
         except BusError as error:
@@ -149,14 +150,14 @@ class Messages:
         self.answer(message, {"error": [error.name, [as_utf8(error.message)]]})
 
     def say(self, text: bytes) -> None:
-        """One message, as it is."""
+        """One message, as it is: JSON text."""
         if not self._channel.open:
             return
         if len(text) > self._limits.frame_bytes:
             self._log.limit("frame_bytes", self._limits.frame_bytes)
             self.close(Problem(TOO_LARGE, f"dbus-json3: {len(text)} bytes to be told in one message"))
         elif not self._outbox and self._may_send():
-            self._channel.send_unit(text)
+            self._channel.send_text(text)
         else:
             self._outbox.append(text)
             self._outbox_bytes += len(text)
@@ -177,7 +178,7 @@ class Messages:
         while self._outbox and self._may_send():
             text = self._outbox.popleft()
             self._outbox_bytes -= len(text)
-            self._channel.send_unit(text)
+            self._channel.send_text(text)
         if self._outbox:
             return
         if self._held:

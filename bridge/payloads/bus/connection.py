@@ -181,7 +181,7 @@ class Connection:
         elif message.kind == wire.SIGNAL:
             self._signalled(message)
         elif message.kind == wire.CALL:
-            self.in_order(message.sender, lambda: self._called(message))
+            self._lanes.put(message.sender, self._called, message)
         else:
             close_all(message.fds)
 
@@ -196,7 +196,7 @@ class Connection:
         if call is None:
             close_all(message.fds)  # late
         elif call.in_order:
-            self.in_order(message.sender, lambda: self._hand_over(message))
+            self._lanes.put(message.sender, self._hand_over, message)
         else:
             self._hand_over(message)
 
@@ -205,18 +205,18 @@ class Connection:
         if call is None:
             close_all(message.fds)
             return None
-        return self._with_descriptors(message, call.answered)
+        return self._with_descriptors(message, call.answered) if message.fds else call.answered(message)
 
     def _signalled(self, message: Message) -> None:
         if not self.is_bus:
-            self.in_order(None, lambda: self._tell_all(message, []))
+            self._lanes.put(None, self._tell_all, message, [])
             return
         if message.sender == BUS_NAME:
             self.owners.heed(message)
         # Whose signal it is was decided when it came.
         names = list(self.owners.names(message.sender))
         if names:
-            self.in_order(message.sender, lambda: self._tell_all(message, names))
+            self._lanes.put(message.sender, self._tell_all, message, names)
         else:
             close_all(message.fds)
 

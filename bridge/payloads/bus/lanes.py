@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from anyio import CancelScope
 from anyio.abc import TaskGroup
@@ -13,7 +13,7 @@ WAITING: Final = 16_384
 """Messages of one peer that wait for an earlier one. Past that the earlier one is given up: it waits for an answer that
 the peer may never give."""
 
-Job = Callable[[], Awaitable[None] | None]
+Job = Callable[..., Awaitable[None] | None]
 """Heeds one message: at once, or by what it returns."""
 
 
@@ -23,7 +23,7 @@ class _Lane:
     __slots__ = ("jobs", "scope")
 
     def __init__(self) -> None:
-        self.jobs: deque[Job] = deque()
+        self.jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self.scope = CancelScope()  # of what they wait for
 
 
@@ -36,22 +36,22 @@ class Lanes:
         self._fail = fail
         self._lanes: dict[str | None, _Lane] = {}
 
-    def put(self, peer: str | None, job: Job) -> None:
-        """Do this once all earlier jobs of this peer are done: now, if that is so."""
+    def put(self, peer: str | None, job: Job, *args: Any) -> None:
+        """Do `job(*args)` once all earlier jobs of this peer are done: now, if that is so."""
         lane = self._lanes.get(peer)
         if lane is None:
-            waiting = self._do(job)
+            waiting = self._do(job, args)
             if waiting is not None:
                 lane = self._lanes[peer] = _Lane()
                 self._tasks.start_soon(self._go_on, peer, lane, waiting)
             return
-        lane.jobs.append(job)
+        lane.jobs.append((job, args))
         if len(lane.jobs) % WAITING == 0:
             lane.scope.cancel()
 
-    def _do(self, job: Job) -> Awaitable[None] | None:
+    def _do(self, job: Job, args: tuple[Any, ...]) -> Awaitable[None] | None:
         try:
-            return job()
+            return job(*args)
         except Exception as error:  # noqa: BLE001 - whoever made the lanes decides
             self._fail(error)
             return None
@@ -65,7 +65,7 @@ class Lanes:
                 if not lane.jobs:
                     return
                 await turn.pause()
-                waiting = self._do(lane.jobs.popleft())
+                waiting = self._do(*lane.jobs.popleft())
         finally:
             self._lanes.pop(peer, None)
 

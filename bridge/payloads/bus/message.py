@@ -47,6 +47,9 @@ _START: Final = 16
 """Bytes of a header before its fields."""
 _ORDERS: Final = {ord("l"): "<", ord("B"): ">"}
 _NUMBERS: Final = {order: Struct(order + "III").unpack_from for order in _ORDERS.values()}
+_NUMBER: Final = {order: Struct(order + "I").unpack_from for order in _ORDERS.values()}
+_ZERO: Final = bytes(4)
+_BEGINS_ANSWERS: Final = bytes((_REPLY_SERIAL, 1)) + b"u\0"
 _PADDING: Final = bytes(8)
 _U32: Final = Struct("<I")
 _HEAD: Final = Struct("<cBBBIII")
@@ -104,35 +107,100 @@ def read_head(data: "bytes | bytearray", at: int) -> Head:
 
 def read_message(data: bytes, head: Head) -> tuple[Message, int]:
     """A whole message, without its descriptors, and how many those are. Raises Malformed."""
+    end = _START + head.fields
+    fields = _fields_alike(data, head, end) if head.fields <= _ALIKE_BYTES else None
+    answers = 0
+    if fields is None:
+        fields = _read_fields(data[1], head.order, data[_START:end])
+        answers = fields.answers
+    elif fields.answers_at:
+        (answers,) = _NUMBER[head.order](data, _START + fields.answers_at)
+    path, interface, member, error_name, _, _, destination, sender, signature, count = fields
+    body = data[head.length - head.body : head.length]
+    message = Message(
+        data[1],
+        head.serial,
+        data[2],
+        path,
+        interface,
+        member,
+        error_name,
+        answers,
+        destination,
+        sender,
+        signature,
+        body,
+        head.order,
+    )
+    return message, count
+
+
+class _Fields(NamedTuple):
+    """What the fields of a header say. `answers_at`: where among their bytes `answers` stands, 0 if nowhere."""
+
+    path: str | None
+    interface: str | None
+    member: str | None
+    error: str | None
+    answers: int
+    answers_at: int
+    destination: str | None
+    sender: str | None
+    signature: str
+    fds: int
+
+
+def _fields_alike(data: bytes, head: Head, end: int) -> _Fields | None:
+    """The fields of a message by those of an earlier one that differed in the serial of the call at most, as answers of
+    one peer do: `answers` is not to be trusted. None: it is not that easy."""
+    at = data.find(_BEGINS_ANSWERS, _START, end)
+    if at < 0:
+        alike = data[_START:end]
+    elif at + 8 > end:
+        return None
+    else:
+        alike = data[_START : at + 4] + _ZERO + data[at + 8 : end]
     try:
-        fields = _read_fields(data, head)
+        fields = _kept_fields(data[1], head.order, alike)
+    except Malformed:
+        return None  # what was cut out may have been no serial
+    return fields if fields.answers_at == (at + 4 - _START if at >= 0 else 0) else None
+
+
+def _read_fields(kind: int, order: str, data: bytes) -> _Fields:
+    """The fields of a message of this kind. Raises Malformed."""
+    try:
+        fields, answers_at = _read_each(order, data)
     except ERRORS as error:
         raise malformed(error) from None
-    kind = data[1]
     for code in _REQUIRED.get(kind, ()):
         if code not in fields:
             raise Malformed(f"a message of type {kind} without field {code}")
-    message = Message(
-        kind,
-        head.serial,
-        data[2],
-        fields.get(_PATH),
-        fields.get(_INTERFACE),
-        fields.get(_MEMBER),
-        fields.get(_ERROR_NAME),
-        fields.get(_REPLY_SERIAL, 0),
-        fields.get(_DESTINATION),
-        fields.get(_SENDER),
-        fields.get(_SIGNATURE, ""),
-        data[head.length - head.body : head.length],
-        head.order,
+    get = fields.get
+    return _Fields(
+        get(_PATH),
+        get(_INTERFACE),
+        get(_MEMBER),
+        get(_ERROR_NAME),
+        get(_REPLY_SERIAL, 0),
+        answers_at,
+        get(_DESTINATION),
+        get(_SENDER),
+        get(_SIGNATURE, ""),
+        get(_FDS, 0),
     )
-    return message, fields.get(_FDS, 0)
 
 
-def _read_fields(data: bytes, head: Head) -> dict[int, Any]:
-    order = head.order
-    at, end = _START, _START + head.fields
+_kept_fields: Final = lru_cache(maxsize=512)(_read_fields)
+_ALIKE_BYTES: Final = 512
+"""Fields that are longer are not kept."""
+
+
+def _read_each(order: str, data: bytes) -> tuple[dict[int, Any], int]:
+    """Each field by its code, and where the serial of the call stands. Alignment is as in the message: the fields begin
+    at a multiple of 8."""
+    at, end = 0, len(data)
+    answers_at = 0
     fields: dict[int, Any] = {}
     while at < end:
         at = (at + 7) & -8
@@ -141,6 +209,8 @@ def _read_fields(data: bytes, head: Head) -> dict[int, Any]:
             code, read = begin
             value, at = read(data, at + 4, 2)
             fields[code] = _checked(code, value)
+            if code == _REPLY_SERIAL:
+                answers_at = at - 4
             continue
         code = data[at]
         (signature, read), at = of_variant(data, at + 1, order)
@@ -149,7 +219,7 @@ def _read_fields(data: bytes, head: Head) -> dict[int, Any]:
             raise Malformed(f"field {code} of type {signature}")
     if at != end:
         raise Malformed("fields that end within one")
-    return fields
+    return fields, answers_at
 
 
 _BEGINNINGS: Final = {

@@ -69,7 +69,7 @@ class Place:
 
     def name_of(self, kind: str, given: Any) -> str | None:
         """Who is meant in a message of this kind; None: the peer without a bus. Raises Problem."""
-        if not isinstance(given, str | None) or (given is not None and not is_bus_name(given)):
+        if given is not None and not (isinstance(given, str) and is_bus_name(given)):
             raise unclear(f'"name" of {kind}: expected the name of a peer, found {describe(given)}')
         if not self.connection.is_bus:
             return None

@@ -175,12 +175,12 @@ class Stream:
             return
         if descriptors:
             self._put_new()
-            self._put(memoryview(data), tuple(map(os.dup, descriptors)))
+            self._put(data, tuple(map(os.dup, descriptors)))
             return
         if not self._turn:  # the bus is at work on it while the rest of the turn is done
             self._turn = True
             self._flusher.add(self)
-            self._put(memoryview(data), ())
+            self._put(data, ())
             return
         self._new.append(data)  # what comes after it in the same turn goes out together,
         if len(self._new) >= TOGETHER:  # but not so much that the bus would have nothing to do meanwhile
@@ -189,31 +189,44 @@ class Stream:
     def flush(self) -> None:
         """The turn is over: write what is new."""
         self._turn = False
-        self._put_new()
+        if self._new:
+            self._put_new()
 
     def _put_new(self) -> None:
         new, self._new = self._new, []
         if new:
-            self._put(memoryview(new[0] if len(new) == 1 else b"".join(new)), ())
+            self._put(new[0] if len(new) == 1 else b"".join(new), ())
 
-    def _put(self, data: memoryview, descriptors: tuple[int, ...]) -> None:
+    def _put(self, data: bytes, descriptors: tuple[int, ...]) -> None:
         if not self._open:
             close_all(descriptors)
             return
-        self._queued += len(data)
-        self._out.append((data, descriptors))
-        if len(self._out) == 1:
-            self._writable()
-            if self._out and not self._watching and self._open:
-                self._watching = True
-                self._poller.watch_write(self._fd, self._writable)
+        sent = self._write_first(data, descriptors) if not self._out else 0
+        if sent:
+            close_all(descriptors)
+            descriptors = ()
+            if sent == len(data):
+                return
+        self._queued += len(data) - sent
+        self._out.append((memoryview(data)[sent:], descriptors))
+        if not self._watching:
+            self._watching = True
+            self._poller.watch_write(self._fd, self._writable)
         if self._queued > OUT_BYTES and not self._full:
             self._full = True
             self._log.limit("bus-queue", OUT_BYTES)
             self._front.block(self)
             self._watch_for_progress()
 
-    def _write(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
+    def _write_first(self, data: bytes, descriptors: tuple[int, ...]) -> int:
+        """How much was taken of what nothing waits before."""
+        try:
+            return self._write(data, descriptors)
+        except OSError as error:
+            self._fail_later(error)
+            return 0
+
+    def _write(self, data: "bytes | memoryview", descriptors: tuple[int, ...]) -> int:
         """How much was taken. Raises OSError."""
         try:
             if not descriptors:

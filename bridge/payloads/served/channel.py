@@ -177,6 +177,10 @@ class Channel:
         """One message, whatever its length; text by itself."""
         self._message(data if self.raw else whole_text(data))
 
+    def send_text(self, text: Buffer) -> None:
+        """One message, whatever its length, which is known to be valid UTF-8."""
+        self._message(text)
+
     def send_units(self, messages: Sequence[bytes]) -> None:
         """Several messages, whatever their lengths; each is valid UTF-8 by itself."""
         if self._window is None:
