@@ -34,6 +34,7 @@ from .headers import passed_on, read_headers
 from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
+from .whole_messages import WholeMessages, is_utf8
 
 import_websockets()
 
@@ -104,6 +105,7 @@ class WebSocket:
         "_services",
         "_size",
         "_timer",
+        "_whole",
     )
 
     def __init__(self, channel: Channel, plan: Plan, services: Services) -> None:
@@ -115,6 +117,7 @@ class WebSocket:
         self._connection: Connection | None = None
         self._heads: HeadReader | None = None  # until the handshake is answered
         self._protocol: Protocol | None = None  # from then on
+        self._whole: WholeMessages | None = None  # what need not go through it
         self._message = bytearray()  # of the server, as far as its fragments have come
         self._is_text = False  # whether it calls that text
         self._done = False  # whether the front end has said that it sends no more
@@ -146,7 +149,8 @@ class WebSocket:
             self._channel.close(problem, status=head.status, reason=head.reason)
             return
         self._heads = None
-        self._protocol = Protocol(CLIENT, max_size=self._services.context.limits.websocket_bytes)
+        most = self._services.context.limits.websocket_bytes
+        self._protocol, self._whole = Protocol(CLIENT, max_size=most), WholeMessages(most)
         transport = connection.transport
         transport.on_taken = self._channel.taken
         transport.on_empty = self._send_pong
@@ -160,11 +164,8 @@ class WebSocket:
 
     def data(self, data: Span, nbytes: int) -> None:
         message = join(data)
-        if not self._channel.raw:
-            try:
-                str(message, "utf-8")
-            except UnicodeDecodeError:
-                raise Problem(PROTOCOL_ERROR, "websocket-stream1: a text message that is not UTF-8") from None
+        if not self._channel.raw and not is_utf8(message):
+            raise Problem(PROTOCOL_ERROR, "websocket-stream1: a text message that is not UTF-8")
         if self._connection is not None:
             head, masked = masked_frame(BINARY if self._channel.raw else TEXT, message)
             transport = self._connection.transport
@@ -256,9 +257,19 @@ class WebSocket:
                 return
             head, data = found
             self._answered(head, connection)
-        protocol = self._protocol
-        if protocol is None or not data:
+        protocol, whole = self._protocol, self._whole
+        if protocol is None or whole is None:
             return
+        for is_text, piece in whole.feed(data):
+            if is_text is None:
+                self._hear(piece, protocol)
+            else:
+                self._pass_on(piece, is_text, protocol)
+            if self._connection is None:
+                return
+
+    def _hear(self, data: bytes | bytearray, protocol: Protocol) -> None:
+        """What is no whole message."""
         protocol.receive_data(data)
         self._send_frames()
         for event in protocol.events_received():
@@ -273,26 +284,25 @@ class WebSocket:
         elif frame.opcode in (TEXT, BINARY):
             self._is_text = frame.opcode is TEXT
             if frame.fin:
-                self._pass_on(frame.data, protocol)
+                self._pass_on(frame.data, self._is_text, protocol)
             else:
                 self._message = bytearray(frame.data)  # not a list: there may be a fragment for each byte
         elif frame.opcode is CONT:
             self._message += frame.data
             if frame.fin:
                 message, self._message = self._message, bytearray()
-                self._pass_on(message, protocol)
+                self._pass_on(message, self._is_text, protocol)
 
-    def _pass_on(self, message: Buffer, protocol: Protocol) -> None:
+    def _pass_on(self, message: Buffer, is_text: bool, protocol: Protocol) -> None:
         """A message is whole."""
-        if self._is_text:
-            try:
-                str(message, "utf-8")
-            except UnicodeDecodeError as error:
-                protocol.fail(CloseCode.INVALID_DATA)
-                self._send_frames()
-                self._failed(error)
-                return
-        self._channel.send_unit(message)
+        if not is_text:
+            self._channel.send_unit(message)
+        elif is_utf8(message):
+            self._channel.send_text(message)
+        else:
+            protocol.fail(CloseCode.INVALID_DATA)
+            self._send_frames()
+            self._failed(ValueError("a text message that is not UTF-8"))
 
     def _closed(self, told: Close | None) -> None:
         """The server has sent its close frame, which is answered by now."""
