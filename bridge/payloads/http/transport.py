@@ -114,12 +114,13 @@ class Transport:
         outbox = self._outbox
         try:
             while outbox:
-                self._wrote(self._send())
+                done, asked = self._send()
+                self._wrote(done)
+                if done < asked:  # it is full: to be told so by an error takes one more call
+                    self._wait()
+                    return
         except BlockingIOError:
-            if not self.waiting:
-                self.waiting = True
-                self._outbox = deque((_kept(data), payload) for data, payload in outbox)
-                self._poller.watch_write(self.fd, self._write)
+            self._wait()
             return
         except OSError as error:
             self.broken = True
@@ -131,12 +132,23 @@ class Transport:
             self._stop_waiting()
             self.on_empty()
 
-    def _send(self) -> int:
+    def _send(self) -> tuple[int, int]:
+        """How many bytes the socket took, and of how many."""
         outbox = self._outbox
-        if len(outbox) > 1 and self._tls is None:
-            return self._sock.sendmsg([data for data, _ in islice(outbox, _PIECES)])  # type: ignore[union-attr]
+        if self._tls is not None:
+            piece = memoryview(outbox[0][0])[:_PIECE_BYTES]
+            return self._tls.send(piece), 0
+        if len(outbox) > 1:
+            pieces = [data for data, _ in islice(outbox, _PIECES)]
+            return self._sock.sendmsg(pieces), sum(map(len, pieces))  # type: ignore[union-attr]
         data, _ = outbox[0]
-        return self._sock.send(data if self._tls is None else memoryview(data)[:_PIECE_BYTES])
+        return self._sock.send(data), len(data)
+
+    def _wait(self) -> None:
+        if not self.waiting:
+            self.waiting = True
+            self._outbox = deque((_kept(data), payload) for data, payload in self._outbox)
+            self._poller.watch_write(self.fd, self._write)
 
     def _wrote(self, count: int) -> None:
         """The socket took the first `count` bytes."""
@@ -176,5 +188,7 @@ class Transport:
 
 
 def _kept(data: Buffer) -> Buffer:
-    """`data` as it may wait: a view would keep the whole of what was read with it."""
-    return bytes(data) if isinstance(data, memoryview) else data
+    """`data` as it may wait: a view of little would keep the whole of what was read with it."""
+    if not isinstance(data, memoryview) or (isinstance(data.obj, bytes) and 2 * len(data) >= len(data.obj)):
+        return data
+    return bytes(data)
