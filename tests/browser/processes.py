@@ -69,12 +69,17 @@ def arguments(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
 
 
-def program(pid: int) -> str:
-    """The first of its arguments; empty for a process that has ended, reaped or not."""
+def command_of(pid: int) -> list[str]:
+    """Its arguments; none for a process that has ended, reaped or not."""
     try:
-        return next(iter(arguments(pid)), "")
+        return arguments(pid)
     except OSError:
-        return ""
+        return []
+
+
+def program(pid: int) -> str:
+    """The first of its arguments; empty for a process that has ended."""
+    return next(iter(command_of(pid)), "")
 
 
 def describe(pid: int) -> str:

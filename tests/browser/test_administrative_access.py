@@ -6,7 +6,6 @@ The pages come from spanbridge itself; nothing else serves this session but the 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
@@ -19,8 +18,8 @@ from .cockpit_ws import CockpitWs, write_package, write_session_command
 from .conftest import Evidence
 from .parts import COCKPIT_BRIDGE, COCKPIT_SHELL, COCKPIT_WS, require
 from .probe_page import MANIFEST, NAME, Probe, files
-from .processes import arguments, descendants
-from .shell import open_page, texts, wait_for
+from .processes import command_of, descendants
+from .shell import click, fill, open_page, texts, wait_for
 
 __all__ = ["directory", "installation"]
 
@@ -68,30 +67,13 @@ def access(browser: Chrome) -> list[str]:
     return [text for text in texts(browser, "#super-user-indicator button, .ct-locked, .ct-unlocked") if text]
 
 
-def click(browser: Chrome, text: str, within: str = "body") -> None:
-    """Click the button of this text, once there is one."""
-
-    def button() -> Any:
-        found = browser.find_elements(By.CSS_SELECTOR, f"{within} button")
-        return next((each for each in found if each.is_displayed() and each.is_enabled() and each.text == text), None)
-
-    wait_for(browser, f"the button {text!r}", button).click()
-
-
 def type_password(browser: Chrome) -> None:
-    field = wait_for(
-        browser,
-        "a field for the password",
-        lambda: [
-            each for each in browser.find_elements(By.CSS_SELECTOR, "input[type=password]") if each.is_displayed()
-        ],
-    )[0]
-    field.send_keys(PASSWORD)
+    fill(browser, "input[type=password]", PASSWORD)
 
 
 def privileged_bridges(ws: CockpitWs) -> list[list[str]]:
     """The commands of the privileged bridges of the session."""
-    commands = [arguments(pid) for pid in descendants(ws.pid)]
+    commands = [command for pid in descendants(ws.pid) if (command := command_of(pid))]
     return [command for command in commands if command[-1:] == ["--privileged"] and "sudo" not in command[0]]
 
 

@@ -1,17 +1,11 @@
 """Debian's front ends and another host: added in the dialog, logged in to, administered, removed; over a real sshd."""
 
-import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    StaleElementReferenceException,
-)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -23,8 +17,20 @@ from .cockpit_ws import CockpitWs, write_package, write_session_command
 from .conftest import Evidence
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import COCKPIT_BRIDGE, SPANBRIDGE, require
-from .processes import arguments, descendants
-from .shell import curtains, menu, open_page, page, terminal_lines, texts, type_in_terminal, wait_for
+from .processes import descendants, program
+from .shell import (
+    choose,
+    click,
+    curtains,
+    fill,
+    menu,
+    open_page,
+    page,
+    terminal_lines,
+    texts,
+    type_in_terminal,
+    wait_for,
+)
 
 __all__ = ["sshd_farm"]
 
@@ -34,13 +40,13 @@ HOST = "far"
 USER = ADMINISTRATOR
 SPELT = f"{USER}@{HOST}"
 CONF = "[WebService]\nAllowMultiHost=yes\n"
+HOSTS = "#host-toggle"
 DIALOG = "#hosts_setup_server_dialog"
 LINK = f"#nav-hosts a[href='/@{HOST}']"
-REMOVE = "#nav-hosts button.nav-action[class*=m-danger]:not([disabled])"
+REMOVE = "#nav-hosts button.nav-action[class*=m-danger]"
 HOST_ACTIONS = ".nav-hosts-actions button"
 LIMITED = "Limited access"
 ADMINISTRATIVE = "Administrative access"
-NOT_YET = (ElementClickInterceptedException, ElementNotInteractableException, StaleElementReferenceException)
 IDLE_SECONDS = 10
 """After which a connection without a channel ends; longer than the shell leaves it without one."""
 
@@ -50,12 +56,13 @@ class Way(NamedTuple):
 
     front_end: FrontEnd
     connection: str  # the name of the process
+    refusal: str  # what it has against a wrong password
 
 
 WAYS = {
-    "installed": Way(INSTALLED, "ssh"),
-    "backports": Way(NEWER, "ssh"),
-    "installed-cockpit-ssh": Way(INSTALLED, "cockpit-ssh"),
+    "installed": Way(INSTALLED, "ssh", "the password was not accepted"),
+    "backports": Way(NEWER, "ssh", "the password was not accepted"),
+    "installed-cockpit-ssh": Way(INSTALLED, "cockpit-ssh", "Login failed"),
 }
 
 
@@ -108,68 +115,49 @@ def cockpit_ws(sshd_farm: Farm, place: Path, way: Way, evidence: Evidence) -> It
 # What a user sees and does
 
 
-def click(browser: Chrome, *labels: str, within: str = "body") -> None:
-    """Click the button that has one of these texts, once there is one."""
-
-    def button() -> Any:
-        found = browser.find_elements(By.CSS_SELECTOR, f"{within} button")
-        return next((each for each in found if each.is_displayed() and each.is_enabled() and each.text in labels), None)
-
-    wait_for(browser, f"the button {labels}", button).click()
-
-
-def fill(browser: Chrome, field: str, text: str) -> None:
-    def ready() -> Any:
-        found = browser.find_elements(By.ID, field)
-        return found[0] if found and found[0].is_displayed() and found[0].is_enabled() else None
-
-    element = wait_for(browser, f"the field {field}", ready)
-    element.clear()
-    element.send_keys(text)
-
-
 def dialog(browser: Chrome) -> str:
     return " ".join(texts(browser, DIALOG))
 
 
 def connections(ws: CockpitWs, way: Way) -> list[int]:
     """The processes that hold the connections to other hosts."""
-    found = []
-    for pid in descendants(ws.pid):
-        with contextlib.suppress(OSError):  # it has just ended
-            if Path((arguments(pid) or [""])[0]).name == way.connection:
-                found.append(pid)
-    return found
+    return [pid for pid in descendants(ws.pid) if Path(program(pid)).name == way.connection]
 
 
-def press(browser: Chrome, selector: str, label: str = "") -> None:
-    """Click what is there and shows by now: the list slides in, and is drawn anew."""
-    with contextlib.suppress(*NOT_YET):
-        for button in browser.find_elements(By.CSS_SELECTOR, selector):
-            if button.is_displayed() and label in ("", button.text):
-                button.click()
+def ask_for_a_host(browser: Chrome) -> None:
+    """As far as the dialog for a new one."""
 
+    def asked() -> bool:
+        return bool(dialog(browser)) or choose(browser, HOSTS, HOST_ACTIONS, "Add new host")
 
-def add_new_host_asks(browser: Chrome) -> bool:
-    if not dialog(browser):
-        press(browser, HOST_ACTIONS, "Add new host")
-    return bool(dialog(browser))
+    wait_for(browser, "the dialog", lambda: asked() and dialog(browser))
 
 
 def add(browser: Chrome, way: Way) -> None:
     """As far as the question whether the key is trusted."""
-    wait_for(browser, "the hosts", lambda: browser.find_elements(By.ID, "host-toggle"))[0].click()
-    wait_for(browser, "the dialog", lambda: add_new_host_asks(browser))
-    fill(browser, "add-machine-address", HOST)
-    fill(browser, "add-machine-user", USER)
+    ask_for_a_host(browser)
+    fill(browser, "#add-machine-address", HOST)
+    fill(browser, "#add-machine-user", USER)
     click(browser, "Add", within=DIALOG)
     if way.front_end is NEWER:
         click(browser, "Connect", within="#hosts_connect_server_dialog")
 
 
-def log_in(browser: Chrome, password: str) -> None:
-    fill(browser, "login-custom-password", password)
+def log_in(browser: Chrome, password: str) -> str:
+    """With a password. Gives what the dialog has against it; nothing if that has gone.
+
+    While it tries, its button cannot be clicked; what it had against the one before still stands there.
+    """
+    fill(browser, "#login-custom-password", password)
     click(browser, "Log in", within=DIALOG)
+
+    def answered() -> bool:
+        script = "return [...document.querySelectorAll(arguments[0])].some(each => each.innerText.trim() === 'Log in')"
+        may_try = browser.execute_script(script, f"{DIALOG} button:not([disabled])")
+        return not dialog(browser) or may_try
+
+    wait_for(browser, "an answer to the password", answered)
+    return " ".join(texts(browser, f"{DIALOG} [class*=c-alert__title]"))
 
 
 def test_a_host_from_its_first_sight_to_its_removal(
@@ -180,15 +168,13 @@ def test_a_host_from_its_first_sight_to_its_removal(
     wait_for(browser, "a question about its key", lambda: "for the first time" in dialog(browser))
     click(browser, "Accept key and connect", "Trust and add host", within=DIALOG)
 
-    log_in(browser, "not it")
+    assert way.refusal in log_in(browser, "not it")
     assert sshd_farm.host_key in (sshd_farm.front_home / ".ssh/known_hosts").read_text()
-    wait_for(browser, "its refusal", lambda: texts(browser, f"{DIALOG} [class*=c-alert]"))
-    log_in(browser, PASSWORD)
-    wait_for(browser, "the end of the dialog", lambda: not dialog(browser))
+    assert log_in(browser, PASSWORD) == ""
 
     # Its pages come from there, and so does what they show.
     if way.front_end is INSTALLED:  # the newer one has gone there by itself
-        wait_for(browser, "the host in the list", lambda: browser.find_elements(By.CSS_SELECTOR, LINK))[0].click()
+        wait_for(browser, "the host in the list", lambda: choose(browser, HOSTS, LINK))
     with page(browser, "/system", SPELT):
         wait_for(browser, "its overview", lambda: "System information" in texts(browser, "[class*=card__title]"))
     assert {"Overview", "Logs", "Services", "Terminal"} <= set(menu(browser))
@@ -215,19 +201,12 @@ def administrator(browser: Chrome) -> None:
 
     wait_for(browser, LIMITED, lambda: LIMITED in access())
     click(browser, LIMITED)
-    asks = "[role=dialog] input[type=password]"
-    wait_for(browser, "the question for the password", lambda: browser.find_elements(By.CSS_SELECTOR, asks))
-    browser.find_element(By.CSS_SELECTOR, asks).send_keys(PASSWORD)
+    fill(browser, "[role=dialog] input[type=password]", PASSWORD)
     click(browser, "Authenticate", within="[role=dialog]")
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access())
 
 
 def remove(browser: Chrome) -> None:
-    browser.find_element(By.ID, "host-toggle").click()
-
-    def gone() -> bool:
-        press(browser, REMOVE)
-        press(browser, HOST_ACTIONS, "Edit hosts")
-        return not browser.find_elements(By.CSS_SELECTOR, LINK)
-
-    wait_for(browser, "a list without it", gone)
+    wait_for(browser, "the list, to be edited", lambda: choose(browser, HOSTS, HOST_ACTIONS, "Edit hosts"))
+    click(browser, selector=REMOVE)
+    wait_for(browser, "a list without it", lambda: not browser.find_elements(By.CSS_SELECTOR, LINK))

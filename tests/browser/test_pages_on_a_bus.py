@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import Evidence
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
 from .processes import children, program
-from .shell import curtains, open_page, page, texts, wait_for
+from .shell import click, curtains, fill, open_page, page, texts, wait_for
 from .system_bus import SystemBus, require_system_bus
 
 pytestmark = [pytest.mark.cockpit, pytest.mark.browser, pytest.mark.root, pytest.mark.timeout(240)]
@@ -49,11 +46,6 @@ HOSTNAME = "#system_information_hostname_text"
 USAGE = ".system-usage td, .system-usage-card td, .pf-v5-c-progress__status"
 
 
-def shown(browser: Chrome, selector: str) -> Any:
-    found = browser.find_elements(By.CSS_SELECTOR, selector)
-    return next((element for element in found if element.is_displayed()), None)
-
-
 def shows(browser: Chrome, selector: str, text: str) -> bool:
     return any(text in each for each in texts(browser, selector))
 
@@ -78,11 +70,8 @@ def test_the_pages_load_and_nothing_is_missing(cockpit_ws: CockpitWs, browser: C
 def test_the_host_name_is_changed_in_its_dialog(cockpit_ws: CockpitWs, browser: Chrome, bus: SystemBus) -> None:
     open_page(browser, cockpit_ws.url, "/system")
     with page(browser, "/system"):
-        wait_for(browser, "the link", lambda: shown(browser, "#system_information_hostname_button")).click()
-        name = wait_for(browser, "the field", lambda: shown(browser, "#sich-hostname"))
-        name.send_keys(Keys.CONTROL, "a")
-        name.send_keys("after.example")
-        change = "[role=dialog] button.pf-m-primary:not([disabled])"
-        wait_for(browser, "the button", lambda: shown(browser, change)).click()
+        click(browser, selector="#system_information_hostname_button")
+        fill(browser, "#sich-hostname", "after.example")
+        click(browser, within="[role=dialog]", selector="button.pf-m-primary")
         wait_for(browser, "the new name", lambda: shows(browser, HOSTNAME, "after.example"))
     assert (bus.etc / "hostname").read_text() == "after.example\n"

@@ -166,7 +166,7 @@ def test_the_terminal_page(cockpit_ws: CockpitWs, browser: Chrome, tmp_path: Pat
             "document.querySelector('.xterm-helper-textarea').dispatchEvent("
             "new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));"
         )
-        wait_for(browser, "all of the paste", lambda: pasted.stat().st_size == 100_000)
+        wait_for(browser, "all of the paste", lambda: pasted.exists() and pasted.stat().st_size == 100_000)
         assert pasted.read_bytes().count(b"x") == 99_000
 
 

@@ -3,16 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
 from ..superuser.conftest import directory, installation
 from ..superuser.installation import Installation
@@ -22,10 +18,9 @@ from .front_ends import INSTALLED, NEWER, FrontEnd
 from .login_machine import PASSWORD, USER, Machine, Process
 from .parts import COCKPIT_WS
 from .probe_page import MANIFEST, NAME, Probe, files
-from .shell import curtains, menu, page, terminal_lines, texts, type_in_terminal, wait_for
-from .test_administrative_access import ADMINISTRATIVE, LIMITED, access, click, type_password
-from .test_other_hosts import DIALOG, add_new_host_asks, dialog, fill
-from .test_other_hosts import click as click_within
+from .shell import choose, click, curtains, fill, menu, page, terminal_lines, texts, type_in_terminal, visible, wait_for
+from .test_administrative_access import ADMINISTRATIVE, LIMITED, access
+from .test_other_hosts import DIALOG, ask_for_a_host, dialog
 
 __all__ = ["directory", "installation"]
 
@@ -34,12 +29,12 @@ pytestmark = [pytest.mark.cockpit, pytest.mark.browser, pytest.mark.root, pytest
 BANNER = "Of this machine, and of nobody else."
 TITLE = "The machine below the stairs"
 NO_WARNING = "WarnBeforeConnecting = false\n"
+IDLE = "IdleTimeout = 1\n"
 CONF = f"""\
 [WebService]
 LoginTitle = {TITLE}
 AllowMultiHost = yes
 [Session]
-IdleTimeout = 1
 {NO_WARNING}Banner = /etc/cockpit/banner
 """
 NOWHERE = "127.0.0.1:1"
@@ -92,21 +87,13 @@ def ours(machine: Machine, installation: Installation) -> str:
 def fill_in(browser: Chrome, ws: CockpitWs, password: str) -> None:
     """The page that asks who it is."""
     browser.get(f"{ws.url}/system")
-    the_login_page(browser).send_keys(USER)
-    browser.find_element(By.ID, "login-password-input").send_keys(password)
-    browser.find_element(By.ID, "login-button").click()
+    fill(browser, "#login-user-input", USER)
+    fill(browser, "#login-password-input", password)
+    click(browser, selector="#login-button")
 
 
-def the_login_page(browser: Chrome) -> WebElement:
-    """Its first field, once it is there."""
-    return wait_for(browser, "the login page", lambda: visible(browser, "#login-user-input"))[0]
-
-
-def visible(browser: Chrome, selector: str) -> list[WebElement]:
-    """The page may be another before the last of them is asked."""
-    with suppress(StaleElementReferenceException):
-        return [each for each in browser.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
-    return []
+def the_login_page(browser: Chrome) -> None:
+    wait_for(browser, "the login page", lambda: visible(browser, "#login-user-input"))
 
 
 def log_in(browser: Chrome, ws: CockpitWs) -> None:
@@ -116,20 +103,18 @@ def log_in(browser: Chrome, ws: CockpitWs) -> None:
 
 
 def log_out(browser: Chrome) -> None:
-    browser.find_element(By.ID, "toggle-menu").click()
-    wait_for(browser, "the way out", lambda: visible(browser, "#logout"))[0].click()
+    wait_for(browser, "the way out", lambda: choose(browser, "#toggle-menu", "#logout"))
     the_login_page(browser)
 
 
 def add_a_host_that_does_not_answer(browser: Chrome, *, warned: bool) -> None:
     """That it does not is told once the bridge has tried; before that comes a warning, where it is wanted."""
-    browser.find_element(By.ID, "host-toggle").click()
-    wait_for(browser, "the dialog", lambda: add_new_host_asks(browser))
-    fill(browser, "add-machine-address", NOWHERE)
-    click_within(browser, "Add", within=DIALOG)
+    ask_for_a_host(browser)
+    fill(browser, "#add-machine-address", NOWHERE)
+    click(browser, "Add", within=DIALOG)
     if warned:
         wait_for(browser, "a warning", lambda: "Only connect to trusted machines" in " ".join(texts(browser, WARNING)))
-        click_within(browser, "Connect", within=WARNING)
+        click(browser, "Connect", within=WARNING)
     wait_for(browser, "a refusal", lambda: f"Unable to contact the given host {NOWHERE}" in dialog(browser))
 
 
@@ -168,7 +153,7 @@ def test_a_first_day(machine: Machine, cockpit_ws: CockpitWs, ours: str, browser
         wait_for(browser, f"{expected}", lambda: expected <= {*terminal_lines(browser)})
 
     click(browser, LIMITED)
-    type_password(browser)
+    fill(browser, "input[type=password]", PASSWORD)
     click(browser, "Authenticate")
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     privileged = [process for process in of_root(machine) if "sudo" not in process.command[0]]
@@ -196,10 +181,10 @@ def test_a_first_day(machine: Machine, cockpit_ws: CockpitWs, ours: str, browser
 
 def test_a_second_day(machine: Machine, cockpit_ws: CockpitWs, ours: str, browser: Chrome, uid: int) -> None:
     """What PAM told of the day before; administrative access that is remembered; an end for idleness."""
-    machine.write("/etc/cockpit/cockpit.conf", CONF.replace(NO_WARNING, ""))
+    machine.write("/etc/cockpit/cockpit.conf", CONF.replace(NO_WARNING, IDLE))
     log_in(browser, cockpit_ws)
     click(browser, LIMITED)
-    type_password(browser)
+    fill(browser, "input[type=password]", PASSWORD)
     click(browser, "Authenticate")
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     log_out(browser)

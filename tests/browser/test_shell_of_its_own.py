@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 
 from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import Evidence, PackageDir
 from .front_ends import INSTALLED, NEWER, FrontEnd
 from .parts import SPANBRIDGE
 from .processes import arguments, children
-from .shell import curtains, menu, open_page, page, texts, wait_for
+from .shell import click, curtains, fill, menu, open_page, page, texts, wait_for
 from .tap import Tap, tapped
 
 PAGE = Path(__file__).with_name("pids")
@@ -89,8 +88,8 @@ def test_the_shell_shows_and_a_second_load_takes_its_files_from_the_browsers_cac
     front_end: FrontEnd, cockpit_ws: CockpitWs, browser: Chrome, tap: Tap
 ) -> None:
     open_shell(browser, cockpit_ws)
-    first = tap.package_files()
     shows_all(browser)
+    first = tap.package_files()
     stored = {path for path in first if may_be_stored(front_end, path)}
     assert {"/base1/cockpit.js", "/system/index.html", "/system/overview.js", "/system/services.js"} <= stored
 
@@ -151,10 +150,8 @@ def add_rule(manifest: Path, payload: str) -> None:
 def fill_in(browser: Chrome, form: str, **values: str) -> None:
     """Submit a form of the page with these values in its fields."""
     for field, value in values.items():
-        element = browser.find_element(By.ID, field)
-        element.clear()
-        element.send_keys(value)
-    browser.find_element(By.CSS_SELECTOR, f"#{form} button").click()
+        fill(browser, f"#{field}", value)
+    click(browser, within=f"#{form}")
 
 
 def shown(browser: Chrome) -> list[dict[str, str]]:

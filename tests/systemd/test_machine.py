@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 
 from ..browser import socket_activated
 from ..browser.cockpit_ws import CockpitWs
 from ..browser.conftest import Evidence
 from ..browser.parts import COCKPIT_WS
-from ..browser.shell import curtains, menu, page, texts, wait_for
-from ..browser.test_administrative_access import ADMINISTRATIVE, LIMITED, access, click
-from ..browser.test_real_logins import visible
+from ..browser.shell import choose, click, curtains, fill, menu, page, texts, wait_for
+from ..browser.test_administrative_access import ADMINISTRATIVE, LIMITED, access
 from ..missing import lack
 from .machine import PASSWORD, USER, Machine
 
@@ -72,9 +70,9 @@ def cockpit_ws(tmp_path: Path, machine: Machine, evidence: Evidence) -> Iterator
 
 def log_in(browser: Chrome, ws: CockpitWs) -> None:
     browser.get(f"{ws.url}/system/services")
-    wait_for(browser, "the login page", lambda: visible(browser, "#login-user-input"))[0].send_keys(USER)
-    browser.find_element(By.ID, "login-password-input").send_keys(PASSWORD)
-    browser.find_element(By.ID, "login-button").click()
+    fill(browser, "#login-user-input", USER)
+    fill(browser, "#login-password-input", PASSWORD)
+    click(browser, selector="#login-button")
     wait_for(browser, "the shell", lambda: menu(browser))
 
 
@@ -105,9 +103,7 @@ def test_a_day(machine: Machine, cockpit_ws: CockpitWs, browser: Chrome) -> None
         wait_for(browser, "the services", lambda: shown(browser, "systemd-logind"))
 
     click(browser, LIMITED)
-    wait_for(browser, "a field for the password", lambda: visible(browser, "input[type=password]"))[0].send_keys(
-        PASSWORD
-    )
+    fill(browser, "input[type=password]", PASSWORD)
     click(browser, "Authenticate")
     wait_for(browser, ADMINISTRATIVE, lambda: ADMINISTRATIVE in access(browser))
     (unit,) = units(machine)
@@ -116,9 +112,9 @@ def test_a_day(machine: Machine, cockpit_ws: CockpitWs, browser: Chrome) -> None
     browser.get(f"{cockpit_ws.url}/system/services#/{SERVICE}")
     with page(browser, "/system/services"):
         wait_for(browser, "the service", lambda: shown(browser, "An example that sleeps"))
-        switch = ".service-top-panel input[type=checkbox]"
-        wait_for(browser, "its switch", lambda: browser.find_elements(By.CSS_SELECTOR, switch))
-        browser.execute_script("document.querySelector(arguments[0]).click()", switch)
+        script = "const found = document.querySelector(arguments[0]); found?.click(); return found !== null"
+        switch = ".service-top-panel input[type=checkbox]:not([disabled])"
+        wait_for(browser, "its switch", lambda: browser.execute_script(script, switch))
         wait_for(browser, "it runs", lambda: shown(browser, "Active since"))
     assert machine.run("systemctl", "is-active", SERVICE) == "active\n"
 
@@ -137,6 +133,5 @@ def test_a_day(machine: Machine, cockpit_ws: CockpitWs, browser: Chrome) -> None
     wait_for(browser, LIMITED, lambda: LIMITED in access(browser))
     wait_for(browser, "the end of the unit", lambda: not units(machine))
 
-    browser.find_element(By.ID, "toggle-menu").click()
-    wait_for(browser, "the way out", lambda: visible(browser, "#logout"))[0].click()
+    wait_for(browser, "the way out", lambda: choose(browser, "#toggle-menu", "#logout"))
     wait_for(browser, "the end of the session", lambda: not sessions(machine))
