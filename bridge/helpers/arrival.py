@@ -36,11 +36,10 @@ class Arrival:
         """Where that fails, have the way say why."""
         helper, way = self._helper, self._way
         try:
-            command = await way.prepare()
+            process = helper.start(await way.prepare())  # the command is not kept: this goes on as long as the helper
         except Problem as problem:
             helper.end(problem)
             return
-        process = helper.start(command)
         if process is not None:
             way.started(process.pid)
             await self._exited.wait()

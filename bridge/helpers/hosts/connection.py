@@ -5,7 +5,6 @@ It is the way (helpers/way.py) of an ordinary helper, which does all the rest: o
 """
 
 import os
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from ..helper import Helper
     from .equipment import Equipment
 
-_LINES_KEPT: Final = 64  # of ssh's stderr
+_LINES_KEPT: Final = 64
 _PLAIN: Final = "plain1:"
 
 
@@ -57,7 +56,7 @@ class Connection:
         self._mark = os.urandom(16).hex()
         self._noise = Noise(self._mark, limits.host_noise_bytes)
         self._python: bytearray | None = None  # what a Python tells of itself, as far as it has come
-        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._lines: list[str] = []  # the last ones of ssh's stderr
         self._place: Place | None = None
         self._version = UNKNOWN_VERSION
         self._environ: Mapping[str, str] = {}
@@ -118,6 +117,7 @@ class Connection:
 
     def said(self, line: str) -> None:
         self._lines.append(line)
+        del self._lines[:-_LINES_KEPT]
 
     def greeted(self) -> None:
         """The far `init` has come."""
@@ -138,6 +138,7 @@ class Connection:
         """What it needed to come up."""
         if self._place is not None:
             self._place.free()
+        self._environ = {}
         if self._pid:
             self._equipment.socket.forget(self._pid)
         if self._known_hosts:
