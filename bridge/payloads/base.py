@@ -156,6 +156,17 @@ class Port:
         else:
             self._early = frame
 
+    def last(self, frames: bytes) -> None:
+        """As `forward` and `close`, in one piece."""
+        if not self.open:
+            return
+        self.open = False
+        frames += bare("close", self.channel)
+        if self._made:
+            self._over(frames)
+        else:
+            self._early = frames
+
     def made(self) -> None:
         """The channel is in the table now; it may have been closed while it was made."""
         self._made = True

@@ -57,11 +57,28 @@ Parameters = dict[str, Any] | list[Any]
 _SQL: Final = (str, Parameters)
 
 
+def sql_of(call: Call) -> list[Any]:
+    """The statement and its parameters, checked: the short way for what nearly all calls are. Raises ValueError."""
+    given = call.arguments
+    if len(given) == 2 and type(given[0]) is str and type(given[1]) is list:
+        return given
+    return checked(call, _SQL)
+
+
+def of_statement(function: Callable[[str, Any], Any]) -> Operation:
+    """An operation of a function that is given a statement and its parameters."""
+
+    def operation(client: Client, call: Call) -> Any:
+        return function(*sql_of(call))
+
+    return operation
+
+
 def of_database(database: Database, desk: Callable[[], Desk]) -> Mapping[str, Operation]:
     """Those of `services.db`."""
 
     def open_(client: Client, call: Call) -> Any:
-        sql, parameters = checked(call, _SQL)
+        sql, parameters = sql_of(call)
         cursor = database.open(sql, parameters)
         rows, more = database.more(cursor)
         number = desk().keep(client, call.call, cursor) if more else 0
@@ -85,9 +102,9 @@ def of_database(database: Database, desk: Callable[[], Desk]) -> Mapping[str, Op
     return {
         "db.exec": taking(str)(database.exec),
         "db.prepare": taking(str)(database.prepare),
-        "db.run": taking(*_SQL)(database.run),
-        "db.get": taking(*_SQL)(database.get),
-        "db.all": taking(*_SQL)(database.all),
+        "db.run": of_statement(database.run),
+        "db.get": of_statement(database.get),
+        "db.all": of_statement(database.all),
         "db.open": open_,
         "db.next": next_,
         "db.close": close,

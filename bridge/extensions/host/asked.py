@@ -11,6 +11,7 @@ from ..inner.messages import Request
 from ..life.extension import Extension, Unavailable
 from ..process.process import Exchange, Process
 from .answers import Answer, Unsendable, error, sent_headers, with_ours
+from .deadlines import Deadline
 from .opening import HttpOpen
 from .requests import MANAGEMENT, MOUNT, Requests
 
@@ -58,6 +59,7 @@ class Asked:
 
     __slots__ = (
         "_body",
+        "_deadline",
         "_exchange",
         "_extension",
         "_left",
@@ -66,7 +68,6 @@ class Asked:
         "_process",
         "_requests",
         "_task",
-        "_timer",
         "_user",
     )
 
@@ -86,7 +87,7 @@ class Asked:
         self._extension: Extension | None = None  # for which it is counted
         self._process: Process | None = None
         self._exchange: Exchange | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: Deadline | None = None
         self._task: asyncio.Task[None] | None = None
         self._left = False
 
@@ -109,9 +110,7 @@ class Asked:
         self._let_go()
 
     def _let_go(self, *, late: bool = False) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._in_time()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and self._process is not None:
             self._process.leave(exchange, late=late)
@@ -188,7 +187,7 @@ class Asked:
             return Request(number, opened.method, path, query, opened.headers, body, user)
 
         self._process = process
-        self._timer = self._requests.loop.call_later(self._requests.limits.extension_request_seconds, self._late)
+        self._deadline = self._requests.deadlines.begin(self._late)
         self._exchange = process.request(make, user, self._head)
 
     def _head(self) -> None:
@@ -201,9 +200,7 @@ class Asked:
             if exchange.broken:
                 self._tell(error(502, "extension-died", process.why))
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._in_time()
         try:
             if not 200 <= head.status <= 599:
                 raise Unsendable(f"the status {head.status}, expected 200 to 599")
@@ -220,8 +217,15 @@ class Asked:
         self._count_out()
         self._on_answer(Stream(process, exchange, head.status, headers))
 
+    def _in_time(self) -> None:
+        if self._deadline is not None:
+            self._requests.deadlines.cancel(self._deadline)
+            self._deadline = None
+
     def _late(self) -> None:
-        self._timer = None
+        if self._deadline is None:  # it was answered in the same turn
+            return
+        self._deadline = None
         seconds = self._requests.limits.extension_request_seconds
         name = "" if self._extension is None else self._extension.name
         self._requests.log.limit("extension_request_seconds", seconds, extension=name)

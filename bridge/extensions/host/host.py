@@ -94,7 +94,7 @@ async def _serve(
 
     asyncio.get_running_loop().set_exception_handler(unforeseen)
     context = _context(limits, log, poller)
-    parts = Parts(places, limits, os.environ, log, poller)
+    parts = Parts(places, limits, os.environ, log, poller, context.flusher)
     life = Life(parts)
     await life.look()
     host = Host(context, parts, life, directory, stay)

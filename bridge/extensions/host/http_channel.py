@@ -1,5 +1,6 @@
 """A channel that is one request of a page: its body collected, the answer passed on as fast as it is taken."""
 
+import asyncio
 from collections import deque
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from .opening import HttpOpen, http_open
 from .requests import Requests
 
 _NO_LENGTH: Final = (204, 304)
+_READY_SECONDS: Final = 0.001
 
 
 class HttpChannel:
@@ -30,6 +32,7 @@ class HttpChannel:
         "_refused",
         "_requests",
         "_size",
+        "_soon",
         "_stream",
         "_user",
         "_waits",
@@ -46,6 +49,7 @@ class HttpChannel:
         self._held = 0  # bytes of it that are held
         self._refused: Answer | None = None
         self._is_ready = False
+        self._soon: asyncio.TimerHandle | None = None  # when `ready` is said
         self._asked: Asked | None = None
         self._pieces: deque[Buffer] = deque()  # of an answer that is whole
         self._stream: Stream | None = None
@@ -54,12 +58,16 @@ class HttpChannel:
     # From the page
 
     def settle(self) -> None:
-        """Whoever has sent all waits for nothing: `ready` then goes out with the answer, in one write."""
-        if self._asked is None:
-            self.announce()
+        """Whoever has sent all waits for nothing: `ready` then goes out with the answer, in one write. What is missing
+        may be on its way."""
+        if self._asked is None and not self._is_ready:
+            self._soon = self._requests.loop.call_later(_READY_SECONDS, self.announce)
 
     def announce(self) -> None:
         """The channel is served. Harmless a second time."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if not self._is_ready:
             self._is_ready = True
             self.channel.ready()
@@ -83,6 +91,9 @@ class HttpChannel:
         self._body.clear()
 
     def done(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         self._asked = Asked(self._requests, self._opened, b"".join(self._body), self._user, self._answered)
         if self._refused is not None:
             self._answered(self._refused)
@@ -93,6 +104,9 @@ class HttpChannel:
         """It knows no other."""
 
     def end(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         self._let_go()
         self._pieces.clear()
         self._stream = None
@@ -106,14 +120,17 @@ class HttpChannel:
         self.channel.guard(self._send, answer)
 
     def _send(self, answer: Answer | Stream) -> None:
-        self.announce()
         self._let_go()
         opened, channel = self._opened, self.channel
         headers = answer.headers
         shown = has_body(opened.method, answer.status)
         if isinstance(answer, Answer) and opened.raw and answer.status not in _NO_LENGTH:
             headers = {**headers, "Content-Length": str(len(answer.body))}
-        channel.control("response", status=answer.status, reason=reason(answer.status), headers=headers)
+        head = {"status": answer.status, "reason": reason(answer.status), "headers": headers}
+        if isinstance(answer, Answer) and channel.conclude("response", answer.body if shown else b"", **head):
+            return
+        self.announce()
+        channel.control("response", **head)
         if isinstance(answer, Answer):
             if shown and answer.body:
                 self._pieces.extend(_cut(answer.body))

@@ -10,6 +10,7 @@ from ..life.extension import Extension
 from ..life.parts import Parts
 from ..services.events import Events
 from .answers import Answer, error, with_ours
+from .deadlines import Deadlines
 
 MOUNT: Final = "/api/ext/"
 MANAGEMENT: Final = "/api/extensions"
@@ -31,6 +32,7 @@ class Requests:
         self.log: HostLog = parts.log
         self.loop = asyncio.get_running_loop()
         self.management = management
+        self.deadlines = Deadlines(self.loop, parts.limits.extension_request_seconds)
         self._extensions = extensions
         self._bodies = 0
         self._waiting: dict[str, int] = {}

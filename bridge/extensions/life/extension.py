@@ -216,6 +216,7 @@ class Extension:
             await self._task(found),
             parts.launcher,
             parts.poller,
+            parts.flusher,
             parts.limits,
             parts.log,
             self._calls_waiting,

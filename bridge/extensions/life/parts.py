@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ...limits import Limits
+from ...wire.flusher import Flusher
 from ...wire.poller import Poller
 from ..database.database import Database
 from ..desk.desk import Client, Desk, Operation
@@ -54,10 +55,17 @@ class Parts:
     """Made once by the host; `close` when no extension is left."""
 
     def __init__(
-        self, places: Places, limits: Limits, environ: Mapping[str, str], log: HostLog, poller: Poller
+        self,
+        places: Places,
+        limits: Limits,
+        environ: Mapping[str, str],
+        log: HostLog,
+        poller: Poller,
+        flusher: Flusher,
     ) -> None:
         """Raises OSError, sqlite3.Error."""
         self.poller = poller
+        self.flusher = flusher
         self._loop = asyncio.get_running_loop()
         self.stirred = asyncio.Event()
         """A process has begun, or has something to do after a rest."""

@@ -1,6 +1,7 @@
 """One process of an extension, as the host sees it: requests handed to it, answers taken from it."""
 
 import asyncio
+import functools
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ...limits import Limits
+from ...wire.flusher import Flusher
 from ...wire.poller import Poller
 from ..host_log import HostLog
 from ..inner.messages import (
@@ -73,6 +75,7 @@ class Process:
         task: Task,
         launcher: Launcher,
         poller: Poller,
+        flusher: Flusher,
         limits: Limits,
         log: HostLog,
         calls_waiting: Callable[["Process"], bool],
@@ -88,6 +91,8 @@ class Process:
         """The host's end of the socket on which it calls."""
         self._launcher = launcher
         self._poller = poller
+        # What it says is passed on at the end of the turn that has read it.
+        self._turn = functools.partial(flusher.turn, self._readable)
         self._limits = limits
         self._log = log
         self._calls_waiting = calls_waiting
@@ -133,7 +138,7 @@ class Process:
             their_calls.close()
             socket.close(their_output)
         if not self._closed:
-            self._poller.watch_read(ours.fileno(), self._readable)
+            self._poller.watch_read(ours.fileno(), self._turn)
         self._stirred()
 
     @property

@@ -13,9 +13,9 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from spanbridge.protocol.control import pong, read_object
+from spanbridge.protocol.control import bare, control, pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
-from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, header, join, only_body
+from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, encode, header, join, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
 
 from ...wire.source import Source
@@ -216,6 +216,28 @@ class Channel:
             if self._text is not None:
                 self._send(self._text.end())
             self._port.control("done")
+
+    def conclude(self, command: str, body: bytes, **members: object) -> bool:
+        """`ready`, unless that was said, a control message, one message of data, done and close in one piece: what is
+        small costs as little as it can. False where that cannot be; nothing was said then."""
+        size = len(body)
+        if self._early or self._done or size > MESSAGE_BYTES or not (self.raw or body.isascii()):
+            return False
+        if not self.open or not self._front.takes or (self._window is not None and self._window.room < size):
+            return False
+        port = self._port
+        channel = port.channel
+        self._port.last(
+            b"".join(
+                (
+                    b"" if self._is_ready else bare("ready", channel),
+                    control(command, channel=channel, **members),
+                    encode(port.ident, body) if size else b"",
+                    bare("done", channel),
+                )
+            )
+        )
+        return True
 
     def close(self, problem: Problem | None = None, **members: Any) -> None:
         """The channel is over; the payload's `end` is called. Harmless if it is already."""
