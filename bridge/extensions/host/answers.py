@@ -53,11 +53,11 @@ def with_ours(answer: Answer) -> Answer:
     return answer._replace(headers=sent_headers(answer.headers.items()))
 
 
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
 def reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return _PHRASES.get(status, "")
 
 
 def sent_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:

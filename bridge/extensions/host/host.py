@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import pwd
 import signal
@@ -100,6 +101,7 @@ async def _serve(
     host = Host(context, parts, life, directory, stay)
     listener = host.listen()
     log.info("host-started", pid=os.getpid())
+    gc.freeze()  # what is there by now stays: nobody is to look through it in the middle of a request
     _say(ready, "ready")
     try:
         await host.run(listener)

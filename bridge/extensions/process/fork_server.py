@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from ..runner import main as runner
+from ..runner.own_loop import OwnLoop
 from ..runner.task import CALLS_FD, MAIN_FD, Exited, FromHost, Start, Started, Task, ToHost
 from ..sandbox.restrict import Doorway, restrict
 
@@ -47,6 +48,7 @@ class ForkServer:
         self._host = host
         self._poll = select.poll()
         self._children: dict[int, int] = {}  # pidfd -> pid
+        self._own_loop = OwnLoop()
         self._decode = msgspec.msgpack.Decoder(FromHost).decode
 
     def run(self) -> None:
@@ -83,7 +85,7 @@ class ForkServer:
             try:
                 self._forget_all(fds)
                 _become(start.task, parent, fds)
-                status = runner.run(start.task)
+                status = runner.run(start.task, self._own_loop)
             except BaseException:  # noqa: BLE001 - this must never go back into the server's loop
                 traceback.print_exc()
             finally:

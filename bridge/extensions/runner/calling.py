@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ..errors import HttpError
 from .http import Answer, Req, Res, error_answer
@@ -58,6 +58,7 @@ def _takes(handler: Callable[..., Any]) -> int:
     return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 
+_NOT_AWAITED: Final = frozenset({dict, list, tuple, str, bytes, type(None), Res})
 # By id: handlers live as long as the router, and need not be hashable.
 _arity: dict[int, int] = {}
 _async: dict[int, bool] = {}
@@ -72,6 +73,11 @@ def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
     if step.middleware:
         return handler(req, res, after)
     return handler(req) if count == 1 else handler(req, res)
+
+
+def is_awaitable(value: Any) -> bool:
+    # What most handlers return need not be looked at by way of abstract classes.
+    return type(value) not in _NOT_AWAITED and inspect.isawaitable(value)
 
 
 def whole(value: Any, res: Res) -> Answer:

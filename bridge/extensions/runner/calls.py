@@ -32,6 +32,7 @@ class Calls:
         self._sending = threading.Lock()
         self._news = threading.Condition()
         self._reading = False
+        self._waiting = 0  # threads that wait for another to read
         self._replies: dict[int, Reply] = {}
         self._unread = b""
         self._seq = 0
@@ -65,7 +66,9 @@ class Calls:
         while True:
             with self._news:
                 while self._reading and seq not in self._replies:
+                    self._waiting += 1
                     self._news.wait()
+                    self._waiting -= 1
                 if seq in self._replies:
                     return self._replies.pop(seq)
                 self._reading = True
@@ -80,7 +83,8 @@ class Calls:
                 self._reading = False
                 if reply.seq != seq:
                     self._replies[reply.seq] = reply
-                self._news.notify_all()
+                if self._waiting:
+                    self._news.notify_all()
             if reply.seq == seq:
                 return reply
 

@@ -1,6 +1,5 @@
 """The process of an extension in Python: locked in, loaded, and then at the host's service."""
 
-import asyncio
 import importlib.util
 import inspect
 import os
@@ -8,12 +7,14 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Awaitable
 from types import ModuleType
 from typing import Any
 
 from ..inner.messages import Failed, Ready
 from ..sandbox import restrict
 from .calls import Calls, HostGone
+from .own_loop import OwnLoop
 from .router import Router
 from .serve import Server
 from .services import Services
@@ -25,7 +26,7 @@ class _Unfit(Exception):
     """The module is not what it must be."""
 
 
-def run(task: Task) -> int:
+def run(task: Task, loop: OwnLoop) -> int:
     """Serve until the host ends, with its sockets at descriptors 3 and 4."""
     main = socket.socket(fileno=MAIN_FD)
     send = Sender(main)
@@ -38,7 +39,7 @@ def run(task: Task) -> int:
         return 1
     sys.dont_write_bytecode = True
     try:
-        asyncio.run(_serve(task, main, send, call))
+        _serve(task, loop, main, send, call)
     except HostGone:
         return 0
     return 0
@@ -52,26 +53,47 @@ def _told(unraisable: Any) -> None:
     sys.__unraisablehook__(unraisable)
 
 
-async def _serve(task: Task, main: socket.socket, send: Sender, call: Calls) -> None:
+def _serve(task: Task, loop: OwnLoop, main: socket.socket, send: Sender, call: Calls) -> None:
     router = Router()
     services = Services(call, task.cage.files)
     server = Server(main, send, router, task.message_bytes * 2)
+    loop.watch()
     try:
         module = _load(task)
         result = _entry(module, "init")(router, services)
-        if inspect.isawaitable(result):
-            await result
-    except _Unfit as error:
-        send(Failed(str(error)))
-        return
-    except HostGone:
-        raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is theirs
-        traceback.print_exception(error, file=sys.stderr)
-        send(Failed(f"{type(error).__name__}: {error}"))
+        loop.leave()
+        _failed(send, error)
+        return
+    loop.leave()
+    if inspect.isawaitable(result):
+        loop.run(_begin(result, task, send, server))
+        return
+    send(Ready(task.name, task.version))
+    if loop.wanted or server.run_alone():
+        loop.run(server.run())
+
+
+async def _begin(result: Awaitable[Any], task: Task, send: Sender, server: Server) -> None:
+    """Where `init` is a coroutine."""
+    try:
+        await result
+    except BaseException as error:  # noqa: BLE001 - as above
+        _failed(send, error)
         return
     send(Ready(task.name, task.version))
     await server.run()
+
+
+def _failed(send: Sender, error: BaseException) -> None:
+    """Tell the host why it cannot start. Raises HostGone where there is none."""
+    if isinstance(error, HostGone):
+        raise error
+    if isinstance(error, _Unfit):
+        send(Failed(str(error)))
+        return
+    traceback.print_exception(error, file=sys.stderr)
+    send(Failed(f"{type(error).__name__}: {error}"))
 
 
 def _load(task: Task) -> ModuleType:

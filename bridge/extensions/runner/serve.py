@@ -1,10 +1,12 @@
 """Requests in the process of an extension: read, handed to handlers, answered."""
 
 import asyncio
-import inspect
+import contextlib
+import os
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
 from ..inner.wire import Frames
 from .body import Bodies
-from .calling import answered_or_failed, called, is_async, next_of, nobody, raise_answer, whole
+from .calling import answered_or_failed, called, is_async, is_awaitable, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
 from .http import Answer, Req, Res, error_answer
 from .lane import Lane
@@ -53,18 +55,61 @@ class Server:
         self._watch = select.epoll()
         self._watch.register(sock, select.EPOLLIN)
         self._stopping = False
+        self._ended = False
+        # Until there is an event loop: what the main thread is to do, and what waits for the loop.
+        self._woken = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._watch.register(self._woken, select.EPOLLIN)
+        self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._parked: list[tuple[Serving, Coroutine[Any, Any, None]]] = []
+        self._handing = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Future[None] | None = None
-        self._loop: asyncio.AbstractEventLoop
+
+    def run_alone(self) -> bool:
+        """Until the host ends, or says stop and all is answered, or a coroutine is to be run: whether that is so, and
+        `run` must follow. Most extensions have none."""
+        while not self._ended and not self._parked:
+            for fd, _ in self._watch.poll():
+                if fd == self._woken:
+                    self._do_later()
+                else:
+                    self._readable()
+        return not self._ended
+
+    def _do_later(self) -> None:
+        os.eventfd_read(self._woken)
+        while self._later:
+            call, arguments = self._later.popleft()
+            call(*arguments)
 
     async def run(self) -> None:
-        """Until the host ends, or says stop and all is answered."""
-        self._loop = asyncio.get_running_loop()
-        self._over = self._loop.create_future()
+        """As run_alone, with an event loop, to the end."""
+        self._over = asyncio.get_running_loop().create_future()
+        self._watch.unregister(self._woken)
+        with self._handing:
+            self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._watch.fileno(), self._readable)
-        await self._over
+        while self._later:
+            call, arguments = self._later.popleft()
+            self._loop.call_soon(call, *arguments)
+        for serving, work in self._parked:
+            self._begin_task(serving, work)
+        if not self._ended:
+            await self._over
+
+    def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Have the main thread call it. From any thread."""
+        with self._handing:
+            if self._loop is None:
+                self._later.append((call, arguments))
+                os.eventfd_write(self._woken, 1)
+                return
+        with contextlib.suppress(RuntimeError):  # all is over
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _end(self) -> None:
-        if self._over is not None and not self._over.done():
+        self._ended = True
+        if self._loop is not None and self._over is not None and not self._over.done():
             self._loop.remove_reader(self._watch.fileno())
             self._over.set_result(None)
 
@@ -89,7 +134,7 @@ class Server:
         mine = True
         while mine and self._lane.is_empty:
             if not self._frames.read(self._sock, 0):
-                self._loop.call_soon_threadsafe(self._end)
+                self._soon(self._end)
                 return
             for body in self._frames.messages():
                 mine = self._take_in_lane(decode_from_host(body)) and mine
@@ -108,9 +153,9 @@ class Server:
                 self._put_in_lane(serving, steps, req, res)
                 return True
             self._on_loop.add(message.id)
-            self._loop.call_soon_threadsafe(self._drive_on_loop, serving, steps, req, res)
+            self._soon(self._drive_on_loop, serving, steps, req, res)
             return False
-        self._loop.call_soon_threadsafe(self._take, message)
+        self._soon(self._take, message)
         return not isinstance(message, Stop)
 
     def _take(self, message: Any) -> None:
@@ -190,7 +235,7 @@ class Server:
         self._under_way.pop(number, None)
         self._try(Response(number, answer.status, answer.headers, answer.body, True))
         if self._stopping:
-            self._loop.call_soon_threadsafe(self._stop_if_idle)
+            self._soon(self._stop_if_idle)
 
     def _stop_if_idle(self) -> None:
         if self._stopping and not self._under_way:
@@ -212,33 +257,36 @@ class Server:
             serving.running = False
         if isinstance(answer, Begun):
             self._on_loop.add(serving.number)
-            self._loop.call_soon_threadsafe(self._drive_on_loop, serving, answer.steps, req, res, answer)
+            self._soon(self._drive_on_loop, serving, answer.steps, req, res, answer)
         elif isinstance(answer.body, bytes) and len(answer.body) <= PIECE:
             self._under_way.pop(serving.number, None)
             self._try(Response(serving.number, answer.status, answer.headers, answer.body, True))
             if self._stopping:
-                self._loop.call_soon_threadsafe(self._stop_if_idle)
+                self._soon(self._stop_if_idle)
         else:
             self._on_loop.add(serving.number)
-            self._loop.call_soon_threadsafe(self._stream, serving, answer)
+            self._soon(self._stream, serving, answer)
 
     def _leave(self, number: int) -> None:
         self._under_way.pop(number, None)
         self._on_loop.discard(number)
         self._try(Ended(number))
         if self._stopping:
-            self._loop.call_soon_threadsafe(self._stop_if_idle)
+            self._soon(self._stop_if_idle)
 
     def _try(self, *messages: Any) -> None:
         try:
             self._send(*messages)
         except HostGone:
-            self._loop.call_soon_threadsafe(self._end)
+            self._soon(self._end)
 
     def _stream(self, serving: Serving, answer: Answer) -> None:
         self._begin_task(serving, self._streamed(serving, answer))
 
     def _begin_task(self, serving: Serving, work: Coroutine[Any, Any, None]) -> None:
+        if self._loop is None:
+            self._parked.append((serving, work))
+            return
         serving.task = self._loop.create_task(work)
         # One that is cancelled before its first step never gets to an end of its own.
         serving.task.add_done_callback(lambda _: self._leave(serving.number))
@@ -255,7 +303,7 @@ class Server:
         early: list[asyncio.Task[None]] = []
 
         def answer_early(answer: Answer) -> None:
-            early.append(self._loop.create_task(self._bodies.put(serving, answer)))
+            early.append(asyncio.get_running_loop().create_task(self._bodies.put(serving, answer)))
 
         try:
             try:
@@ -290,7 +338,7 @@ class Server:
                 value = called(step, req, res, after)
             else:
                 value = await self._lane.run(serving, lambda: called(step, req, res, after))  # noqa: B023
-            if inspect.isawaitable(value):
+            if is_awaitable(value):
                 res.on_answer = early
                 value = await value
             res.on_answer = None
@@ -309,7 +357,7 @@ def _straight_through(steps: list[Step], req: Req, res: Res) -> Answer | Begun:
     for number, step in enumerate(steps):
         go_on: list[BaseException | None] = []
         value = called(step, req, res, next_of(go_on) if step.middleware else None)
-        if inspect.isawaitable(value):
+        if is_awaitable(value):
             return Begun(steps[number:], value, go_on)
         if res.answer is not None or not step.middleware or value is not None:
             return whole(value, res)
