@@ -9,6 +9,10 @@ from ..wire.source import Source
 class FrontEnd(Protocol):
     """What is sent goes through the `Port` of a channel, but for what the kernel moves."""
 
+    @property
+    def takes(self) -> bool:
+        """Whether what is sent goes out at once."""
+
     def turn(self, go_on: Callable[[], None], /) -> bool:
         """Whether it takes data now. If not, `go_on` is called, once, when it is worth asking again."""
 

@@ -319,6 +319,51 @@ def test_a_route_of_several_handlers(site: Site, name: str) -> None:
     assert page("POST", f"/api/ext/{name}/behind").error == (405, "method-not-allowed")
 
 
+LOOPS = {
+    "imports": """
+        import asyncio
+
+        def init(router, services):
+            told = []
+            asyncio.get_running_loop().call_soon(told.append, "soon")
+            router.get("/", lambda req: told)
+    """,
+    "imports-late": """
+        def init(router, services):
+            import asyncio
+            from asyncio import subprocess
+            told = []
+
+            async def later():
+                await asyncio.sleep(0)
+                told.append(asyncio.get_running_loop() is loop and "soon")
+
+            loop = asyncio.get_running_loop()
+            loop.kept = asyncio.create_task(later())
+            async def tell(req):
+                await loop.kept
+                return told
+            router.get("/", tell)
+    """,
+    "never": """
+        def init(router, services):
+            async def tell(req):
+                return ["soon"]
+            router.get("/sync", lambda req: ["soon"])
+            router.get("/", tell)
+    """,
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_an_event_loop_for_whoever_asks_for_one(shared: Site, name: str) -> None:
+    shared.extension(name, LOOPS[name])
+    page = shared.session()
+    if name == "never":
+        assert page.get(f"/api/ext/{name}/sync").json == ["soon"]
+    assert page.get(f"/api/ext/{name}/").json == ["soon"]
+
+
 def test_other_payloads_are_refused(page: Page) -> None:
     page.front_end.open("x", "stream", internal="extensions")
     page.front_end.expect("close", "x", problem="not-supported")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spanbridge.extensions.sandbox.calls import AARCH64, NEVER, NUMBERS, STARTS, X86_64
-from spanbridge.extensions.sandbox.filter import ALLOW, KILL, Filter, program, refused
+from spanbridge.extensions.sandbox.filter import ALLOW, KILL, Filter, program, program_of, refused
 from spanbridge.extensions.sandbox.landlock import landlock_abi
 
 from ..missing import lack
@@ -236,6 +236,13 @@ def test_the_filter_decides(machine: str) -> None:
     assert decides(running, "clone", 0x1200011) == ALLOW
     assert decides(running, "clone", 0x10000000 | 17) == refused()  # a user namespace
     assert decides(running, "socket", 1, 1) == refused()
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("pid", [1, 0x0F1F2F, 1 << 22])
+def test_one_that_was_prepared_is_that_of_the_process(machine: str, pid: int) -> None:
+    for wanted in (Filter(pid), Filter(pid, (2, 10), datagrams=True), Filter(pid, run=True), Filter(pid, path=1 << 40)):
+        assert program_of(machine, wanted) == program(machine, wanted)
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])

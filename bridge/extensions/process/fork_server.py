@@ -20,7 +20,7 @@ import msgspec
 from ..runner import main as runner
 from ..runner.own_loop import OwnLoop
 from ..runner.task import CALLS_FD, MAIN_FD, Exited, FromHost, Start, Started, Task, ToHost
-from ..sandbox.restrict import Doorway, restrict
+from ..sandbox.restrict import Doorway, prepare, restrict
 
 _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None)  # here once: in each process it would be memory of its own
@@ -34,11 +34,20 @@ def main() -> int:
     host = socket.socket(fileno=3)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _forget_environment()
+    prepare()
     server = ForkServer(host)
     gc.collect()
     gc.freeze()
     server.run()
     return 0
+
+
+def _forget_environment() -> None:
+    """Before anything is forked: whatever is done there is done in memory that all have in common."""
+    for name in [*os.environ]:
+        if name not in _ENVIRONMENT:
+            del os.environ[name]
 
 
 class ForkServer:
@@ -142,10 +151,7 @@ def _become(task: Task, parent: int, fds: list[int]) -> None:
     os.dup2(main, MAIN_FD)
     os.dup2(calls, CALLS_FD)
     os.closerange(CALLS_FD + 1, 4096)
-    environ = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
-    environ["TMPDIR"] = task.cage.files
-    os.environ.clear()
-    os.environ.update(environ)
+    os.environ["TMPDIR"] = task.cage.files
     os.chdir(task.cage.directory)
     os.umask(0o077)
     if task.language == "javascript":

@@ -5,6 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, Final
 
 from ..errors import HttpError
@@ -48,7 +49,9 @@ def _is_async(handler: Callable[..., Any]) -> bool:
 
 
 def _takes(handler: Callable[..., Any]) -> int:
-    """How many arguments it takes by position, three at most."""
+    """How many arguments it takes by position; three, if it is any number."""
+    if type(handler) is FunctionType and not handler.__dict__:  # a plain one tells without `inspect`
+        return 3 if handler.__code__.co_flags & inspect.CO_VARARGS else handler.__code__.co_argcount
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
@@ -76,6 +79,7 @@ def called(step: Step, req: Req, res: Res, after: Any = None) -> Any:
 
 
 def is_awaitable(value: Any) -> bool:
+    """Whether it is to be waited for."""
     # What most handlers return need not be looked at by way of abstract classes.
     return type(value) not in _NOT_AWAITED and inspect.isawaitable(value)
 

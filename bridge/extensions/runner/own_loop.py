@@ -22,6 +22,7 @@ class OwnLoop:
     def __init__(self) -> None:
         self._made: asyncio.AbstractEventLoop | None = None
         self._left = False
+        self._spec = asyncio.__spec__
         within = f"{_NAME}."
         self._hidden = {name: sys.modules.pop(name) for name in [*sys.modules] if f"{name}.".startswith(within)}
 
@@ -51,14 +52,16 @@ class OwnLoop:
         if name != _NAME:
             return None
         sys.meta_path.remove(self)
+        sys.modules.update(self._hidden)
         if not self._left:
             self._made = asyncio.new_event_loop()
             asyncio._set_running_loop(self._made)
-        sys.modules.update({name: module for name, module in self._hidden.items() if name != _NAME})
-        return spec_from_loader(_NAME, self, is_package=True)
+        del sys.modules[_NAME]  # it would be loaded anew, if it were there already
+        return spec_from_loader(_NAME, self, is_package=True)  # type: ignore[arg-type]  # a finder that loads
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return self._hidden[_NAME]
 
     def exec_module(self, module: ModuleType) -> None:
-        """It was run long ago."""
+        """It was run long ago, by the loader that it had then."""
+        module.__spec__ = self._spec

@@ -332,6 +332,7 @@ class Server:
         for step in steps:
             go_on: list[BaseException | None] = []
             after = next_of(go_on) if step.middleware else None
+            value: Any
             if begun is not None:
                 value, go_on, begun = begun.value, begun.go_on, None
             elif is_async(step.handler):

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import random
@@ -12,10 +13,11 @@ from typing import Final
 
 from .cage import Cage
 from .calls import NUMBERS
-from .filter import AF_INET, AF_INET6, Filter, program
+from .filter import AF_INET, AF_INET6, Filter, program_of
 from .landlock import EXECUTE, PORTS_SINCE, READ, READ_FILE, WRITE, WRITE_FILE, apply_landlock, landlock_abi
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_GET_NO_NEW_PRIVS: Final = 39
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_SECCOMP: Final = 22
 _MODE_FILTER: Final = 2
@@ -78,7 +80,17 @@ def restrict(cage: Cage, doorway: Doorway | None = None) -> None:
     if abi:
         ports = None if cage.network is True or (cage.network and abi < PORTS_SINCE) else (cage.network or ())
         apply_landlock(abi, paths(cage), ports)
-    _apply(program(machine, _filter(cage, 0 if doorway is None else doorway.address)))
+    _apply(program_of(machine, _filter(cage, 0 if doorway is None else doorway.address)))
+
+
+def prepare() -> None:
+    """Work out what is the same for all extensions that ask for nothing, once, before any process is forked."""
+    machine = platform.machine()
+    if machine in NUMBERS:
+        program_of(machine, Filter(0))
+    landlock_abi()
+    _interpreter()
+    _libc.prctl(_PR_GET_NO_NEW_PRIVS, ctypes.c_ulong(0), 0, 0, 0)  # so that the function is there; either is right
 
 
 def _filter(cage: Cage, path: int) -> Filter:
@@ -110,13 +122,14 @@ _LOADERS: Final = (
 )
 
 
-def _interpreter() -> list[str]:
+@functools.cache
+def _interpreter() -> tuple[str, ...]:
     """Where this Python, its libraries and spanbridge are."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     package = os.path.dirname(here)
     # An editable install has links to its parts.
     parts = {os.path.realpath(package), *[os.path.realpath(os.path.join(package, each)) for each in ("protocol",)]}
-    return [sys.prefix, sys.base_prefix, *[path for path in sys.path if os.path.isabs(path)], *sorted(parts)]
+    return (sys.prefix, sys.base_prefix, *[path for path in sys.path if os.path.isabs(path)], *sorted(parts))
 
 
 def _limit(which: int, value: int) -> None:
