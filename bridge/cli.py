@@ -213,9 +213,7 @@ def _tool(name: str, arguments: list[str]) -> int:
 
 def _program(name: str) -> ModuleType:
     """What runs, by the name of its module: more than what it is called need not be known here."""
-    from importlib import import_module
-
-    return import_module(f".{name}", __package__)
+    return __import__(f"{__package__}.{name}", fromlist=["*"])
 
 
 def _parts(debug: str) -> frozenset[str]:

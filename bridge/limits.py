@@ -203,10 +203,11 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
     Raises SettingError that says which setting, what it is, and what was expected.
     """
     values: dict[str, Any] = {}
-    for name in Limits.__struct_fields__:
+    given = {variable: text for variable, text in environ.items() if variable.startswith(VARIABLE_PREFIX)}
+    for name in Limits.__struct_fields__ if given else ():
         variable = VARIABLE_PREFIX + name.upper()
-        if environ.get(variable):  # an empty one is one that is not set
-            values[name] = _value(variable, name, environ[variable])
+        if given.get(variable):  # an empty one is one that is not set
+            values[name] = _value(variable, name, given[variable])
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip().replace("-", "_")
@@ -220,8 +221,11 @@ def read_limits(settings: Iterable[str], environ: Mapping[str, str]) -> Limits:
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
     """What there is to say of variables that are most likely a slip for one of ours, or have a value that is none."""
+    alike = [name for name in environ if _folded(name).startswith(_ALIKE)]
+    if not alike:  # as on most starts, which do not wait for the names of all limits
+        return []
     ours = {VARIABLE_PREFIX + name.upper() for name in Limits.__struct_fields__} | _OTHER_VARIABLES
-    unknown = sorted(name for name in environ if name not in ours and _folded(name).startswith(_ALIKE))
+    unknown = sorted(name for name in alike if name not in ours)
     slips = [(name, _meant(_folded(name), ours)) for name in unknown]
     told = [f"{name} means nothing; did you mean {meant}?" for name, meant in slips if meant]
     value = environ.get(_RELOAD, "")

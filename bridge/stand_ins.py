@@ -6,9 +6,13 @@ there already.
 
 | library | without | since |
 |---|---|---|
+| typing | re | it takes two classes from there, which are to be had without the compiler of expressions: 1 ms |
+| typing | warnings | it warns of what we do not use |
+| msgspec | re | it compiles an expression where a type has one |
 | msgspec | uuid, decimal, the Python half of datetime | it knows values of these types, of which we have none |
 | msgspec | typing_extensions | typing has all that it takes |
 | msgspec | forward references | it asks what these take, which loads a compiler: 1 ms |
+| msgspec | other forms than JSON | nobody asks for them |
 | msgspec | its own inspect and JSON Schema | only `spanbridge schema` and `check` ask for them |
 | asyncio, anyio | ssl | nothing but HTTPS needs it |
 | asyncio | logging | it logs what our exception handler does not get: nothing, most often |
@@ -19,31 +23,39 @@ there already.
 | inotify_simple | ctypes.util, which imports tempfile and shutil and starts programs | it is to find the C library |
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import types
-import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any, Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 _SCHEMA: Final = ("schema", "schema_components")
+_OTHER_FORMS: Final = ("msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
+_SUCCESS: Final = 1  # all that the compiled form of an empty expression consists of
 
 
 def import_msgspec() -> None:
-    """Import msgspec."""
+    """Import msgspec, and typing before it."""
     if "msgspec" in sys.modules:
         return
-    datetime = import_module("_datetime")  # `datetime` takes its classes from there
+    _import_typing()
+    datetime = _import("_datetime")  # `datetime` takes its classes from there
     uuid = _module("uuid", UUID=type("UUID", (), {}), SafeUUID=_module("SafeUUID", unknown=None))
     schema = _module("msgspec._json_schema", **{name: _of_later("msgspec._json_schema", name) for name in _SCHEMA})
     with (
         _standing_in(
             _module("decimal", Decimal=type("Decimal", (), {})),
             _module("msgspec.inspect"),
+            _later("re", compile=_of_later("re", "compile")),
             schema,
             uuid,
+            *map(_later, _OTHER_FORMS),
             datetime=datetime,
             typing_extensions=None,
         ),
@@ -51,6 +63,15 @@ def import_msgspec() -> None:
     ):
         import msgspec
     del msgspec.inspect  # `from msgspec import inspect` imports it
+
+
+def _import_typing() -> None:
+    if "typing" in sys.modules:
+        return
+    pattern = _import("_sre").compile("", 0, [_SUCCESS], 0, {}, ())
+    re = _later("re", Pattern=type(pattern), Match=type(pattern.match("")))
+    with _standing_in(re, _later("warnings")):
+        import typing  # noqa: F401
 
 
 def import_event_loop() -> None:
@@ -82,9 +103,16 @@ def import_inotify() -> None:
         import inotify_simple  # type: ignore[import-untyped]  # noqa: F401
 
 
+def _import(name: str) -> Any:
+    __import__(name)  # importlib, which has a function for it, takes longer than what it is wanted for
+    return sys.modules[name]
+
+
 @contextmanager
 def _without_forward_references() -> Iterator[None]:
     """msgspec makes one, to see how that is done, and thereby has Python make the classes of its syntax trees."""
+    import typing
+
     was, typing.ForwardRef = typing.ForwardRef, lambda *args, **kwargs: None  # type: ignore[misc, assignment]
     try:
         yield
@@ -120,7 +148,7 @@ def _later(module_name: str, **members: Any) -> types.ModuleType:
             raise AttributeError(name)
         if sys.modules.get(module_name) is stand_in:
             del sys.modules[module_name]
-        return getattr(import_module(module_name), name)
+        return getattr(_import(module_name), name)
 
     stand_in = _module(module_name, __getattr__=member, **members)
     return stand_in
@@ -130,7 +158,7 @@ def _of_later(module_name: str, name: str) -> Any:
     """A function of a module that is not imported until it is called."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(import_module(module_name), name)(*args, **kwargs)
+        return getattr(_import(module_name), name)(*args, **kwargs)
 
     return call
 

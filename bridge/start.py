@@ -4,9 +4,9 @@
 milliseconds earlier, and answers while the rest of the start goes on.
 """
 
+import _signal as signal  # type: ignore[import-not-found]  # __main__.py
 import gc
 import os
-import signal
 import stat
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn

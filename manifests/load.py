@@ -17,11 +17,10 @@ from .conditions import judge, unmet_requirement, version
 from .directories import Place, data_directories, libexecdir, override_directories
 from .files import read_document
 from .libexec import Libexecdir
-from .member import MemberError, Path, Report, describe, quote, raise_it, wrong
+from .member import MemberError, Path, Report, describe, number, quote, raise_it, wrong
 from .merge import merge
 from .model import Catalog, Defect, Hidden, Package, Rule
 from .raw import DefectError, Document, read_bytes
-from .rules import number, read_rule
 
 __all__ = ["MAX_BYTES", "MAX_DEFECTS", "MAX_DEPTH", "check_override", "identity", "libexecdir", "load"]
 
@@ -293,6 +292,7 @@ class _Loading:
     def _bridges(self, winner: _Candidate) -> list[Rule]:
         from .locate import elements, find, line_and_column
         from .member import spell
+        from .rules import read_rule
 
         entries = winner.manifest["bridges"]
         if not isinstance(entries, list):

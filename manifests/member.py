@@ -91,3 +91,13 @@ def describe(value: Any) -> str:
 
 def wrong(path: Path, value: Any, expected: str) -> MemberError:
     return MemberError(path, f"found {describe(value)}, expected {expected}")
+
+
+def number(value: Any, path: Path, expected: str) -> float:
+    """A JSON number as a float. Raises MemberError: for true and false too, and for more than a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise wrong(path, value, expected)
+    try:
+        return float(value)
+    except OverflowError:
+        raise wrong(path, value, f"{expected} below 1.8e308") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .member import MemberError, Path, Report, quote, raise_it, wrong
+from .member import MemberError, Path, Report, number, quote, raise_it, wrong
 from .model import METHODS, SPAWN, Rule
 from .template import parse, split_environ, variables
 
@@ -121,16 +121,6 @@ def _timeout(entry: dict[str, Any], here: Path, report: Report) -> float | None:
     if seconds < 0:
         report(wrong(path, entry["timeout"], "a number of seconds, 0 or more"))
     return seconds
-
-
-def number(value: Any, path: Path, expected: str) -> float:
-    """A JSON number as a float. Raises MemberError: for true and false too, and for more than a float can hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise wrong(path, value, expected)
-    try:
-        return float(value)
-    except OverflowError:
-        raise wrong(path, value, f"{expected} below 1.8e308") from None
 
 
 def _boolean(entry: dict[str, Any], here: Path, member: str, report: Report) -> bool:
