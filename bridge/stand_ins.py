@@ -1,4 +1,4 @@
-"""Our libraries without what they import and a session does not use: a third of the start, and 6 MiB.
+"""Our libraries, and typing, without what they import and a session does not use: a third of the start, and 6 MiB.
 
 While a library is imported something small stands in for such a module. Whoever imports the module later gets the real
 one, and a stand-in that is asked for what it does not have gets it from there. Nothing is done where the library is
