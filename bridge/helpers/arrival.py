@@ -21,33 +21,41 @@ class Comer(Protocol):
 
 
 class Arrival:
-    """`come_up` is to run until the helper ends. `hear` is given what is the helper's own of what was read."""
+    """`come_up` is to run until the `init` has come or the helper ends. `hear` is given what is the helper's own
+    of what was read."""
 
-    __slots__ = ("_exited", "_hear", "_helper", "_speaks", "_way")
+    __slots__ = ("_arrived", "_hear", "_helper", "_over", "_speaks", "_way")
 
     def __init__(self, way: Way, helper: Comer, hear: Callable[[bytes], None]) -> None:
         self._way = way
         self._helper = helper
         self._hear = hear
         self._speaks = False  # what comes on its stdout is its own
-        self._exited = asyncio.Event()
+        self._arrived = False
+        self._over = asyncio.Event()
 
     async def come_up(self) -> None:
         """Where that fails, have the way say why."""
         helper, way = self._helper, self._way
         try:
-            process = helper.start(await way.prepare())  # the command is not kept: this goes on as long as the helper
+            process = helper.start(await way.prepare())
         except Problem as problem:
             helper.end(problem)
             return
         if process is not None:
             way.started(process.pid)
-            await self._exited.wait()
-            helper.end(await way.failure(process.status))
+            await self._over.wait()
+            if not self._arrived:
+                helper.end(await way.failure(process.status))
+
+    def arrived(self) -> None:
+        """Its `init` has come."""
+        self._arrived = True
+        self._over.set()
 
     def exited(self) -> None:
         """It has exited before its `init`, and all that it had to say was read."""
-        self._exited.set()
+        self._over.set()
 
     def chunk(self, chunk: bytes) -> None:
         """What was read: at first that may be of others."""

@@ -371,6 +371,8 @@ class Helper:
         """Its `init` has come: answer it, and hand over what waits."""
         self.life.move("init")
         self._patience.end()
+        if self._arrival is not None:
+            self._arrival.arrived()
         if self._started is not None:
             self._started.collect(False)
         superuser = self.launch.superuser is not None and {"id": self.launch.superuser}
