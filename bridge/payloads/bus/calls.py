@@ -144,7 +144,7 @@ class Calls:
     def _send(self, call: _Call) -> None:
         signature = call.signature or ""
         flags = call.flags | (0 if call.wants_answer else wire.NO_REPLY)
-        values = values_from_json(signature, call.arguments)
+        values = values_from_json(signature, call.arguments) if signature or call.arguments else ()
         try:
             sent = wire.call(
                 call.path, call.interface, call.member, signature, values, destination=call.name, flags=flags

@@ -24,6 +24,8 @@ class TooMuch(ValueError):
 
 def marshal(signature: str, values: "list[Any] | tuple[Any, ...]") -> bytes:
     """The body of a message. Raises TooMuch."""
+    if not signature and not values:
+        return b""
     out = bytearray()
     for kind, value in zip(types_of(signature), values, strict=True):
         _writer(kind)(out, value, 0)

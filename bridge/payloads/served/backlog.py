@@ -60,10 +60,11 @@ class Backlog:
         """So many bytes wait no more."""
         if not nbytes:
             return
-        account.taken_at = self._loop.time()
         account.waiting -= nbytes
         self._waiting -= nbytes
-        if not account.waiting:
+        if account.waiting:
+            account.taken_at = self._loop.time()
+        else:  # the next that comes begins anew
             self._accounts.discard(account)
         if account.full and account.waiting <= self._limits.channel_queue_bytes // 2:
             account.full = False

@@ -140,7 +140,7 @@ class Channel:
 
     def may_send(self, go_on: Callable[[], None]) -> bool:
         """Whether the front end takes data now. If not, `go_on` is called once, when it is worth asking again."""
-        if not self.open:
+        if not self._port.open:
             return False
         if self._window is not None and not self._window.takes(1 if self.raw else 2 * _REPLACED):
             self._go_on = go_on
@@ -191,9 +191,10 @@ class Channel:
                 self._message(each)
 
     def _message(self, data: Buffer) -> None:
-        if self.open:
+        if self._port.open:
             self._port.send(data)
-            self._count(len(data))
+            if self._window is not None:
+                self._count(len(data))
 
     def move(self, source: Source, nbytes: int) -> int:
         """A message of `nbytes` that lie readable in `source`, moved by the kernel as far as that goes. For raw
@@ -352,7 +353,7 @@ class Channel:
             self.guard(go_on)
 
     def _hand(self, command: str | None, what: Any, nbytes: int) -> None:
-        if not self.open:
+        if not self._port.open:
             return
         if self._later is not None:
             self._later.append((command, what, nbytes))
@@ -376,7 +377,7 @@ class Channel:
 
     def taken(self, nbytes: int) -> None:
         """So many bytes of `Payload.data` were passed on, in order."""
-        if self._account is not None and self._ledger is not None and self.open:
+        if self._account is not None and self._ledger is not None and self._port.open:
             self._backlog.taken(self._account, nbytes)
             self._ledger.taken(nbytes)
 
