@@ -122,7 +122,11 @@ class Cache:
 
     def heed(self, message: Message) -> Awaitable[None] | None:
         """A signal of the service. What it returns is to be awaited before anything else of it is heeded."""
-        return self._changes.heed(message) if self._trees else None
+        if not self._trees:
+            return None
+        if self._name is not None and message.sender != self._owner:  # who said it had the name before
+            return None
+        return self._changes.heed(message)
 
     # The owner
 

@@ -60,9 +60,9 @@ class Changes:
             {name: value for name, value in changed.items() if name not in known or known[name].readable},
         )
         wanted = [name for name in invalidated if name not in known or known[name].readable]
-        return self._get(path, interface, wanted) if wanted else None
+        return self._get(path, interface, wanted, self._kept.era) if wanted else None
 
-    async def _get(self, path: str, interface: str, names: list[str]) -> None:
+    async def _get(self, path: str, interface: str, names: list[str], era: int) -> None:
         """Fetch properties that a signal has only named; tell of all of them together."""
         values: dict[str, Any] = {}
 
@@ -74,7 +74,7 @@ class Changes:
                 self._log.debug("dbus", "not-read", path=path, property=name, error=error.name)
 
         await each(one, names)
-        if self._kept.has(path, interface):
+        if self._kept.era == era and self._kept.has(path, interface):
             self._kept.update(path, interface, values)
 
     # Objects
@@ -85,13 +85,14 @@ class Changes:
         if not wanted:
             return None
         if any(name not in self._descriptions.metas for name in wanted):
-            return self._add_described(path, wanted)
+            return self._add_described(path, wanted, self._kept.era)
         self._kept.add(path, wanted)
         return None
 
-    async def _add_described(self, path: str, interfaces: dict[str, dict[str, Any]]) -> None:
+    async def _add_described(self, path: str, interfaces: dict[str, dict[str, Any]], era: int) -> None:
         await self._descriptions.node(path)
-        self._kept.add(path, interfaces)
+        if self._kept.era == era:
+            self._kept.add(path, interfaces)
 
     def _came_up(self, path: str) -> Awaitable[None] | None:
         """An object has said something: it may be a new one."""
@@ -107,11 +108,11 @@ class Changes:
                 ready = True
             else:
                 tree.go_to(path)  # it is being walked through, and may have passed there
-        return self._ask(path) if ready else None
+        return self._ask(path, self._kept.era) if ready else None
 
-    async def _ask(self, path: str) -> None:
+    async def _ask(self, path: str, era: int) -> None:
         node = await self._descriptions.node(path)
-        if node is None:
+        if node is None or self._kept.era != era:
             return
         for name, meta in node.interfaces.items():
             if not self._trees.is_wanted(path, name):
@@ -123,6 +124,8 @@ class Changes:
                     (properties,) = await self._connection.ask_for("a{sv}", asked, bare=True)
                 except BusError:
                     continue
+                if self._kept.era != era:
+                    return
             self._kept.update(path, name, properties, whole=True)
         if path not in self._kept and len(self._kept.empty) < OBJECTS:
             self._kept.empty.add(path)

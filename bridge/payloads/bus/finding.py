@@ -82,12 +82,13 @@ class Finder:
     async def _ask_manager(self, tree: Tree, path: str) -> bool:
         found: list[bool] = []
         unknown: dict[str, str] = {}  # interface -> an object that has it
+        era = self._kept.era
 
         def take(message: Message) -> Awaitable[None] | None:
             if message.error is not None or message.signature != "a{oa{sa{sv}}}":
                 return None
             found.append(True)
-            return self._take_managed(tree, message, unknown)
+            return self._take_managed(tree, message, unknown, era)
 
         asked = call(path, OBJECT_MANAGER, "GetManagedObjects", destination=self._name)
         await ask_in_order(self._connection, asked, take)
@@ -95,10 +96,12 @@ class Finder:
             await each(self._descriptions.node, list(unknown.values())[begin : begin + AT_ONCE])
         return bool(found)
 
-    async def _take_managed(self, tree: Tree, message: Message, unknown: dict[str, str]) -> None:
+    async def _take_managed(self, tree: Tree, message: Message, unknown: dict[str, str], era: int) -> None:
         turn = Turn(self._time)
         count = 0
         for path, interfaces in entries(message):
+            if self._kept.era != era:
+                return
             if not tree.reaches(path):
                 continue
             count += 1
@@ -144,8 +147,9 @@ class Finder:
 
     async def _fetch(self, path: str, interface: str | None) -> Node | None:
         """Have one object here, or one interface of it; what it says of itself."""
+        era = self._kept.era
         node = await self._descriptions.node(path)
-        if node is None:
+        if node is None or self._kept.era != era:
             return None
         if interface is None:
             names = [name for name in node.interfaces if not name.startswith(STANDARD)]
@@ -161,8 +165,10 @@ class Finder:
         return node
 
     async def _fetch_properties(self, path: str, interface: str) -> None:
+        era = self._kept.era
+
         def take(message: Message) -> None:
-            if message.error is None and message.signature == "a{sv}":
+            if message.error is None and message.signature == "a{sv}" and self._kept.era == era:
                 (properties,) = message.values(bare=True)
                 self._kept.update(path, interface, properties, whole=True)
 

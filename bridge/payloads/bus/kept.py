@@ -19,7 +19,9 @@ _decode: Final = msgspec.json.decode
 
 
 class Kept:
-    """`name`: whose objects; `trees`: who is told of them. `empty`: objects that said that they have nothing."""
+    """`name`: whose objects; `trees`: who is told of them. `empty`: objects that said that they have nothing.
+
+    `era`: how often all was gone. What was said in an earlier one is not kept in this."""
 
     def __init__(self, name: str | None, trees: Trees, descriptions: Descriptions, time: Callable[[], float]) -> None:
         self._name = name
@@ -28,6 +30,7 @@ class Kept:
         self._time = time
         self._objects: dict[str, dict[str, bytes]] = {}
         self.empty: set[str] = set()
+        self.era = 0
 
     def __contains__(self, path: str) -> bool:
         return path in self._objects
@@ -99,6 +102,7 @@ class Kept:
 
     def all_gone(self) -> None:
         """Nothing of it is there any more, and whoever knows of it is told so."""
+        self.era += 1
         for watcher, gone in self._all_gone().items():
             for piece in _cut(gone):
                 watcher.notify(self._name, piece)
