@@ -1,13 +1,15 @@
 """Helpers of rules that name `host`: which host they hear of, and who answers what they ask before their `init`."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from spanbridge.helpers.host_rule import Answers
+from spanbridge.testing.gate import Gate
 from spanbridge.testing.plugin import Start
-from spanbridge.testing.script import exit_with, helper_rule, init, note_message, read, send, serve
+from spanbridge.testing.script import exit_with, helper_rule, init, note_message, read, send, serve, wait
 
 OTHER = {"match": {"host": None}}
 
@@ -112,3 +114,16 @@ def test_its_problem_is_told_once_with_all_its_members(start: Start) -> None:
         assert closed["error"] == "x"
     front.sync()
     assert front.commands("a") == ["close"] * 5
+
+
+def test_a_wrong_password_keeps_no_other_out(start: Start, gate: Callable[[], Gate]) -> None:
+    """The next open is asked for its own at once, though those who refused the others have not ended yet."""
+    end = gate()
+    steps = [*ask("plain1:"), init(problem="authentication-failed"), wait(end)]
+    bridge = start({**OTHER, "spawn": helper_rule({}, steps)["spawn"]})
+    passwords = ["wrong", "wrong", "also wrong", "right"]
+    for password in passwords:
+        bridge.front_end.open("a", host="other", password=password, session="shared")
+        assert bridge.front_end.expect("close", "a")["problem"] == "authentication-failed"
+    assert [each["response"] for each in bridge.noted_messages] == passwords
+    end.release(len(passwords))
