@@ -145,7 +145,7 @@ class Transport:
         return self._sock.send(data), len(data)
 
     def _wait(self) -> None:
-        if not self.waiting:
+        if not self.waiting and not self.broken:  # whoever was told what was taken may have closed it
             self.waiting = True
             self._outbox = deque((_kept(data), payload) for data, payload in self._outbox)
             self._poller.watch_write(self.fd, self._write)

@@ -31,6 +31,7 @@ from .dial import Dial
 from .farewell import Farewell
 from .head import SWITCHING, Head, HeadReader, request_head
 from .headers import passed_on, read_headers
+from .heap import keep_heap
 from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
@@ -150,6 +151,7 @@ class WebSocket:
             return
         self._heads = None
         most = self._services.context.limits.websocket_bytes
+        self._services.once(keep_heap)
         self._protocol, self._whole = Protocol(CLIENT, max_size=most), WholeMessages(most)
         transport = connection.transport
         transport.on_taken = self._channel.taken
