@@ -1,12 +1,13 @@
 """A request to an extension, beside the same route in Express with better-sqlite3 behind the C bridge.
 
     npm install --prefix DIR express@4 better-sqlite3@12
-    .venv/bin/python -m bench.extensions DIR
+    (cd DIR; npm rebuild better-sqlite3 --ignore-scripts=false)
+    chrt -f 1 .venv/bin/python -m bench.extensions DIR
 
 Both have a table with one row in a database on disk, a GET that reads it and a POST that adds one. Requests go one
 after another, in turns, so that what else the machine does falls on both alike. Told are the median and 99 %, and the
 time on a processor of all that serves a request (bridge, host, extension; C bridge, Express), in microseconds. The last
-is of use on a machine that others use, too.
+is of use on a machine that others use, too; so is `chrt`, as root: what others run then waits for all of these.
 """
 
 import json

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -125,6 +124,8 @@ class Parts:
     async def node(self) -> Node:
         """The program that runs JavaScript. Raises CannotStart."""
         if self._node is None:
+            import shutil  # with what it imports a third of a MiB, for JavaScript alone
+
             path = shutil.which("node", path=self._environ.get("PATH", os.defpath))
             if path is None:
                 raise CannotStart("there is no node in PATH, which runs JavaScript")

@@ -128,73 +128,88 @@ function framed(message) {
   return writer.buffer.subarray(0, writer.length)
 }
 
-function decode(buffer) {
-  let at = 0
+// What is decoded, and where: it is done with before anything else is.
+let buffer = null
+let at = 0
 
-  function text(size) {
-    at += size
-    return buffer.utf8Slice ? buffer.utf8Slice(at - size, at) : buffer.toString('utf8', at - size, at)
+function decode(message) {
+  buffer = message
+  at = 0
+  try {
+    return value()
+  } finally {
+    buffer = null
   }
-  function bytes(size) {
-    at += size
-    return Buffer.from(buffer.subarray(at - size, at))
+}
+
+function text(size) {
+  at += size
+  return buffer.utf8Slice ? buffer.utf8Slice(at - size, at) : buffer.toString('utf8', at - size, at)
+}
+
+function bytes(size) {
+  at += size
+  return Buffer.from(buffer.subarray(at - size, at))
+}
+
+function list(size) {
+  const found = new Array(size)
+  for (let index = 0; index < size; index++) found[index] = value()
+  return found
+}
+
+function map(size) {
+  const found = {}
+  for (let index = 0; index < size; index++) {
+    const name = value()
+    if (name === '__proto__') Object.defineProperty(found, name, { value: value(), enumerable: true })
+    else found[name] = value()
   }
-  function list(size) {
-    const found = new Array(size)
-    for (let index = 0; index < size; index++) found[index] = value()
-    return found
+  return found
+}
+
+function big(found) {
+  return found >= -MOST && found <= MOST ? Number(found) : found
+}
+
+function take(size) {
+  at += size
+  return at - size
+}
+
+function value() {
+  const tag = buffer[at++]
+  if (tag < 0x80) return tag
+  if (tag < 0x90) return map(tag & 15)
+  if (tag < 0xa0) return list(tag & 15)
+  if (tag < 0xc0) return text(tag & 31)
+  if (tag >= 0xe0) return tag - 0x100
+  switch (tag) {
+    case 0xc0: return null
+    case 0xc2: return false
+    case 0xc3: return true
+    case 0xc4: return bytes(buffer[at++])
+    case 0xc5: return bytes(buffer.readUInt16BE(take(2)))
+    case 0xc6: return bytes(buffer.readUInt32BE(take(4)))
+    case 0xca: return buffer.readFloatBE(take(4))
+    case 0xcb: return buffer.readDoubleBE(take(8))
+    case 0xcc: return buffer[at++]
+    case 0xcd: return buffer.readUInt16BE(take(2))
+    case 0xce: return buffer.readUInt32BE(take(4))
+    case 0xcf: return big(buffer.readBigUInt64BE(take(8)))
+    case 0xd0: return buffer.readInt8(take(1))
+    case 0xd1: return buffer.readInt16BE(take(2))
+    case 0xd2: return buffer.readInt32BE(take(4))
+    case 0xd3: return big(buffer.readBigInt64BE(take(8)))
+    case 0xd9: return text(buffer[at++])
+    case 0xda: return text(buffer.readUInt16BE(take(2)))
+    case 0xdb: return text(buffer.readUInt32BE(take(4)))
+    case 0xdc: return list(buffer.readUInt16BE(take(2)))
+    case 0xdd: return list(buffer.readUInt32BE(take(4)))
+    case 0xde: return map(buffer.readUInt16BE(take(2)))
+    case 0xdf: return map(buffer.readUInt32BE(take(4)))
+    default: throw new Error(`msgpack: 0x${tag.toString(16)}`)
   }
-  function map(size) {
-    const found = {}
-    for (let index = 0; index < size; index++) {
-      const name = value()
-      if (name === '__proto__') Object.defineProperty(found, name, { value: value(), enumerable: true })
-      else found[name] = value()
-    }
-    return found
-  }
-  function big(found) {
-    return found >= -MOST && found <= MOST ? Number(found) : found
-  }
-  function take(size) {
-    at += size
-    return at - size
-  }
-  function value() {
-    const tag = buffer[at++]
-    if (tag < 0x80) return tag
-    if (tag < 0x90) return map(tag & 15)
-    if (tag < 0xa0) return list(tag & 15)
-    if (tag < 0xc0) return text(tag & 31)
-    if (tag >= 0xe0) return tag - 0x100
-    switch (tag) {
-      case 0xc0: return null
-      case 0xc2: return false
-      case 0xc3: return true
-      case 0xc4: return bytes(buffer[at++])
-      case 0xc5: return bytes(buffer.readUInt16BE(take(2)))
-      case 0xc6: return bytes(buffer.readUInt32BE(take(4)))
-      case 0xca: return buffer.readFloatBE(take(4))
-      case 0xcb: return buffer.readDoubleBE(take(8))
-      case 0xcc: return buffer[at++]
-      case 0xcd: return buffer.readUInt16BE(take(2))
-      case 0xce: return buffer.readUInt32BE(take(4))
-      case 0xcf: return big(buffer.readBigUInt64BE(take(8)))
-      case 0xd0: return buffer.readInt8(take(1))
-      case 0xd1: return buffer.readInt16BE(take(2))
-      case 0xd2: return buffer.readInt32BE(take(4))
-      case 0xd3: return big(buffer.readBigInt64BE(take(8)))
-      case 0xd9: return text(buffer[at++])
-      case 0xda: return text(buffer.readUInt16BE(take(2)))
-      case 0xdb: return text(buffer.readUInt32BE(take(4)))
-      case 0xdc: return list(buffer.readUInt16BE(take(2)))
-      case 0xdd: return list(buffer.readUInt32BE(take(4)))
-      case 0xde: return map(buffer.readUInt16BE(take(2)))
-      case 0xdf: return map(buffer.readUInt32BE(take(4)))
-      default: throw new Error(`msgpack: 0x${tag.toString(16)}`)
-    }
-  }
-  return value()
 }
 
 module.exports = { framed, decode }

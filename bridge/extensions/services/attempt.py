@@ -1,7 +1,6 @@
 """One attempt to deliver: a POST over HTTP/1.1, to an address that was checked."""
 
 import asyncio
-import email.utils
 import socket
 import time
 from collections.abc import Mapping
@@ -86,12 +85,10 @@ def _retry_after(value: bytes) -> float:
     if text.isdigit():
         seconds = float(text[:9])
     elif text:
-        moment = email.utils.parsedate_to_datetime(text) if _is_date(text) else None
+        from email import utils  # 600 KiB with all that it imports, for the few that are told a date
+
+        moment = utils.parsedate_to_datetime(text) if utils.parsedate_tz(text) is not None else None
         seconds = 0.0 if moment is None else moment.timestamp() - time.time()
     else:
         seconds = 0.0
     return max(0.0, min(seconds, _RETRY_MOST_SECONDS))
-
-
-def _is_date(text: str) -> bool:
-    return email.utils.parsedate_tz(text) is not None
