@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 from selenium.webdriver import Chrome
 
-from .cockpit_ws import CockpitWs
+from .cockpit_ws import CockpitWs, write_session_command
 from .conftest import PackageDir
-from .parts import COCKPIT_SHELL, require
+from .parts import COCKPIT_SHELL, SPANBRIDGE, require
 from .shell import wait_for
 
 pytestmark = [pytest.mark.cockpit, pytest.mark.browser]
@@ -56,6 +56,13 @@ def _parts(package_dir: PackageDir, data_home: Path, request: pytest.FixtureRequ
     package_dir("disk-history", json.loads((source / "manifest.json").read_text()), files)
     yield
     shutil.rmtree(place / example)
+
+
+@pytest.fixture
+def session_command(tmp_path: Path, data_home: Path, session_log: Path) -> Path:
+    """As everywhere, but with a host of extensions that ends soon after the session."""
+    argv = [SPANBRIDGE, "--set", "extension_linger_seconds=0.1"]
+    return write_session_command(tmp_path / "session", argv, {"XDG_DATA_HOME": str(data_home)}, session_log)
 
 
 def items(browser: Chrome) -> list[str]:
