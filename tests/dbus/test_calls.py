@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from spanbridge.payloads.bus.signature import type_of
 from spanbridge.payloads.bus.values import to_json
+from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
+from spanbridge.testing.processes import resident_bytes
 
 from ..bus.client import ERROR, BusClient
 from ..bus.test_values import SIGNATURES, values_of
@@ -303,6 +305,22 @@ def test_so_many_calls_and_no_more(client: BusClient, service: Service) -> None:
     assert client.ask(call("Silent"))["error"][0] == ERROR + "LimitsExceeded"
     client.say(call("Echo", "x"))
     assert client.waiting() == []
+
+
+def test_paths_that_are_long_and_new_each_time_do_not_stay(
+    client: BusClient, service: Service, shared_bridge: Bridge
+) -> None:
+    """What is kept of the calls before is for those that come again."""
+
+    def ask(number: int) -> None:
+        path = f"/{number}/" + "x" * 60_000
+        assert client.ask({"call": [path, "com.example.Echo", "Echo", ["x"]], "type": "s"})["reply"] == [["x"]]
+
+    ask(0)
+    before = resident_bytes(shared_bridge.pid)
+    for number in range(1, 401):
+        ask(number)
+    assert resident_bytes(shared_bridge.pid) - before < 12 << 20
 
 
 def test_more_calls_than_the_bus_takes(tmp_path: Path, serve: Serve, start: Start) -> None:

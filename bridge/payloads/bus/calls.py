@@ -25,7 +25,7 @@ from .turns import Turn
 
 _CALL: Final = tuple[str, str, str, list[Any] | None]
 _USUAL: Final = 255
-"""Characters of a path; longer ones are not kept."""
+"""Characters of a path and two names; longer ones are not kept."""
 
 
 class _Call:
@@ -228,7 +228,7 @@ def _read(asked: Any, message: Message) -> _Call:
             path, interface, member, arguments = asked
         case _:
             path, interface, member, arguments = convert("call", asked, _CALL, "[path, interface, method, [arguments]]")
-    if len(path) > _USUAL or not _is_method(path, interface, member):
+    if len(path) + len(interface) + len(member) > _USUAL or not _is_method(path, interface, member):
         check_path("call", path)
         check_interface("call", interface)
         if not is_member(member):

@@ -251,7 +251,8 @@ def _checked(code: int, value: Any) -> Any:
 
 def write_message(message: Message, serial: int) -> bytes:
     """The bytes of a message, little-endian; its body is there. Raises TooMuch."""
-    fields, size = _fields_of(
+    write = _kept_texts if len(message.path or "") <= _ALIKE_BYTES else _write_texts
+    fields, size = write(
         message.path, message.interface, message.member, message.error, message.destination, message.signature
     )
     if message.answers or message.fds:
@@ -266,8 +267,7 @@ def write_message(message: Message, serial: int) -> bytes:
     return whole
 
 
-@lru_cache(maxsize=1_024)  # the same few methods are called again and again
-def _fields_of(
+def _write_texts(
     path: str | None,
     interface: str | None,
     member: str | None,
@@ -291,6 +291,9 @@ def _fields_of(
             # These are four bytes: any value after them is aligned.
             out += bytes((code, 1)) + kind.encode() + b"\0" + marshal(kind, [text])
     return bytes(out) + _PADDING[: -len(out) % 8], len(out)
+
+
+_kept_texts: Final = lru_cache(maxsize=1_024)(_write_texts)  # the same few methods are called again and again
 
 
 def _number_field(code: int, number: int) -> bytes:
