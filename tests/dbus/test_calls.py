@@ -307,6 +307,24 @@ def test_so_many_calls_and_no_more(client: BusClient, service: Service) -> None:
     assert client.waiting() == []
 
 
+def test_calls_beside_many_that_nobody_answers(tmp_path: Path, serve: Serve, start: Start) -> None:
+    """The first one of them waits for a while, and no other: so many would take minutes."""
+
+    def answer(service: Service, message: Message) -> Message | None:
+        return None if message.member == "Silent" else Message.new_method_return(message)
+
+    with private_bus(tmp_path / "bus", more='<limit name="max_replies_per_connection">128</limit>') as bus:
+        serve(bus, answer)
+        client = connect(start(environ=bus.environ).front_end)
+        for _ in range(100):
+            client.say(call("Silent", type=""))
+        for _ in range(300):
+            assert client.ask(call("Quick", type="")) == {"reply": [None], "type": ""}
+        for number in range(300):  # at once, and no more of them at a time than the bus takes
+            client.say(call("Quick", type="", id=number))
+        assert ["reply" in client.next() for _ in range(300)] == [True] * 300
+
+
 def test_paths_that_are_long_and_new_each_time_do_not_stay(
     client: BusClient, service: Service, shared_bridge: Bridge
 ) -> None:

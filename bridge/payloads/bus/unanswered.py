@@ -5,6 +5,7 @@ the properties of all units at once would be told that they cannot be loaded. So
 order, until earlier calls are answered.
 
 Where none is answered for a while, what waits goes out all the same: an answer may depend on it, and the bus decides.
+Those that were out by then may never be answered, so that many, and some, may be out from then on.
 """
 
 from collections import deque
@@ -19,6 +20,8 @@ from .match_rule import BUS_NAME
 from .message import Message
 
 MOST: Final = 100
+MORE: Final = 20
+"""Beside those that nobody has answered for a while."""
 WAIT_SECONDS: Final = 1.0
 """Without any answer; then what waits goes out."""
 
@@ -34,6 +37,7 @@ class Unanswered:
         self._serials: set[int] = set()  # of calls that were sent and are not answered
         self._waiting: deque[tuple[int | None, bytes]] = deque()  # None: it wants no answer
         self._bytes = 0
+        self._most = MOST  # serials at a time
         self._full = False
         self._answers = 0  # that have come, since something waits
         self._timer: object = None
@@ -44,7 +48,7 @@ class Unanswered:
             self._send(data, tuple(message.fds))
             return
         wants_answer = message.kind == wire.CALL and not message.flags & wire.NO_REPLY
-        if self._waiting or (wants_answer and len(self._serials) >= MOST):
+        if self._waiting or (wants_answer and len(self._serials) >= self._most):
             self._wait(serial if wants_answer else None, data)
             return
         if wants_answer:
@@ -54,9 +58,11 @@ class Unanswered:
     def answered(self, serial: int) -> None:
         """The answer to a call has come, whether anybody wants it or not."""
         self._serials.discard(serial)
+        if len(self._serials) < MOST:
+            self._most = MOST
         if self._waiting:
             self._answers += 1
-            self._go_on()
+            self._go_on(self._most)
 
     def _wait(self, serial: int | None, data: bytes) -> None:
         self._waiting.append((serial, data))
@@ -68,7 +74,7 @@ class Unanswered:
         if self._timer is None:
             self._timer = self._loop.call_later(WAIT_SECONDS, self._look, self._answers)
 
-    def _go_on(self, most: float = MOST) -> None:
+    def _go_on(self, most: float) -> None:
         while self._waiting and (self._waiting[0][0] is None or len(self._serials) < most):
             serial, data = self._waiting.popleft()
             self._bytes -= len(data)
@@ -83,6 +89,7 @@ class Unanswered:
         self._timer = None
         if self._answers == answers:
             self._go_on(float("inf"))
+            self._most = len(self._serials) + MORE
         if self._waiting:
             self._timer = self._loop.call_later(WAIT_SECONDS, self._look, self._answers)
 
