@@ -356,9 +356,9 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_an_event_loop_for_whoever_asks_for_one(shared: Site, name: str) -> None:
-    shared.extension(name, LOOPS[name])
-    page = shared.session()
+def test_an_event_loop_for_whoever_asks_for_one(site: Site, name: str) -> None:
+    site.extension(name, LOOPS[name])
+    page = site.session()
     if name == "never":
         assert page.get(f"/api/ext/{name}/sync").json == ["soon"]
     assert page.get(f"/api/ext/{name}/").json == ["soon"]
