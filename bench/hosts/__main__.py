@@ -36,13 +36,14 @@ class Peer(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Seconds to ready of a session's first connection and of a later one, MiB a connection, MiB/s of a far file; None
-    where it could not be measured."""
+    """Seconds to ready of a session's first connection and of a later one, MiB a connection, the same as PSS, MiB/s of
+    a far file; None where it could not be measured."""
 
     name: str
     first: float | None
     seconds: float | None
     memory: float | None
+    pss: float | None
     speed: float | None
 
 
@@ -109,7 +110,7 @@ def by_hand(other: Farm, count: int) -> Row:
     seconds = statistics.median(run("ssh", host(number), "true") for number in range(count))
     nothing = statistics.median(run("true") for _ in range(count))
     speed = FILE_MIB / run("ssh", host(0), "cat", str(other.directory / "large"))
-    return Row(BY_HAND, None, seconds - nothing, None, speed)
+    return Row(BY_HAND, None, seconds - nothing, None, None, speed)
 
 
 def measured(other: Farm, peer: Peer, count: int) -> Row:
@@ -118,18 +119,19 @@ def measured(other: Farm, peer: Peer, count: int) -> Row:
         with started(other, peer) as front:
             front.ready("local", payload="echo")  # it has started: its own loading is over
             first = front.ready("first", payload="echo", host=host(count))  # what is loaded once is loaded here
-            before = front.memory()
+            before, pss_before = front.memory(), front.pss()
             seconds = statistics.median(
                 front.ready(f"c{number}", payload="echo", host=host(number)) for number in range(count)
             )
             memory = (front.memory() - before) / count / MIB
+            pss = (front.pss() - pss_before) / count / MIB
             cat = ["cat", str(other.directory / "large")]
             front.control("open", channel="f", payload="stream", host=host(0), spawn=cat, binary="raw")
             speed = FILE_MIB / front.drain(FILE_MIB * MIB)
-            return Row(peer.name, first, seconds, memory, speed)
+            return Row(peer.name, first, seconds, memory, pss, speed)
     except RuntimeError as error:
         print(f"bench: {peer.name}: {error}", file=sys.stderr)
-        return Row(peer.name, None, None, None, None)
+        return Row(peer.name, None, None, None, None, None)
 
 
 def started(other: Farm, peer: Peer) -> Front:
@@ -159,13 +161,17 @@ def ms(times: list[float], part: float) -> str:
 
 
 def table(rows: list[Row]) -> list[str]:
-    lines = ["| | first open to ready | a later one | memory of a connection | far file |", "|---|---|---|---|---|"]
+    lines = [
+        "| | first open to ready | a later one | memory of a connection | its PSS | far file |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         first = "" if row.first is None else f"{row.first * 1000:.0f} ms"
         seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
         memory = "" if row.memory is None else f"{row.memory:.2f} MiB"
+        pss = "" if row.pss is None else f"{row.pss:.2f} MiB"
         speed = "" if row.speed is None else f"{row.speed:.0f} MiB/s"
-        lines.append(f"| {row.name} | {first} | {seconds} | {memory} | {speed} |")
+        lines.append(f"| {row.name} | {first} | {seconds} | {memory} | {pss} | {speed} |")
     return lines
 
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from array import array
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -108,6 +109,10 @@ class Front:
         """
         return len(set[int]().union(*map(_pages, processes.marked(f"{MARK}={self._run}")))) * mmap.PAGESIZE
 
+    def pss(self) -> int:
+        """Bytes of the same, as the kernel counts it."""
+        return sum(map(_pss, processes.marked(f"{MARK}={self._run}")))
+
     def _write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._in, data) :]
@@ -117,6 +122,14 @@ class Front:
         if not data:
             raise RuntimeError("the bridge has ended")
         self._frames += self._decoder.feed(data)
+
+
+def _pss(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it has ended
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def _pages(pid: int) -> set[int]:
