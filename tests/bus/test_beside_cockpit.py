@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.home import Home
 
 from ..browser.parts import COCKPIT_BRIDGE, require
@@ -56,10 +57,11 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
+    """Of both bridges, ours first."""
     require(COCKPIT_BRIDGE)
     with ExitStack() as stack:
-        clients = []
+        fronts = []
         for name, command in (("ours", str(SPANBRIDGE)), ("theirs", COCKPIT_BRIDGE)):
             home = Home(tmp_path_factory.mktemp(name))
             machines_d = home.config_dir / "cockpit" / "machines.d"
@@ -75,8 +77,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             front = stack.enter_context(Bridge(home, environ=environ, command=[command])).front_end
             front.expect("init", version=1)
             front.init()
-            clients.append(BusClient(front))
-        yield Pair(*clients)
+            fronts.append(front)
+        yield fronts
+
+
+@pytest.fixture
+def pair(fronts: list[FrontEnd], channel: str) -> Iterator[Pair]:
+    """Channels of its own: what was watched on another is told there, whenever that may be."""
+    yield Pair(*[BusClient(front, channel) for front in fronts])
+    for front in fronts:
+        front.close(channel)
 
 
 def answers(client: BusClient, message: dict[str, Any]) -> list[dict[str, Any]]:
