@@ -112,6 +112,17 @@ class Text:
         return self._decoder.decode(b"", final=True).encode()
 
 
+def is_utf8(data: Buffer) -> bool:
+    """Whether it is valid as text."""
+    if not isinstance(data, memoryview) and data.isascii():
+        return True
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def whole_text(data: Buffer) -> bytes:
     """`data` by itself as valid UTF-8."""
     return str(data, "utf-8", "replace").encode()

@@ -151,17 +151,15 @@ class Port:
         else:
             told: dict[str, Any] = {**problem.members, **members}
             frame = close(self.channel, problem.code, problem.message, **told)
-        if self._made:
-            self._over(frame)
-        else:
-            self._early = frame
+        self._end(frame)
 
     def last(self, frames: bytes) -> None:
         """As `forward` and `close`, in one piece."""
-        if not self.open:
-            return
-        self.open = False
-        frames += bare("close", self.channel)
+        if self.open:
+            self.open = False
+            self._end(frames + bare("close", self.channel))
+
+    def _end(self, frames: bytes) -> None:
         if self._made:
             self._over(frames)
         else:

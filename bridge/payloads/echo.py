@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Any
 
+from spanbridge.protocol.flow import is_utf8
 from spanbridge.protocol.frames import Buffer, Span, join, payloads
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
@@ -28,13 +29,13 @@ class Echo:
         self._go_on()
 
     def _check(self, payload: Buffer) -> None:
-        if not self._channel.raw and not _is_text(payload):
+        if not self._channel.raw and not is_utf8(payload):
             raise Problem(PROTOCOL_ERROR, 'echo: data that is not UTF-8 on a channel without binary: "raw"')
 
     def frames(self, data: Span) -> None:
         """Whole frames, headers and all, where nobody counts: they go back as they came. The headers are whole
         characters, so the frames are text if and only if the span is."""
-        if self._channel.raw or _is_text(join(data)):
+        if self._channel.raw or is_utf8(join(data)):
             self._channel.forward(data)
             return
         for payload in payloads(data):
@@ -66,11 +67,3 @@ def echo(port: Port, message: dict[str, Any], services: Services) -> Channel:
     channel.ready()
     payload = Echo(channel)
     return channel.serve(payload, frames=payload.frames)
-
-
-def _is_text(data: Buffer) -> bool:
-    try:
-        str(data, "utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

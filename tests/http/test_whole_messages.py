@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbridge.payloads.http.whole_messages import WholeMessages, is_utf8
+from spanbridge.payloads.http.whole_messages import WholeMessages
+from spanbridge.protocol.flow import is_utf8
 from spanbridge.stand_ins import import_websockets
 
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame

@@ -63,11 +63,14 @@ class HttpChannel:
         if self._asked is None and not self._is_ready:
             self._soon = self._requests.loop.call_later(_READY_SECONDS, self.announce)
 
-    def announce(self) -> None:
-        """The channel is served. Harmless a second time."""
+    def _cancel_ready(self) -> None:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+
+    def announce(self) -> None:
+        """The channel is served. Harmless a second time."""
+        self._cancel_ready()
         if not self._is_ready:
             self._is_ready = True
             self.channel.ready()
@@ -91,9 +94,7 @@ class HttpChannel:
         self._body.clear()
 
     def done(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+        self._cancel_ready()
         self._asked = Asked(self._requests, self._opened, b"".join(self._body), self._user, self._answered)
         if self._refused is not None:
             self._answered(self._refused)
@@ -104,9 +105,7 @@ class HttpChannel:
         """It knows no other."""
 
     def end(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+        self._cancel_ready()
         self._let_go()
         self._pieces.clear()
         self._stream = None

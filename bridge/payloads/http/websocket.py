@@ -12,6 +12,7 @@ import struct
 from asyncio import TimerHandle
 from typing import Any, Final
 
+from spanbridge.protocol.flow import is_utf8
 from spanbridge.protocol.frames import Buffer, Span, join
 from spanbridge.protocol.problems import (
     DISCONNECTED,
@@ -35,7 +36,7 @@ from .heap import keep_heap
 from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
-from .whole_messages import WholeMessages, is_utf8
+from .whole_messages import WholeMessages
 
 import_websockets()
 

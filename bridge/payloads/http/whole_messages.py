@@ -96,14 +96,3 @@ class WholeMessages:
         if first & _OPCODE <= _BINARY and self._is_text is None:
             self._fragmented = not first & _FIN
         return at + length - before
-
-
-def is_utf8(data: "bytes | bytearray | memoryview") -> bool:
-    """Whether it is valid as text."""
-    if not isinstance(data, memoryview) and data.isascii():
-        return True
-    try:
-        str(data, "utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -228,7 +228,7 @@ class Channel:
             return False
         port = self._port
         channel = port.channel
-        self._port.last(
+        port.last(
             b"".join(
                 (
                     b"" if self._is_ready else bare("ready", channel),
