@@ -5,8 +5,9 @@ host, and waits for the reply (`calls.py`): a thread of the host serves that wit
 """
 
 import mmap
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 HEAD: Final = 4
@@ -66,6 +67,17 @@ class Frames:
             data.release()  # so that it can grow
         else:
             self._begun = bytearray(data[start:])
+
+
+def arrivals(sock: socket.socket) -> Callable[[], object]:
+    """Waits until there is something to read, or the end; for one thread at a time.
+
+    Who waits in recv() instead is woken a second time, for nothing, once the other end reads what was sent before: the
+    kernel has one queue for both. That is the other end's time, too.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll
 
 
 def come(sock: socket.socket, most: int) -> bytes | None:

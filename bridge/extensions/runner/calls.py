@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import SqliteError
 from ..inner.messages import Call, Reply, decode_reply, encode
-from ..inner.wire import HEAD, framed, receive
+from ..inner.wire import HEAD, arrivals, framed, receive
 
 _READ_BYTES: Final = 64 << 10
 
@@ -28,6 +28,7 @@ class Calls:
     def __init__(self, sock: socket.socket, most: int) -> None:
         self._sock = sock
         self._most = most
+        self._wait = arrivals(sock)
         self._main = threading.get_ident()
         self._sending = threading.Lock()
         self._news = threading.Condition()
@@ -92,6 +93,8 @@ class Calls:
         """The next reply. Most come whole with one read, and some with what is another thread's."""
         data = self._unread
         with contextlib.suppress(OSError, msgspec.DecodeError):
+            if not data:
+                self._wait()
             while True:
                 end = HEAD + int.from_bytes(data[:HEAD], "little") if len(data) >= HEAD else HEAD
                 if len(data) >= end > HEAD:

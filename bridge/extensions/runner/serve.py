@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
-from ..inner.wire import Frames
+from ..inner.wire import Frames, arrivals
 from .body import Bodies
 from .calling import answered_or_failed, called, is_async, is_awaitable, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
@@ -51,6 +51,7 @@ class Server:
         """Requests that the event loop has to do with."""
         self._turn = threading.Lock()
         self._lane_reads = False
+        self._wait = arrivals(sock)
         # Watched by the event loop, and itself watching the socket while it is the loop's turn to read.
         self._watch = select.epoll()
         self._watch.register(sock, select.EPOLLIN)
@@ -133,6 +134,7 @@ class Server:
             self._watch.modify(self._sock, 0)
         mine = True
         while mine and self._lane.is_empty:
+            self._wait()
             if not self._frames.read(self._sock, 0):
                 self._soon(self._end)
                 return
