@@ -88,7 +88,7 @@ def test_values_that_never_come_again(start: Start, case: str) -> None:
     bridge.front_end.sync()
     descriptors, threads, _ = size(bridge)
     # What all connections share is made with the first and stays: a socket that answers askpass, and a pipe.
-    gone = [(descriptors + shared, threads, []) for shared in range(3)]
+    gone: list[tuple[int, int, list[int]]] = [(descriptors + shared, threads, []) for shared in range(3)]
     open_and_close(bridge, payload, 3_000, members=members)
     settles(bridge, lambda: size(bridge) in gone)
     memory = processes.resident_bytes(bridge.pid)
