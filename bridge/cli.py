@@ -44,12 +44,13 @@ _ON_A_TERMINAL: Final = """\
 spanbridge speaks a protocol of framed messages on stdin and stdout; there is nothing to type here.
 It is meant to be started by a front end, for example:
 
-  cockpit-ws --no-tls --port 9090 --address 127.0.0.1 --local-session={program}
+  /usr/lib/cockpit/cockpit-ws --no-tls --port 9090 --address 127.0.0.1 --local-session={program}
 
 Try:
-  spanbridge --packages    what is installed
-  spanbridge --bridges     which helper serves what
-  spanbridge --help        options and limits
+  spanbridge list         what is installed, and which helper serves what
+  spanbridge check        what is wrong with it
+  spanbridge open echo    a channel by hand
+  spanbridge --help       tools, options and limits
 """
 
 

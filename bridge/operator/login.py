@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         description=_DESCRIPTION,
         epilog="Exit status: 0 done, or spanbridge; 1 another bridge, or none; 2 it could not be done.",
     )
-    parser.add_argument("what", choices=("on", "off", "status"))
+    parser.add_argument("what", choices=("on", "off", "status"), metavar="on|off|status")
     given = parser.parse_args(arguments)
     try:
         if given.what == "on":
