@@ -79,6 +79,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     bus_backlog_bytes: Annotated[
         int, Meta(description="messages of one channel of the internal bus that wait for the front end to take answers")
     ] = 8 << 20
+    bus_message_bytes: Annotated[
+        int, Meta(description="longest message of a front end to a bus, the internal one too")
+    ] = 4 << 20
+    bus_answers_bytes: Annotated[
+        int, Meta(description="bytes that one channel has to tell before its bus is read no more")
+    ] = 1 << 20
     bus_calls: Annotated[
         int, Meta(description="calls of one channel of the internal bus that are not answered yet")
     ] = 256
@@ -122,6 +128,39 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     http_connections: Annotated[int, Meta(description="HTTP and WebSocket connections at once; later ones wait")] = 1024
     websocket_bytes: Annotated[int, Meta(description="longest message of a WebSocket server")] = 16 << 20
     dbus_calls: Annotated[int, Meta(description="calls of one D-Bus channel that are not answered yet")] = 4096
+    dbus_published_calls: Annotated[
+        int, Meta(description="calls of what one D-Bus channel has published that are not answered yet")
+    ] = 1024
+    dbus_watches: Annotated[int, Meta(description="watches of one D-Bus channel, and separately its matches")] = 65_536
+    dbus_objects: Annotated[int, Meta(description="objects that a watch of a D-Bus channel reaches")] = 100_000
+    dbus_sent_calls: Annotated[
+        int, Meta(description="calls that a connection to a bus has out at once; later ones wait")
+    ] = 100
+    dbus_sent_more: Annotated[
+        int, Meta(description="calls that may be out beside those that were not answered for dbus_sent_seconds")
+    ] = 20
+    dbus_sent_seconds: Annotated[
+        float, Meta(description="how long a bus may answer nothing before the calls that wait go out all the same")
+    ] = 1.0
+    dbus_queue_bytes: Annotated[
+        int, Meta(description="bytes waiting for one bus before the front end is read no more")
+    ] = 16 << 20
+    dbus_waiting: Annotated[
+        int, Meta(description="messages of one D-Bus peer that wait for an earlier one, before that one is given up")
+    ] = 16_384
+    dbus_answer_seconds: Annotated[
+        float, Meta(description="how long a D-Bus service may take to answer a question of the bridge itself")
+    ] = 30.0
+    dbus_descriptors: Annotated[
+        int, Meta(description="descriptors that came on one D-Bus channel and were not opened yet")
+    ] = 64
+    dbus_descriptors_seconds: Annotated[float, Meta(description="how long they are kept")] = 60.0
+    dbus_descriptors_waiting: Annotated[
+        int, Meta(description="descriptors of messages from one bus that are not whole yet")
+    ] = 1024
+    dbus_linger_seconds: Annotated[
+        float, Meta(description="how long a connection to a bus outlives its last channel")
+    ] = 10.0
     metric_instances: Annotated[int, Meta(description="instances of one metric")] = 10_000
     hosts: Annotated[
         int, Meta(ge=0, description="connections to other hosts, by ssh or by a rule that names host; 0: none by ssh")

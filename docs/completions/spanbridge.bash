@@ -11,15 +11,18 @@ _spanbridge_limits() {
     echo close_answer_seconds refusal_bytes closed_ids exit_seconds term_seconds last_words_seconds
     echo helpers_per_rule helpers start_failures start_failures_seconds backoff_seconds backoff_most_seconds
     echo stderr_line_bytes manifest_bytes max_depth stderr_seconds sudo_seconds status_seconds
-    echo bus_backlog_bytes bus_calls bus_watches bus_described package_answers package_files
-    echo watched_directories programs channel_queue_bytes channels_queue_bytes window_bytes stderr_bytes
-    echo connect_seconds spawn_kill_seconds file_jobs file_threads info_entries http_connections
-    echo websocket_bytes dbus_calls metric_instances hosts host_starts host_queue_bytes host_noise_bytes
-    echo host_connect_seconds host_idle_seconds host_alive_seconds host_prompt_seconds host_send
-    echo extension_body_bytes extension_request_seconds extension_start_seconds extension_query_seconds
-    echo extension_database_bytes extension_memory_bytes extension_files_bytes extension_message_bytes
-    echo extension_events_bytes extension_audit_bytes extension_deliveries_bytes extension_waiting
-    echo extension_linger_seconds extension_delivery_retries extension_delivery_allow extension_sandbox
+    echo bus_backlog_bytes bus_message_bytes bus_answers_bytes bus_calls bus_watches bus_described
+    echo package_answers package_files watched_directories programs channel_queue_bytes channels_queue_bytes
+    echo window_bytes stderr_bytes connect_seconds spawn_kill_seconds file_jobs file_threads info_entries
+    echo http_connections websocket_bytes dbus_calls dbus_published_calls dbus_watches dbus_objects
+    echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_answer_seconds
+    echo dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds
+    echo metric_instances hosts host_starts host_queue_bytes host_noise_bytes host_connect_seconds
+    echo host_idle_seconds host_alive_seconds host_prompt_seconds host_send extension_body_bytes
+    echo extension_request_seconds extension_start_seconds extension_query_seconds extension_database_bytes
+    echo extension_memory_bytes extension_files_bytes extension_message_bytes extension_events_bytes
+    echo extension_audit_bytes extension_deliveries_bytes extension_waiting extension_linger_seconds
+    echo extension_delivery_retries extension_delivery_allow extension_sandbox
     # end of limits
 }
 

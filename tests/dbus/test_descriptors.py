@@ -5,23 +5,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import anyio
-import pytest
 from dbus_fast import Message
 
-from spanbridge.payloads.bus import descriptors
-from spanbridge.payloads.bus.descriptors import Descriptors
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
-from ..bus.without_process import workbench
 from .conftest import Serve, connect
 from .service import PrivateBus, Service, descriptors_of
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Pipes:
@@ -68,12 +58,14 @@ def test_they_are_told_as_streams(bus: PrivateBus, serve: Serve, start: Start) -
 
 def test_at_most_so_many(bus: PrivateBus, serve: Serve, start: Start) -> None:
     serve(bus, Pipes())
-    client = connect(start(environ=bus.environ).front_end)
+    bridge = start(environ=bus.environ, limits={"dbus_descriptors": 4})
+    client = connect(bridge.front_end)
     found: list[Any] = []
-    for _ in range(10):
-        ((told, _),) = client.ask({"call": ["/", "a.b", "Get", [10]], "type": "u"})["reply"]
+    for _ in range(2):
+        ((told, _),) = client.ask({"call": ["/", "a.b", "Get", [3]], "type": "u"})["reply"]
         found += told
-    assert [each is None for each in found] == [False] * 64 + [True] * 36
+    assert [each is None for each in found] == [False] * 4 + [True] * 2
+    assert bridge.log.wait("limit name=dbus_descriptors value=4")
 
 
 def test_those_that_nobody_gets_are_closed(bus: PrivateBus, serve: Serve, start: Start) -> None:
@@ -183,23 +175,12 @@ def test_an_id_that_nobody_gave(start: Start) -> None:
     front.expect("close", "none", problem="not-found")
 
 
-@pytest.mark.anyio
-async def test_taken_once_and_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descriptors, "SECONDS", 0.05)
-    async with workbench(tmp_path) as bench:
-        kept = bench.services.once(Descriptors)
-        read, write = os.pipe()
-        ident = kept.offer("channel", write)
-        assert ident is not None
-        assert kept.take("unknown") is None
-        taken = kept.take(ident)
-        assert taken is not None
-        assert kept.take(ident) is None
-        os.close(taken)
-        late = kept.offer("channel", write)
-        os.close(write)
-        with anyio.fail_after(10):
-            assert await anyio.to_thread.run_sync(os.read, read, 1) == b""
-        assert late is not None
-        assert kept.take(late) is None
-        os.close(read)
+def test_not_kept_for_ever(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    pipes = Pipes()
+    serve(bus, pipes)
+    front = start(environ=bus.environ, limits={"dbus_descriptors_seconds": 0.05}).front_end
+    client = connect(front)
+    (((told,), _),) = client.ask({"call": ["/", "a.b", "Get", [1]], "type": "u"})["reply"]
+    assert pipes.ended()
+    front.open("late", **told)
+    front.expect("close", "late", problem="not-found")

@@ -13,7 +13,6 @@ import pytest
 from dbus_fast import Message, Variant
 
 from spanbridge.payloads.bus import message as wire
-from spanbridge.payloads.bus.limits import OUT_BYTES
 from spanbridge.payloads.bus.message import read_head, read_message, write_message
 from spanbridge.payloads.bus.signature import Variant as Ours
 from spanbridge.protocol.frames import encode
@@ -153,12 +152,13 @@ def test_a_bus_that_takes_nothing(start: Start, tmp_path: Path) -> None:
     """It is stopped, while more is sent than may wait."""
     bus = PrivateBus(tmp_path / "bus")
     try:
-        bridge = start(environ=bus.environ, limits={"stuck_seconds": 0.5})
+        bridge = start(environ=bus.environ, limits={"stuck_seconds": 0.5, "dbus_queue_bytes": 1 << 20})
         client = connect(bridge.front_end, None)
         bus.send_signal(signal.SIGSTOP)
-        for _ in range(OUT_BYTES // 3_000_000 + 2):
+        for _ in range(2):
             client.say({"signal": ["/", "a.b", "Large", ["x" * 3_000_000]], "type": "s"})
         bridge.front_end.expect("close", client.channel, problem="timeout")
+        assert bridge.log.wait("limit name=dbus_queue_bytes")
         assert bridge.log.wait("limit name=stuck_seconds")
     finally:
         bus.send_signal(signal.SIGCONT)

@@ -7,12 +7,13 @@ import anyio
 
 from spanbridge.protocol.problems import Problem
 
-from .limits import ANSWER_SECONDS
 from .message import Answered, Message
 
 
 class Line(Protocol):
-    """A connection, as far as these need it."""
+    """A connection, as far as these need it. `answer_seconds`: how long an answer may take."""
+
+    answer_seconds: float
 
     def call(
         self, message: Message, answered: Answered, /, *, in_order: bool, lost: Callable[[Problem], None]
@@ -63,7 +64,7 @@ async def ask_in_order(connection: Line, message: Message, take: Answered) -> No
 
     serial = connection.call(message, heed, in_order=True, lost=gone)
     try:
-        with anyio.move_on_after(ANSWER_SECONDS):
+        with anyio.move_on_after(connection.answer_seconds):
             await done.wait()
     finally:
         connection.forget(serial)

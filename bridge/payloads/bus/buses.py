@@ -1,7 +1,6 @@
 """The connections of a session: channels of one bus and group share one."""
 
 from collections.abc import Callable
-from typing import Final
 
 import anyio
 
@@ -11,9 +10,6 @@ from ..base import Services
 from .addresses import address_of
 from .connecting import connect
 from .connection import Connection
-
-LINGER_SECONDS: Final = 10.0
-"""How long a connection outlives its last channel."""
 
 Key = tuple[str, str | None]
 
@@ -82,7 +78,8 @@ class Buses:
     def _leave(self, key: Key, shared: _Shared) -> None:
         shared.users -= 1
         if not shared.users:
-            shared.forget = self._services.context.loop.call_later(LINGER_SECONDS, self._end, shared).cancel
+            context = self._services.context
+            shared.forget = context.loop.call_later(context.limits.dbus_linger_seconds, self._end, shared).cancel
 
     def _end(self, shared: _Shared) -> None:
         if isinstance(shared.outcome, Connection):

@@ -72,7 +72,7 @@ class Calls:
         self._loop = place.services.context.loop
         self._limits = place.services.context.limits
         self._log = place.services.context.log
-        self._lanes = Lanes(place.services.tasks, place.services.context.loop.time, self._mistake)
+        self._lanes = Lanes(place.services.tasks, self._loop.time, self._limits.dbus_waiting, self._mistake)
         self._calls: set[_Call] = set()
 
     def call(self, asked: Any, message: Message) -> None:

@@ -8,7 +8,6 @@ from .connection import Connection
 from .descriptions import Descriptions
 from .errors import BusError
 from .kept import Kept
-from .limits import OBJECTS
 from .message import Message, call
 from .meta import PROPERTIES
 from .trees import Trees
@@ -25,6 +24,7 @@ class Changes:
         self._trees = trees
         self._kept = kept
         self._descriptions = descriptions
+        self._most = connection.services.context.limits.dbus_objects
         self._log = connection.services.context.log
 
     def heed(self, message: Message) -> Awaitable[None] | None:
@@ -127,5 +127,5 @@ class Changes:
                 if self._kept.era != era:
                     return
             self._kept.update(path, name, properties, whole=True)
-        if path not in self._kept and len(self._kept.empty) < OBJECTS:
+        if path not in self._kept and len(self._kept.empty) < self._most:
             self._kept.empty.add(path)

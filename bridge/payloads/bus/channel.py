@@ -19,7 +19,6 @@ from ...wire.secret_chunks import SecretChunks
 from ..base import Services
 from ..served.channel import Channel
 from .errors import FAILED, BusError
-from .limits import ANSWER_BYTES, MESSAGE_BYTES
 from .values import as_utf8
 
 Message = dict[str, Any]
@@ -100,8 +99,10 @@ class Messages:
         self._channel.taken(nbytes)
 
     def _heed(self, payload: bytes) -> None:
-        if len(payload) > MESSAGE_BYTES:
-            raise Problem(TOO_LARGE, f"dbus-json3: a message of {len(payload)} bytes, expected at most {MESSAGE_BYTES}")
+        most = self._limits.bus_message_bytes
+        if len(payload) > most:
+            told = f"dbus-json3: a message of {len(payload)} bytes, expected at most {most} (bus_message_bytes)"
+            raise Problem(TOO_LARGE, told)
         message = _decode(payload)
         if not isinstance(message, dict):
             raise unclear(f"expected a JSON object, found {describe(message)}")
@@ -161,7 +162,7 @@ class Messages:
         else:
             self._outbox.append(text)
             self._outbox_bytes += len(text)
-            if self._outbox_bytes > ANSWER_BYTES and not self._held:
+            if self._outbox_bytes > self._limits.bus_answers_bytes and not self._held:
                 self._held = True
                 self._backend.hold()
 

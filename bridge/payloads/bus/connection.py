@@ -12,7 +12,6 @@ from ..base import Services
 from . import message as wire
 from .errors import FAILED, INVALID_ARGS, TIMED_OUT, UNKNOWN_METHOD, BusError
 from .lanes import Lanes
-from .limits import ANSWER_SECONDS
 from .marshal import TooMuch
 from .match_rule import BUS_NAME, BUS_PATH
 from .message import Answered, Message, write_message
@@ -70,10 +69,13 @@ class Connection:
         self._made: dict[Callable[..., Any], Any] = {}
         self.rules = Rules(self)
         self.owners = Owners(self)
+        self.answer_seconds = services.context.limits.dbus_answer_seconds
         self._log = services.context.log
         self._serial = 0
         self._calls: dict[int, _Call] = {}
-        self._lanes = Lanes(services.tasks, services.context.loop.time, self.mistake)
+        self._lanes = Lanes(
+            services.tasks, services.context.loop.time, services.context.limits.dbus_waiting, self.mistake
+        )
         self._stream = Stream(
             services.context,
             services.front,
@@ -134,9 +136,9 @@ class Connection:
         """A call whose answer nobody wants any more."""
         self._calls.pop(serial, None)
 
-    async def ask(self, message: Message, *, seconds: float = ANSWER_SECONDS) -> Message:
-        """The answer to a call, which may take so long. Raises BusError for an error, and where none comes in time;
-        Problem (`disconnected`)."""
+    async def ask(self, message: Message, *, seconds: float | None = None) -> Message:
+        """The answer to a call, which may take so long, or `dbus_answer_seconds`. Raises BusError for an error, and
+        where none comes in time; Problem (`disconnected`)."""
         if self.problem is not None:
             raise self.problem
         came = anyio.Event()
@@ -148,7 +150,7 @@ class Connection:
 
         serial = self.call(message, answered, lost=answered)
         try:
-            with anyio.move_on_after(seconds):
+            with anyio.move_on_after(self.answer_seconds if seconds is None else seconds):
                 await came.wait()
         finally:
             self.forget(serial)

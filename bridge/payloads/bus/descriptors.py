@@ -7,14 +7,8 @@ A payload that opens them (`stream` with `internal`) needs this alone:
 
 import os
 from asyncio import TimerHandle
-from typing import Final
 
 from ..base import Services
-
-MOST: Final = 64
-"""Of one channel, that nobody has opened yet."""
-SECONDS: Final = 60.0
-"""How long they are kept."""
 
 
 class Descriptors:
@@ -22,6 +16,7 @@ class Descriptors:
 
     def __init__(self, services: Services) -> None:
         self._loop = services.context.loop
+        self._limits = services.context.limits
         self._log = services.context.log
         self._kept: dict[str, tuple[int, object, TimerHandle]] = {}
         self._of: dict[object, set[str]] = {}
@@ -29,11 +24,12 @@ class Descriptors:
     def offer(self, owner: object, fd: int) -> str | None:
         """Keep a duplicate of `fd`; its id. `owner` is the channel that it came on. None: it has too many."""
         idents = self._of.setdefault(owner, set())
-        if len(idents) >= MOST:
-            self._log.limit("descriptors", MOST)
+        if len(idents) >= self._limits.dbus_descriptors:
+            self._log.limit("dbus_descriptors", self._limits.dbus_descriptors)
             return None
         ident = os.urandom(16).hex()
-        self._kept[ident] = (os.dup(fd), owner, self._loop.call_later(SECONDS, self._expire, ident))
+        timer = self._loop.call_later(self._limits.dbus_descriptors_seconds, self._expire, ident)
+        self._kept[ident] = (os.dup(fd), owner, timer)
         idents.add(ident)
         return ident
 

@@ -11,7 +11,6 @@ from .descriptions import AT_ONCE, Descriptions
 from .errors import LIMITS_EXCEEDED, BusError
 from .introspection import Node
 from .kept import Kept
-from .limits import OBJECTS
 from .message import Message, call
 from .meta import OBJECT_MANAGER, PROPERTIES, STANDARD
 from .slices import entries
@@ -33,6 +32,7 @@ class Finder:
         self._trees = trees
         self._kept = kept
         self._descriptions = descriptions
+        self._most = connection.services.context.limits.dbus_objects
         self._log = connection.services.context.log
         self._time = connection.services.context.loop.time
         self._places = anyio.Semaphore(AT_ONCE)
@@ -105,7 +105,7 @@ class Finder:
             if not tree.reaches(path):
                 continue
             count += 1
-            if count > OBJECTS:
+            if count > self._most:
                 tree.error = self._too_many(tree)
                 return
             for interface, properties in interfaces.items():
@@ -116,10 +116,10 @@ class Finder:
             await turn.pause()
 
     def _too_many(self, tree: Tree) -> BusError:
-        self._log.limit("watched-objects", OBJECTS)
+        self._log.limit("dbus_objects", self._most)
         return BusError(
             LIMITS_EXCEEDED,
-            f"more than {OBJECTS} objects, or {DEEPEST} levels of them, below {tree.watch.path_namespace or '/'}",
+            f"more than {self._most} objects, or {DEEPEST} levels of them, below {tree.watch.path_namespace or '/'}",
         )
 
     # One object after another
@@ -136,7 +136,7 @@ class Finder:
             if not level:
                 tree.visited = set()
                 return
-            if len(tree.visited) > OBJECTS:
+            if len(tree.visited) > self._most:
                 break
         raise self._too_many(tree)
 

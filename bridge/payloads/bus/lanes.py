@@ -2,16 +2,12 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
 from .turns import Turn
-
-WAITING: Final = 16_384
-"""Messages of one peer that wait for an earlier one. Past that the earlier one is given up: it waits for an answer that
-the peer may never give."""
 
 Job = Callable[..., Awaitable[None] | None]
 """Heeds one message: at once, or by what it returns."""
@@ -28,11 +24,15 @@ class _Lane:
 
 
 class Lanes:
-    """A lane for each peer that is waited for. `fail` is given what a job raises."""
+    """A lane for each peer that is waited for. `most`: messages of one peer that wait for an earlier one. Past that the
+    earlier one is given up: it waits for an answer that the peer may never give. `fail` is given what a job raises."""
 
-    def __init__(self, tasks: TaskGroup, time: Callable[[], float], fail: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, tasks: TaskGroup, time: Callable[[], float], most: int, fail: Callable[[Exception], None]
+    ) -> None:
         self._tasks = tasks
         self._time = time
+        self._most = most
         self._fail = fail
         self._lanes: dict[str | None, _Lane] = {}
 
@@ -46,7 +46,7 @@ class Lanes:
                 self._tasks.start_soon(self._go_on, peer, lane, waiting)
             return
         lane.jobs.append((job, args))
-        if len(lane.jobs) % WAITING == 0:
+        if len(lane.jobs) % self._most == 0:
             lane.scope.cancel()
 
     def _do(self, job: Job, args: tuple[Any, ...]) -> Awaitable[None] | None:

@@ -1,7 +1,7 @@
 """Objects that a channel publishes: calls to them, and its answers."""
 
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from spanbridge.manifests.member import describe
 
@@ -16,9 +16,6 @@ from .names import is_interface
 from .place import Place
 from .publish import Objects
 
-CALLS: Final = 1_024
-"""That the front end has not answered yet."""
-
 
 class Publishing:
     """The objects of one channel."""
@@ -27,6 +24,7 @@ class Publishing:
         self._place = place
         self._front = place.front
         self._connection = place.connection
+        self._limits = place.services.context.limits
         self._log = place.services.context.log
         self._numbers = count(1)
         self._calls: dict[str, tuple[BusMessage, str]] = {}  # id -> the call, and the types of its results
@@ -76,9 +74,10 @@ class Publishing:
     # Calls
 
     def called(self, message: BusMessage, interface: str, method: Method) -> None:
-        if len(self._calls) >= CALLS:
-            self._log.limit("published-calls", CALLS)
-            raise BusError(LIMITS_EXCEEDED, f"{CALLS} calls of this object are not answered yet")
+        most = self._limits.dbus_published_calls
+        if len(self._calls) >= most:
+            self._log.limit("dbus_published_calls", most)
+            raise BusError(LIMITS_EXCEEDED, f"{most} calls of this object are not answered yet")
         ident = f"call-{next(self._numbers)}"
         values = self._place.encoder(message)(message.values())
         self._calls[ident] = (message._replace(body=b"", fds=()), "".join(method.gives))

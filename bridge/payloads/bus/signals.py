@@ -10,7 +10,6 @@ from . import message as wire
 from .channel import Message, encode, unclear
 from .checks import check_interface, check_path, check_where, convert, signature_of, values_from_json
 from .errors import BusError
-from .limits import WATCHES
 from .marshal import TooMuch
 from .match_rule import signals_of
 from .matches import Counted, Full, Match
@@ -31,7 +30,7 @@ class Signals:
         self._time = place.services.context.loop.time
         self._limits = place.services.context.limits
         self._log = place.services.context.log
-        self._matches: Counted[Match] = Counted(WATCHES)
+        self._matches: Counted[Match] = Counted(self._limits.dbus_watches)
 
     def add(self, asked: Any, message: Message) -> None:
         """Raises Problem."""
@@ -40,7 +39,9 @@ class Signals:
             if not self._matches.add(match):
                 return
         except Full:
-            raise Problem(INTERNAL_ERROR, f"{WATCHES} matches of this channel are there already") from None
+            most = self._limits.dbus_watches
+            self._log.limit("dbus_watches", most)
+            raise Problem(INTERNAL_ERROR, f"{most} matches of this channel are there already") from None
         self._place.peer(match.name)  # whose signals it takes is known before they come
         self._connection.rules.add(_rule(match), self._refused)
 

@@ -9,15 +9,12 @@ from typing import Final
 
 from ...wire.context import Context
 from ..front_end import FrontEnd
-from .limits import OUT_BYTES
 from .message import Head, Message, read_head, read_message
 from .turns import TURN_SECONDS
 from .unmarshal import Malformed
 
 DESCRIPTORS: Final = 253
 """As many as the kernel passes at one time (unix(7))."""
-DESCRIPTORS_WAITING: Final = 1_024
-"""Of messages that are not whole yet."""
 TOGETHER: Final = 8
 """Messages that are written at once."""
 
@@ -51,7 +48,7 @@ class Stream:
         self._poller = context.poller
         self._flusher = context.flusher
         self._log = context.log
-        self._stuck_seconds = context.limits.stuck_seconds
+        self._limits = context.limits
         self._front = front
         self._sock = sock
         self._fd = sock.fileno()
@@ -103,7 +100,7 @@ class Stream:
             return
         if ancillary:
             self._keep(ancillary)
-        if flags & _CUT or len(self._descriptors) > DESCRIPTORS_WAITING:
+        if flags & _CUT or len(self._descriptors) > self._limits.dbus_descriptors_waiting:
             self._lost("more descriptors than can be taken")
         elif not data:
             self._lost("it has closed the connection")
@@ -212,9 +209,9 @@ class Stream:
         if not self._watching:
             self._watching = True
             self._poller.watch_write(self._fd, self._writable)
-        if self._queued > OUT_BYTES and not self._full:
+        if self._queued > self._limits.dbus_queue_bytes and not self._full:
             self._full = True
-            self._log.limit("bus-queue", OUT_BYTES)
+            self._log.limit("dbus_queue_bytes", self._limits.dbus_queue_bytes)
             self._front.block(self)
             self._watch_for_progress()
 
@@ -257,7 +254,7 @@ class Stream:
 
     def _took(self, count: int) -> None:
         self._queued -= count
-        if self._full and self._queued <= OUT_BYTES // 2:
+        if self._full and self._queued <= self._limits.dbus_queue_bytes // 2:
             self._full = False
             self._front.unblock(self)
             self._stop_timer()
@@ -266,7 +263,7 @@ class Stream:
 
     def _watch_for_progress(self) -> None:
         self._stop_timer()
-        self._timer = self._loop.call_later(self._stuck_seconds, self._on_stuck)
+        self._timer = self._loop.call_later(self._limits.stuck_seconds, self._on_stuck)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None

@@ -10,20 +10,12 @@ Those that were out by then may never be answered, so that many, and some, may b
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from ...wire.context import Context
 from ..front_end import FrontEnd
 from . import message as wire
-from .limits import OUT_BYTES
 from .match_rule import BUS_NAME
 from .message import Message
-
-MOST: Final = 100
-MORE: Final = 20
-"""Beside those that nobody has answered for a while."""
-WAIT_SECONDS: Final = 1.0
-"""Without any answer; then what waits goes out."""
 
 
 class Unanswered:
@@ -31,13 +23,14 @@ class Unanswered:
 
     def __init__(self, context: Context, front: FrontEnd, send: Callable[[bytes, tuple[int, ...]], None]) -> None:
         self._loop = context.loop
+        self._limits = context.limits
         self._log = context.log
         self._front = front
         self._send = send
         self._serials: set[int] = set()  # of calls that were sent and are not answered
         self._waiting: deque[tuple[int | None, bytes]] = deque()  # None: it wants no answer
         self._bytes = 0
-        self._most = MOST  # serials at a time
+        self._most = context.limits.dbus_sent_calls  # serials at a time
         self._full = False
         self._answers = 0  # that have come, since something waits
         self._timer: object = None
@@ -58,8 +51,8 @@ class Unanswered:
     def answered(self, serial: int) -> None:
         """The answer to a call has come, whether anybody wants it or not."""
         self._serials.discard(serial)
-        if len(self._serials) < MOST:
-            self._most = MOST
+        if len(self._serials) < self._limits.dbus_sent_calls:
+            self._most = self._limits.dbus_sent_calls
         if self._waiting:
             self._answers += 1
             self._go_on(self._most)
@@ -67,12 +60,12 @@ class Unanswered:
     def _wait(self, serial: int | None, data: bytes) -> None:
         self._waiting.append((serial, data))
         self._bytes += len(data)
-        if self._bytes > OUT_BYTES and not self._full:
+        if self._bytes > self._limits.dbus_queue_bytes and not self._full:
             self._full = True
-            self._log.limit("bus-queue", OUT_BYTES)
+            self._log.limit("dbus_queue_bytes", self._limits.dbus_queue_bytes)
             self._front.block(self)
         if self._timer is None:
-            self._timer = self._loop.call_later(WAIT_SECONDS, self._look, self._answers)
+            self._timer = self._loop.call_later(self._limits.dbus_sent_seconds, self._look, self._answers)
 
     def _go_on(self, most: float) -> None:
         while self._waiting and (self._waiting[0][0] is None or len(self._serials) < most):
@@ -81,7 +74,7 @@ class Unanswered:
             if serial is not None:
                 self._serials.add(serial)
             self._send(data, ())
-        if self._full and self._bytes <= OUT_BYTES // 2:
+        if self._full and self._bytes <= self._limits.dbus_queue_bytes // 2:
             self._full = False
             self._front.unblock(self)
 
@@ -89,9 +82,9 @@ class Unanswered:
         self._timer = None
         if self._answers == answers:
             self._go_on(float("inf"))
-            self._most = len(self._serials) + MORE
+            self._most = len(self._serials) + self._limits.dbus_sent_more
         if self._waiting:
-            self._timer = self._loop.call_later(WAIT_SECONDS, self._look, self._answers)
+            self._timer = self._loop.call_later(self._limits.dbus_sent_seconds, self._look, self._answers)
 
     def end(self) -> None:
         """The connection is no more: what waits goes out if it still can."""

@@ -10,7 +10,6 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 from .channel import Message, encode, unclear
 from .checks import check_where, convert
 from .errors import LIMITS_EXCEEDED, BusError
-from .limits import WATCHES
 from .matches import Counted, Full, Watch
 from .meta import Meta, MetaError, read
 from .place import Place
@@ -24,8 +23,9 @@ class Watches:
         self._place = place
         self._front = place.front
         self._tasks = place.services.tasks
+        self._limits = place.services.context.limits
         self._log = place.services.context.log
-        self._watches: Counted[Watch] = Counted(WATCHES)
+        self._watches: Counted[Watch] = Counted(self._limits.dbus_watches)
         self._described: dict[str, Meta] = {}
         self._scopes: set[CancelScope] = set()
 
@@ -35,7 +35,9 @@ class Watches:
         try:
             self._watches.add(watch)
         except Full:
-            raise BusError(LIMITS_EXCEEDED, f"{WATCHES} watches of this channel are there already") from None
+            most = self._limits.dbus_watches
+            self._log.limit("dbus_watches", most)
+            raise BusError(LIMITS_EXCEEDED, f"{most} watches of this channel are there already") from None
         scope, over = CancelScope(), anyio.Event()
         self._scopes.add(scope)
         self._place.watching.setdefault(watch.name, []).append(over)
