@@ -182,7 +182,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     extension_start_seconds: Annotated[float, Meta(description="how long an extension may take to start")] = 10.0
     extension_query_seconds: Annotated[float, Meta(description="how long one statement of SQL may take")] = 10.0
     extension_database_bytes: Annotated[int, Meta(description="database of one extension")] = 256 << 20
-    extension_memory_bytes: Annotated[int, Meta(description="memory of one extension")] = 512 << 20
+    extension_memory_bytes: Annotated[int, Meta(description="memory of one extension, and of SQLite in the host")] = (
+        512 << 20
+    )
     extension_files_bytes: Annotated[int, Meta(description="files of one extension")] = 256 << 20
     extension_message_bytes: Annotated[int, Meta(description="message between an extension and its host")] = 16 << 20
     extension_events_bytes: Annotated[int, Meta(description="events of one extension that are kept for replay")] = (

@@ -82,7 +82,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' extension_start_seconds 'how long an extension may take to start'
     printf '%s=\t%s\n' extension_query_seconds 'how long one statement of SQL may take'
     printf '%s=\t%s\n' extension_database_bytes 'database of one extension'
-    printf '%s=\t%s\n' extension_memory_bytes 'memory of one extension'
+    printf '%s=\t%s\n' extension_memory_bytes 'memory of one extension, and of SQLite in the host'
     printf '%s=\t%s\n' extension_files_bytes 'files of one extension'
     printf '%s=\t%s\n' extension_message_bytes 'message between an extension and its host'
     printf '%s=\t%s\n' extension_events_bytes 'events of one extension that are kept for replay'

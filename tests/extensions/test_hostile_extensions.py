@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -102,6 +103,11 @@ def init(router, services):
         endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c"
         services.db.prepare(endless).get()
 
+    @router.post("/compile")
+    def compiled(req):
+        twice = "".join(f", a{n} AS (SELECT x FROM a{n - 1} UNION ALL SELECT x FROM a{n - 1})" for n in range(1, 20))
+        services.db.prepare(f"WITH a0 AS (SELECT 1 AS x){twice} SELECT x FROM a19").get()
+
     @router.get("/large")
     def large(req):
         return services.db.prepare("SELECT hex(zeroblob(8000000)) a, hex(zeroblob(8000000)) b, 1 c").all()
@@ -167,7 +173,10 @@ def page(shared: Site) -> Iterator[Page]:
     shared.extension("bad", SOURCE)
     shared.extension("good", hello())
     page = shared.session(**LIMITS)
+    host = page.get("/api/extensions").json["host"]["pid"]
+    assert resource.prlimit(host, resource.RLIMIT_FSIZE)[0] == (1 << 30) + (64 << 20)
     yield page
+    assert page.get("/api/extensions").json["host"]["pid"] == host
     assert page.get("/api/ext/good/").status == 200
     (told,) = [each for each in page.get("/api/extensions").json["extensions"] if each["name"] == "good"]
     assert told["restarts"] == 0
@@ -185,6 +194,7 @@ def lie(*messages: Any) -> list[Any]:
         ("descriptors", None, 500, "Too many open files"),
         ("loop", None, 504, "did not answer in time"),
         ("query", None, 500, "extension_query_seconds"),
+        ("compile", None, 500, "bounded by extension_memory_bytes"),
         ("garbage", None, 502, "inner-protocol"),
         ("long", None, 502, "extension_message_bytes"),
         ("lies", lie(("response", 99_999, 200, [], "x", True)), 502, "inner-protocol"),

@@ -1,6 +1,7 @@
 """SQL that must not work, beside honest SQL of the same shapes that must."""
 
 import contextlib
+import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -438,6 +439,9 @@ def test_bounds(tmp_path: Path) -> None:
     with pytest.raises(SqliteError, match="extension_query_seconds") as raised:
         database.get(endless, [])
     assert raised.value.code == "SQLITE_INTERRUPT"
+    with pytest.raises(SqliteError, match="extension_query_seconds"):  # few steps, each of which takes long
+        database.get("WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000) "
+                     "SELECT sum(length(hex(randomblob(7000000)))) FROM c", [])  # fmt: skip
     database.exec(f"CREATE TABLE {P}x (a)")
     fill = f"""
         INSERT INTO {P}x SELECT zeroblob(10000) FROM
@@ -450,12 +454,27 @@ def test_bounds(tmp_path: Path) -> None:
         database.run(f"INSERT INTO {P}x VALUES (?)", [b"x" * 10_000])
     with pytest.raises(ValueError, match="extension_message_bytes"):
         database.all(f"SELECT a FROM {P}x", [])
+    with pytest.raises(ValueError, match="row has over 100000 bytes"):
+        database.get("SELECT zeroblob(60000), zeroblob(60000)", [])
     assert database.get(f"SELECT count(*) FROM {P}x", [])[1] == (20,)
     assert database.run(f"DELETE FROM {P}x", [])[0] == 20
     with pytest.raises(SqliteError):
         database.get("SELECT length(zeroblob(20000000))", [])
     database.close()
     assert (tmp_path / "data.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_file_for_sorting_gets_too_large(database: Database) -> None:
+    """The host has such a limit on all its files: SQLite has none on those that it makes for a statement."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(SqliteError, match="for sorting") as raised:
+            database.get("WITH RECURSIVE c (x) AS (SELECT zeroblob(99999) UNION ALL SELECT x FROM c LIMIT 200) "
+                         "SELECT x FROM c ORDER BY random()", [])  # fmt: skip
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.code == "SQLITE_IOERR_WRITE"
 
 
 def test_migrations(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ of the schema, before a statement that changed it counts (schema.py).
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 OK: Final = sqlite3.SQLITE_OK
@@ -64,9 +65,11 @@ def prefix_of(name: str) -> str:
 class Authorizer:
     """Called by SQLite. `refused`: why the last action was; `changes_schema`: one of them was to."""
 
-    __slots__ = ("changes_schema", "own", "prefix", "refused")
+    __slots__ = ("_is_late", "changes_schema", "own", "prefix", "refused")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, is_late: Callable[[], bool]) -> None:
+        """`is_late`: nothing is compiled any more."""
+        self._is_late = is_late
         self.prefix = prefix_of(name)
         self.refused = ""
         self.changes_schema = False
@@ -81,7 +84,11 @@ class Authorizer:
     def __call__(
         self, action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
     ) -> int:
-        if self.own or action in _ALWAYS:
+        if self.own:
+            return OK
+        if self._is_late():
+            return DENY
+        if action in _ALWAYS:
             return OK
         # `CREATE TABLE temp.x` is told as a table, and of another database.
         # (DROP COLUMN is told with the column in that place.)

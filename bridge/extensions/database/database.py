@@ -1,16 +1,19 @@
 """One database file, used by one thread: statements of an extension, run within bounds."""
 
+import contextlib
+import functools
 import os
 import re
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from ..errors import SqliteError
 from .authorizer import Authorizer
 from .error_codes import code_of
+from .late import Deadline
 from .statements import first_word, split
 
 VALUE_BYTES: Final = 16 << 20
@@ -29,6 +32,14 @@ _MISSING: Final = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
 _MAY_STAND: Final = ("sqlite_autoindex_", "sqlite_sequence")
 
 Row = Sequence[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def bound_memory(most_bytes: int) -> None:
+    """What SQLite may hold, all databases of this process together; above it a statement fails, and nothing else."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.execute(f"PRAGMA hard_heap_limit={most_bytes}")
 
 
 class Known(NamedTuple):
@@ -48,6 +59,19 @@ class Cursor(NamedTuple):
     columns: list[str]
 
 
+def _in_time(method: "Callable[Concatenate[Database, P], T]") -> "Callable[Concatenate[Database, P], T]":
+    """Of a method that runs SQL of the extension's: nothing is late once it has returned."""
+
+    @functools.wraps(method)
+    def bounded(self: "Database", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._deadline.at = 0.0
+
+    return bounded
+
+
 class Database:
     """Open until `close`. Everything that runs SQL raises SqliteError, or ValueError for parameters that do not fit."""
 
@@ -55,15 +79,15 @@ class Database:
         self.path = path
         self._seconds = seconds
         self._message_bytes = message_bytes
-        self._deadline = 0.0
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._nested = 0
         _make_private(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         self._prepare(most_bytes)
-        self._authorizer = Authorizer(name)
+        self._deadline = Deadline(self._db.interrupt)
+        self._authorizer = Authorizer(name, self._deadline.is_past)
         self._db.set_authorizer(self._authorizer)
-        self._db.set_progress_handler(self._late, _STEPS)
+        self._db.set_progress_handler(self._deadline.is_past, _STEPS)
 
     def _prepare(self, most_bytes: int) -> None:
         db = self._db
@@ -86,6 +110,7 @@ class Database:
         db.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
 
     def close(self) -> None:
+        self._deadline.close()
         self._db.close()
 
     @property
@@ -94,6 +119,7 @@ class Database:
 
     # What an extension calls
 
+    @_in_time
     def exec(self, sql: str) -> None:
         """Any number of statements, without parameters; rows are dropped."""
         for statement in split(sql):
@@ -101,6 +127,7 @@ class Database:
             with_rows = self._run(statement, (), known)
             with_rows.close()
 
+    @_in_time
     def prepare(self, sql: str) -> Known:
         """What is to be known of one statement."""
         statements = list(split(sql))
@@ -109,6 +136,7 @@ class Database:
             raise ValueError(f"the SQL has {what}, expected one")
         return self._know(sql)
 
+    @_in_time
     def run(self, sql: str, parameters: Any) -> tuple[int, int]:
         """For one without rows: how many rows were changed, and the id of the last inserted."""
         known = self._know(sql)
@@ -123,13 +151,18 @@ class Database:
             changes = changes if self._db.total_changes != before else 0
         return changes, rowid
 
+    @_in_time
     def get(self, sql: str, parameters: Any) -> tuple[list[str], Row | None]:
         cursor = self._read(sql, parameters)
         try:
-            return cursor.columns, self._fetched(cursor.rows)
+            row = self._fetched(cursor.rows)
+            if row is not None and weight(row) > self._message_bytes:
+                raise self._too_large("row has")
+            return cursor.columns, row
         finally:
             cursor.rows.close()
 
+    @_in_time
     def all(self, sql: str, parameters: Any) -> tuple[list[str], list[Row]]:
         cursor = self._read(sql, parameters)
         rows: list[Row] = []
@@ -139,20 +172,20 @@ class Database:
                 rows.append(row)
                 size += weight(row)
                 if size > self._message_bytes:
-                    raise ValueError(
-                        f"the rows have over {self._message_bytes} bytes (extension_message_bytes): use iterate()"
-                    )
+                    raise self._too_large("rows have", ": use iterate()")
         finally:
             cursor.rows.close()
         return cursor.columns, rows
 
+    @_in_time
     def open(self, sql: str, parameters: Any) -> Cursor:
         """Rows that are fetched with `more`."""
         return self._read(sql, parameters)
 
+    @_in_time
     def more(self, cursor: Cursor) -> tuple[list[Row], bool]:
         """The next rows, and whether there may be more."""
-        self._begin()
+        self._deadline.set(self._seconds)
         rows: list[Row] = []
         size = 0
         while size < _BATCH_BYTES and len(rows) < _BATCH_ROWS:
@@ -162,7 +195,12 @@ class Database:
                 return rows, False
             rows.append(row)
             size += weight(row)
+            if size > self._message_bytes:
+                raise self._too_large("row has")
         return rows, True
+
+    def _too_large(self, what: str, instead: str = "") -> ValueError:
+        return ValueError(f"the {what} over {self._message_bytes} bytes (extension_message_bytes){instead}")
 
     def begin(self) -> bool:
         """A transaction, or one within it; whether it is one within."""
@@ -223,7 +261,7 @@ class Database:
         copy = sqlite3.connect(path)
         try:
             self._authorizer.own = True
-            self._deadline = 0.0
+            self._deadline.at = 0.0
             self._db.backup(copy)
         except sqlite3.Error as error:
             raise self._said(error) from None
@@ -258,6 +296,7 @@ class Database:
             return known
         authorizer = self._authorizer
         authorizer.begin()
+        self._deadline.set(self._seconds)
         if "\0" in sql:
             raise ValueError("the SQL has a NUL in it")
         kind = first_word(sql)
@@ -275,9 +314,9 @@ class Database:
             authorizer.begin()
             try:
                 program = self._with_nothing(explained, count)
-            except sqlite3.Error as second:
+            except (sqlite3.Error, MemoryError) as second:
                 raise self._said(second) from None
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, MemoryError) as error:
             raise self._said(error) from None
         reader = kind == "EXPLAIN" or any(step[1] == b"ResultRow" for step in program)
         if kind == "PRAGMA":  # whose program may find nothing to say
@@ -311,7 +350,7 @@ class Database:
             given = {str(name).lstrip("@:$"): value for name, value in parameters.items()}
         elif known.parameters >= 0 and len(parameters) != known.parameters:
             raise ValueError(f"{len(parameters)} parameters, the statement has {known.parameters}")
-        self._begin()
+        self._deadline.set(self._seconds)
         if known.changes_schema:
             return self._run_on_schema(sql, given)
         return self._execute(sql, given)
@@ -354,20 +393,20 @@ class Database:
         self._authorizer.begin()
         try:
             return self._db.execute(sql, parameters)
-        except (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError, UnicodeError) as error:
+        except (sqlite3.Error, sqlite3.Warning, MemoryError, OverflowError, TypeError, ValueError) as error:
             raise self._said(error) from None
 
     def _fetched(self, rows: sqlite3.Cursor) -> Row | None:
         try:
             row: Row | None = rows.fetchone()
-        except (sqlite3.Error, UnicodeError) as error:
+        except (sqlite3.Error, MemoryError, UnicodeError) as error:
             raise self._said(error) from None
         return row
 
     def _ours(self, sql: str) -> Any:
         """A statement of the host's; its first row."""
         self._authorizer.own = True
-        self._deadline = 0.0
+        self._deadline.at = 0.0
         try:
             return self._db.execute(sql).fetchone()
         except sqlite3.Error as error:
@@ -375,14 +414,10 @@ class Database:
         finally:
             self._authorizer.own = False
 
-    def _begin(self) -> None:
-        self._deadline = time.monotonic() + self._seconds
-
-    def _late(self) -> int:
-        return 1 if self._deadline and time.monotonic() > self._deadline else 0
-
     def _said(self, error: Exception) -> Exception:
         """The error as the extension gets it."""
+        if isinstance(error, MemoryError):
+            return SqliteError("out of memory: what SQLite holds is bounded by extension_memory_bytes", "SQLITE_NOMEM")
         if not isinstance(error, sqlite3.Error) or isinstance(
             error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)
         ):
@@ -390,8 +425,10 @@ class Database:
         code = code_of(error)
         if self._authorizer.refused:
             return SqliteError(self._authorizer.refused, "SQLITE_AUTH")
-        if code == "SQLITE_INTERRUPT":
-            return SqliteError(f"over {self._seconds:g} s (extension_query_seconds)", code)
+        if code == "SQLITE_INTERRUPT" or (code == "SQLITE_AUTH" and self._deadline.is_past()):
+            return SqliteError(f"over {self._seconds:g} s (extension_query_seconds)", "SQLITE_INTERRUPT")
+        if code == "SQLITE_IOERR_WRITE":  # a disk that is full has a code of its own
+            return SqliteError("a file that the statement writes, most often one for sorting, gets too large", code)
         missing = _MISSING.fullmatch(str(error))
         if missing and not self._authorizer.owns(missing[1]):  # there or not: it could not be used
             return SqliteError(

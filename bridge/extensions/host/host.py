@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import pwd
+import resource
 import signal
 import socket
 import sqlite3
@@ -36,6 +37,7 @@ from .watch import evaluate_alerts, sweep
 _BACKLOG: Final = 128
 _AGAIN_SECONDS: Final = 10.0
 _SWITCH_SECONDS: Final = 0.0005
+_MORE_BYTES: Final = 64 << 20
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -66,6 +68,7 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
         if ready < 0:
             log.info("host-waits", why="another host serves, and goes on until its last session has ended")
         fcntl.flock(lock, fcntl.LOCK_EX)  # one that is about to end holds it for a moment
+    _bound_files(limits)
     # Threads of desks and the event loop take turns often: a call must not wait for the default 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
@@ -76,6 +79,16 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
         _say(ready, str(error))
         log.error("host-failed", what=str(error))
         return 1
+
+
+def _bound_files(limits: Limits) -> None:
+    """No file that this process writes gets much larger than the limits on them: SQLite bounds neither its temporary
+    files nor the log of writes beside a database."""
+    most = max(2 * limits.extension_database_bytes, limits.extension_audit_bytes, limits.extension_deliveries_bytes)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    wanted = min(most + _MORE_BYTES, 1 << 62)
+    if soft == resource.RLIM_INFINITY or soft > wanted:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wanted, hard))
 
 
 def _say(ready: int, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from ...limits import Limits
 from ...wire.flusher import Flusher
 from ...wire.poller import Poller
-from ..database.database import Database
+from ..database.database import Database, bound_memory
 from ..desk.desk import Client, Desk, Operation
 from ..desk.operations import checked, of_alerts, of_database, of_metrics
 from ..errors import SqliteError
@@ -73,6 +73,7 @@ class Parts:
         self.places = places
         self.limits = limits
         self.log = log
+        bound_memory(limits.extension_memory_bytes)
         self.abi = landlock_abi()
         self.launcher = Launcher(log)
         self.settings = Settings(places.state, log)
