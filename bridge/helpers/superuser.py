@@ -182,9 +182,11 @@ class Superuser:
         self._check_free()
         rule = self.offered.get(ident)
         if rule is None:
-            known = ", ".join(self.offered) or "none"
-            raise SuperuserError(f"no privileged bridge {ident!r}; there are: {known}")
+            raise SuperuserError(self._no_such(ident))
         return partial(self._outcome, self._begin({ident: rule}, from_init=False))
+
+    def _no_such(self, ident: str) -> str:
+        return f"no privileged bridge {ident!r}; there are: {', '.join(self.offered) or 'none'}"
 
     async def _outcome(self, start: Attempt) -> None:
         await start.over.wait()
@@ -226,6 +228,8 @@ class Superuser:
                 return
             offered = self.offered
             start.candidates = dict(in_turn(offered)) if wanted == ANY else _one(offered, wanted)
+            if not start.candidates:
+                self._log.info("superuser-failed", id=wanted, why=self._no_such(wanted))
         while start.candidates:
             if self._leaving is not None:
                 await self._leaving.life.reached(GONE)

@@ -13,6 +13,13 @@ from .output import print_json
 _FOUND: Final = 1
 _NOT_DONE: Final = 2
 _LIST: Final = "/api/extensions"
+_MAY: Final = {
+    "network": "use the network",
+    "read": "read",
+    "write": "write",
+    "run": "run programs",
+}
+"""What each permission is to the user: with true all of it, with a list (of ports, of paths) these."""
 
 
 def main(arguments: list[str]) -> int:
@@ -125,7 +132,7 @@ def _enable(options: argparse.Namespace) -> int:
     asks: dict[str, Any] = next((each["asks"] for each in listed if each["name"] == options.name), {})
     told = _asked("POST", f"{_LIST}/{options.name}/enable", {"permissions": asks})
     for name, value in asks.items():
-        print(f"may {name}: {value if value is True else ', '.join(map(str, value))}")
+        print(f"may {_MAY[name]}" + ("" if value is True else f": {', '.join(map(str, value))}"))
     print(f"{options.name}: {told['state']}")
     return 0
 

@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> int:
             turn_off(Path(LINK))
     except OSError as error:
         where = LINK if error.filename2 else error.filename  # not the name that it has while it is made
-        print(f"spanbridge login: {where}: {error.strerror}", file=sys.stderr)
+        who = "; it is root who may do this" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
+        print(f"spanbridge login: {where}: {error.strerror}{who}", file=sys.stderr)
         return 2
     except Refused as error:
         print(f"spanbridge login: {error}", file=sys.stderr)

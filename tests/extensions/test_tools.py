@@ -18,6 +18,7 @@ from spanbridge.extensions.testing import extension
 from spanbridge.operator.extension import main as extension_tool
 from spanbridge.testing.bridge import SPANBRIDGE
 
+from ..docs.pages import DOCS, blocks
 from ..missing import lack
 from .site import Page, Site, hello, wait_until
 
@@ -60,7 +61,11 @@ def test_a_new_one_runs_and_passes_its_own_test(
     assert tool("check", path) == ""
     assert "something already" in tool("new", "my-thing", status=2)
     assert "expected" in tool("new", "My Thing", status=2)
+    (shown,) = blocks(DOCS / "extensions.md", "js" if language else "python", "module")
+    source = (path / "src" / ("index.js" if language else "main.py")).read_text()
+    assert source == shown.text.replace("my-extension", "my-thing").replace("my_extension", "my_thing")
     test = (path / "tests/test_items.py").read_text()
+    assert test == blocks(DOCS / "extensions.md", "python", "test")[0].text
     scope: dict[str, Any] = {"__file__": str(path / "tests/test_items.py")}
     exec(test.replace("from spanbridge", "# from spanbridge"), scope)  # noqa: S102 - what we have made
     scope["test_items"](extension)
@@ -74,7 +79,7 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
     """
     site.extension("one", source, spanbridge={"permissions": {"network": [80, 443]}})
     assert "one 1  needs-consent" in tool("list")
-    assert "may network: 80, 443" in tool("enable", "one")
+    assert "may use the network: 80, 443" in tool("enable", "one")
     bridge = site.bridge()
     assert Page(bridge.front_end).get("/api/ext/one/").status == 404
     told = json.loads(tool("list", "--json"))
@@ -113,6 +118,7 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
         ("package.json", "{", "package.json"),
         ("src/main.py", "def init(:\n", "main.py:1"),
         ("package.json", '{"name": "other", "version": "1"}', "'other'"),
+        ("package.json", '{"name": "one", "version": "2"}', "version: found '1', expected '2'"),
     ],
 )
 def test_check(site: Site, tool: Tool, file: str, text: str, named: str) -> None:

@@ -1,6 +1,7 @@
 """`spanbridge explain` of an open for another host that no rule takes: the command of ssh, and who answers."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,11 @@ def test_as_json(home: Home) -> None:
 def test_a_name_that_is_none(home: Home, host: str, problem: str) -> None:
     done = explain(home, "payload=echo", f"host={host}")
     assert f"closes with {problem}" in done.stdout
+
+
+def test_without_ssh(home: Home, tmp_path: Path) -> None:
+    told = explain(home, "payload=echo", "host=far", environ={**home.environ, "PATH": str(tmp_path)}).stdout
+    assert "ssh: No such file or directory: the OpenSSH client is needed here" in told
 
 
 def test_where_no_connections_are_made(home: Home) -> None:

@@ -83,6 +83,7 @@ def test_done_is_sent_where_there_is_none(site: Site, wanted: str) -> None:
 
     bridge.front_end.expect("superuser-init-done")
     assert SuperuserClient(bridge.front_end).current == "none"
+    assert bridge.log.matches(f"superuser-failed id={wanted} .*there are: none")
 
 
 def test_done_is_sent_where_all_fail(site: Site) -> None:

@@ -77,5 +77,6 @@ async def resolved(target: Target, allowed: list[Network]) -> list[tuple[int, st
     good = [(family, text) for family, text in addresses if is_allowed(ipaddress.ip_address(text), allowed)]
     if not good:
         told = ", ".join(text for _, text in addresses)
-        raise Refused(f"{target.host} is {told}: no public address, nor in extension_delivery_allow")
+        host = target.host if told == target.host else f"{target.host} is {told}"
+        raise Refused(f"{host}: no public address, nor in extension_delivery_allow")
     return good

@@ -56,6 +56,8 @@ def far(message: Mapping[str, Any], limits: Limits, environ: Mapping[str, str]) 
 def _version(environ: Mapping[str, str]) -> tuple[int, int]:
     try:
         said = subprocess.run(["ssh", "-V"], env=environ, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        raise Problem(INTERNAL_ERROR, f"ssh: {error.strerror}: the OpenSSH client is needed here") from None
+    except subprocess.SubprocessError as error:
         raise Problem(INTERNAL_ERROR, f"ssh cannot be started: {error}") from None
     return read_version(said.stderr)

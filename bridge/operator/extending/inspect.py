@@ -1,5 +1,6 @@
 """`spanbridge extension check`, `db`, `backup`, `remove`, `log`: what lies on disk."""
 
+import ast
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...extensions.life.found import look_at
+from ...extensions.life.on_disk import Found
 from ...extensions.places import Places
 
 _NODE_SECONDS: Final = 10.0
@@ -30,10 +32,11 @@ def findings(directory: str) -> list[str]:
     name = os.path.basename(found.path.rstrip("/"))
     if name != found.name:
         told.append(f"{found.path}/package.json: name: {found.name!r}, in a directory that is called {name!r}")
-    return told + (_python(found.main) if found.language == "python" else _javascript(found.main))
+    return told + (_python(found) if found.language == "python" else _javascript(found.main))
 
 
-def _python(main: str) -> list[str]:
+def _python(found: Found) -> list[str]:
+    main = found.main
     with open(main, "rb") as file:
         source = file.read()
     try:
@@ -41,7 +44,20 @@ def _python(main: str) -> list[str]:
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return [f"{main}{line}: {error.msg if isinstance(error, SyntaxError) else error}"]
-    return []
+    wanted = {"name": found.name, "version": found.version}
+    return [
+        f"{main}:{line}: {name}: found {value!r}, expected {wanted[name]!r} as in package.json"
+        for name, value, line in _constants(ast.parse(source))
+        if name in wanted and value != wanted[name]
+    ]
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, Any, int]]:
+    """Names of a module that are given a constant, with it and the line."""
+    for each in tree.body:
+        match each:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+                yield name, value, each.lineno
 
 
 def _javascript(main: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`spanbridge extension new`: an extension to begin with."""
+"""`spanbridge extension new`: an extension to begin with, the one that docs/extensions.md shows."""
 
 import json
 import os
@@ -7,14 +7,22 @@ from typing import Final
 from ...extensions.database.authorizer import prefix_of
 from ...extensions.life.found import NAME
 
-_PYTHON: Final = """\
+_PYTHON: Final = '''\
+import uuid
+
 name = "NAME"
 version = "1.0.0"
 
 
 def init(router, services):
     db = services.db
-    db.migrate(["CREATE TABLE PREFIXitems (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"])
+    db.exec("""
+        CREATE TABLE IF NOT EXISTS PREFIXitems (
+            id TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            created_at DATETIME DEFAULT CURRENT_TIMESTAMP
+        )
+    """)
 
     @router.get("/items")
     def items(req):
@@ -22,40 +30,56 @@ def init(router, services):
 
     @router.post("/items")
     def add(req):
-        added = db.prepare("INSERT INTO PREFIXitems (name) VALUES (?)").run(req.body["name"])
-        services.audit_log("create", "item", added.last_insert_rowid)
-        services.broadcast("items", {"id": added.last_insert_rowid})
-        return 201, {"id": added.last_insert_rowid}
-"""
+        name = req.body["name"]
+        ident = str(uuid.uuid4())
+        db.prepare("INSERT INTO PREFIXitems (id, name) VALUES (?, ?)").run(ident, name)
+        services.audit_log("create", "item", ident, {"name": name})
+        services.broadcast("items", {"id": ident, "name": name})
+        return 201, {"id": ident, "name": name}
+'''
 _JAVASCRIPT: Final = """\
 module.exports = {
   name: 'NAME',
   version: '1.0.0',
 
-  init(router, { db, auditLog, broadcast }) {
-    db.migrate(['CREATE TABLE PREFIXitems (id INTEGER PRIMARY KEY, name TEXT NOT NULL)'])
+  init(router, services) {
+    const { db, broadcast, auditLog } = services;
+
+    db.exec(`
+      CREATE TABLE IF NOT EXISTS PREFIXitems (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        created_at DATETIME DEFAULT CURRENT_TIMESTAMP
+      )
+    `);
 
     router.get('/items', (req, res) => {
-      res.json({ items: db.prepare('SELECT * FROM PREFIXitems').all() })
-    })
+      res.json({ items: db.prepare('SELECT * FROM PREFIXitems').all() });
+    });
 
     router.post('/items', (req, res) => {
-      const { lastInsertRowid: id } = db.prepare('INSERT INTO PREFIXitems (name) VALUES (?)').run(req.body.name)
-      auditLog('create', 'item', id)
-      broadcast('items', { id })
-      res.status(201).json({ id })
-    })
+      const { name } = req.body;
+      const id = crypto.randomUUID();
+      db.prepare('INSERT INTO PREFIXitems (id, name) VALUES (?, ?)').run(id, name);
+      auditLog('create', 'item', id, { name });
+      broadcast('items', { id, name });
+      res.status(201).json({ id, name });
+    });
   }
-}
+};
 """
 _TEST: Final = """\
-from spanbridge.extensions.testing import extension  # noqa: F401 - a fixture
+from spanbridge.extensions.testing import extension
 
 
 def test_items(extension):
     page = extension(__file__)
+    event = page.events("items")
+    assert page.get("/items").json == {"items": []}
     assert page.post("/items", {"name": "one"}).status == 201
-    assert page.get("/items").json == {"items": [{"id": 1, "name": "one"}]}
+    assert event()["data"]["name"] == "one"
+    (item,) = page.get("/items").json["items"]
+    assert item["name"] == "one"
 """
 
 
@@ -72,7 +96,7 @@ def make(name: str, directory: str, *, javascript: bool) -> str:
         raise Refused(f"{path}: there is something already")
     main = "src/index.js" if javascript else "src/main.py"
     source = _JAVASCRIPT if javascript else _PYTHON
-    package = json.dumps({"name": name, "version": "1.0.0", "main": main}, indent=2)
+    package = json.dumps({"name": name, "version": "1.0.0"}, indent=2)
     os.makedirs(os.path.join(path, "src"))
     os.makedirs(os.path.join(path, "tests"))
     for file, text in (
