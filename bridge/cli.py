@@ -245,11 +245,11 @@ def _items(section: object) -> list[dict[str, object]]:
 
 
 def _hand_down(settings: list[str]) -> None:
-    """Those of extensions are for the host, which reads its environment."""
+    """Those of extensions, and the channels of a session, are for the host, which reads its environment."""
     for setting in settings:
         name, _, value = setting.partition("=")
         variable = name.strip().replace("-", "_").upper()
-        if variable.startswith("EXTENSION_"):
+        if variable.startswith("EXTENSION_") or variable == "CHANNELS":
             os.environ[f"SPANBRIDGE_{variable}"] = value
 
 

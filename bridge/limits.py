@@ -178,26 +178,68 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     host_prompt_seconds: Annotated[float, Meta(description="how long a question of ssh waits for an answer")] = 120.0
     host_send: Annotated[int, Meta(ge=0, description="whether a bridge is sent to hosts that have none; 0: no")] = 1
     extension_body_bytes: Annotated[int, Meta(description="body of a request to an extension")] = 1 << 20
+    extension_bodies_bytes: Annotated[int, Meta(description="bodies of the requests to all extensions together")] = (
+        64 << 20
+    )
     extension_request_seconds: Annotated[float, Meta(description="how long an extension may take to answer")] = 30.0
     extension_start_seconds: Annotated[float, Meta(description="how long an extension may take to start")] = 10.0
+    extension_start_failures: Annotated[
+        int, Meta(description="failed starts of an extension, within extension_start_failures_seconds, before it rests")
+    ] = 3
+    extension_start_failures_seconds: Annotated[
+        float, Meta(description="the time in which extension_start_failures are counted")
+    ] = 10.0
+    extension_backoff_seconds: Annotated[
+        float, Meta(description="how long such an extension rests at first; doubled each time")
+    ] = 1.0
+    extension_backoff_most_seconds: Annotated[float, Meta(description="how long it rests at most")] = 60.0
+    extension_drain_seconds: Annotated[
+        float, Meta(description="how long an extension that was replaced may take for the requests it has")
+    ] = 30.0
+    extension_ping_seconds: Annotated[
+        float, Meta(description="how often an extension that has something to do is asked whether it lives")
+    ] = 10.0
+    extension_pong_seconds: Annotated[float, Meta(description="how long it may take to answer that")] = 1.0
     extension_query_seconds: Annotated[float, Meta(description="how long one statement of SQL may take")] = 10.0
+    extension_busy_seconds: Annotated[
+        float, Meta(description="how long a statement of SQL waits for the transaction of another handler")
+    ] = 5.0
+    extension_iterations: Annotated[
+        int, Meta(description="results of SQL that one extension iterates over at once")
+    ] = 64
+    extension_reply_seconds: Annotated[
+        float, Meta(description="how long an extension may take nothing of what the host replies")
+    ] = 10.0
     extension_database_bytes: Annotated[int, Meta(description="database of one extension")] = 256 << 20
     extension_memory_bytes: Annotated[int, Meta(description="memory of one extension, and of SQLite in the host")] = (
         512 << 20
     )
     extension_files_bytes: Annotated[int, Meta(description="files of one extension")] = 256 << 20
     extension_message_bytes: Annotated[int, Meta(description="message between an extension and its host")] = 16 << 20
+    extension_events: Annotated[int, Meta(description="events of one extension that are kept for replay")] = 1_000
     extension_events_bytes: Annotated[int, Meta(description="events of one extension that are kept for replay")] = (
         16 << 20
     )
+    extension_events_waiting_bytes: Annotated[
+        int, Meta(description="events that wait for one channel; then the oldest go")
+    ] = 1 << 20
     extension_audit_bytes: Annotated[int, Meta(description="audit log of all extensions together")] = 1 << 30
+    extension_log_bytes: Annotated[int, Meta(description="host.log, of which one older one is kept")] = 4 << 20
+    extension_deliveries: Annotated[int, Meta(description="webhooks and pushes that wait")] = 10_000
     extension_deliveries_bytes: Annotated[
         int, Meta(description="webhooks and pushes that wait, or could not be delivered, together")
     ] = 64 << 20
+    extension_deliveries_at_once: Annotated[int, Meta(description="webhooks and pushes under way at once")] = 8
+    extension_delivery_seconds: Annotated[
+        float, Meta(description="how long one try to deliver a webhook or a push may take")
+    ] = 15.0
     extension_waiting: Annotated[int, Meta(description="requests of one extension that are not answered yet")] = 2048
     extension_linger_seconds: Annotated[
         float, Meta(description="how long the host of extensions outlives its last session")
     ] = 10.0
+    extension_last_words_seconds: Annotated[
+        float, Meta(description="how long the host of extensions sends on what a session waits for at its end")
+    ] = 1.0
     extension_delivery_retries: Annotated[
         str,
         Meta(pattern=r"[0-9]+(,[0-9]+)*", description="seconds before each new try to deliver a webhook or a push"),

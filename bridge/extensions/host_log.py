@@ -3,17 +3,15 @@
 import os
 import threading
 import time
-from typing import Final
-
-_MOST_BYTES: Final = 4 << 20
 
 
 class HostLog:
     """A file beside the databases; safe for threads. A full disk, or a missing directory, loses lines and no more."""
 
-    def __init__(self, path: str, *, echo: bool = False) -> None:
-        """`echo`: on stderr, too."""
+    def __init__(self, path: str, most_bytes: int, *, echo: bool = False) -> None:
+        """`most_bytes`: of one file. `echo`: on stderr, too."""
         self.path = path
+        self._most_bytes = most_bytes
         self._echo = echo
         self._lock = threading.Lock()
         self._fd = -1
@@ -57,7 +55,7 @@ class HostLog:
             try:
                 if self._echo:
                     os.write(2, data)
-                if self._fd < 0 or self._size + len(data) > _MOST_BYTES:
+                if self._fd < 0 or self._size + len(data) > self._most_bytes:
                     self._open()
                 self._size += os.write(self._fd, data)
             except OSError:
@@ -68,7 +66,8 @@ class HostLog:
             os.close(self._fd)
             self._fd = -1
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        if os.path.exists(self.path) and os.stat(self.path).st_size >= _MOST_BYTES - 4096:
+        full = max(self._most_bytes - 4096, self._most_bytes // 2)
+        if os.path.exists(self.path) and os.stat(self.path).st_size >= full:
             os.replace(self.path, f"{self.path}.1")
         self._fd = os.open(self.path, flags, 0o600)
         self._size = os.fstat(self._fd).st_size

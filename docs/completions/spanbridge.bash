@@ -19,9 +19,14 @@ _spanbridge_limits() {
     echo dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds
     echo metric_instances hosts host_starts host_queue_bytes host_noise_bytes host_connect_seconds
     echo host_idle_seconds host_alive_seconds host_prompt_seconds host_send extension_body_bytes
-    echo extension_request_seconds extension_start_seconds extension_query_seconds extension_database_bytes
-    echo extension_memory_bytes extension_files_bytes extension_message_bytes extension_events_bytes
-    echo extension_audit_bytes extension_deliveries_bytes extension_waiting extension_linger_seconds
+    echo extension_bodies_bytes extension_request_seconds extension_start_seconds extension_start_failures
+    echo extension_start_failures_seconds extension_backoff_seconds extension_backoff_most_seconds
+    echo extension_drain_seconds extension_ping_seconds extension_pong_seconds extension_query_seconds
+    echo extension_busy_seconds extension_iterations extension_reply_seconds extension_database_bytes
+    echo extension_memory_bytes extension_files_bytes extension_message_bytes extension_events
+    echo extension_events_bytes extension_events_waiting_bytes extension_audit_bytes extension_log_bytes
+    echo extension_deliveries extension_deliveries_bytes extension_deliveries_at_once
+    echo extension_delivery_seconds extension_waiting extension_linger_seconds extension_last_words_seconds
     echo extension_delivery_retries extension_delivery_allow extension_sandbox
     # end of limits
 }

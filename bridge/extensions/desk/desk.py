@@ -10,6 +10,7 @@ import os
 import queue
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from ...limits import Limits
 from ..errors import SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call, Reply, decode_call, encode
@@ -24,9 +26,8 @@ from ..inner.wire import Frames, WireError, framed
 
 T = TypeVar("T")
 
-_BUSY_SECONDS: Final = 5.0
-_SEND_SECONDS: Final = 10
-_CURSORS: Final = 64
+_LONGEST_SECONDS: Final = 86_400.0
+"""More than a day is more than the kernel may take; whoever waits then waits anew."""
 
 Operation = Callable[["Client", Call], Any]
 
@@ -87,7 +88,7 @@ class Desk:
         in_transaction: Callable[[], bool],
         undo: Callable[[], None],
         close: Callable[[], None],
-        message_bytes: int,
+        limits: Limits,
     ) -> None:
         self.name = name
         self._operations = operations
@@ -95,7 +96,7 @@ class Desk:
         self._in_transaction = in_transaction
         self._undo = undo
         self._shut = close
-        self._message_bytes = message_bytes
+        self._limits = limits
         self._clients: dict[int, Client] = {}
         self._owner: _Owner | None = None
         self._parked: list[_Parked] = []
@@ -117,7 +118,7 @@ class Desk:
         hung_up: Callable[[], None],
     ) -> Client:
         """Serve the process at the other end of `sock`, which is the desk's from now on."""
-        client = Client(self.name, sock, actor, give_up, hung_up, self._message_bytes)
+        client = Client(self.name, sock, actor, give_up, hung_up, self._limits.extension_message_bytes)
         self._put(lambda: self._attach(client))
         return client
 
@@ -176,7 +177,8 @@ class Desk:
     def _patience(self) -> float | None:
         if not self._parked:
             return None
-        return max(0.0, min(parked.until for parked in self._parked) - time.monotonic()) * 1000 + 1
+        seconds = min(parked.until for parked in self._parked) - time.monotonic()
+        return min(max(0.0, seconds), _LONGEST_SECONDS) * 1000 + 1
 
     def _do_jobs(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -189,8 +191,9 @@ class Desk:
         self._over = True
 
     def _attach(self, client: Client) -> None:
-        seconds = _SEND_SECONDS.to_bytes(8, "little") + bytes(8)
-        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+        seconds, part = divmod(min(self._limits.extension_reply_seconds, _LONGEST_SECONDS), 1)
+        timeval = struct.pack("@ll", int(seconds), int(part * 1_000_000) or not seconds)  # 0 would be no limit
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
         self._clients[client.sock.fileno()] = client
         self._poll.register(client.sock, select.POLLIN)
 
@@ -255,14 +258,15 @@ class Desk:
             # The thread that would end the transaction is the one that waits for this.
             self._reply(client, Reply(call.seq, None, _busy("in another handler, which cannot go on meanwhile")))
         else:
-            self._parked.append(_Parked(client, call, time.monotonic() + _BUSY_SECONDS))
+            self._parked.append(_Parked(client, call, time.monotonic() + self._limits.extension_busy_seconds))
 
     def _look_at_parked(self) -> None:
         now = time.monotonic()
         waiting, self._parked = self._parked, []
         for parked in waiting:
             if self._owner is not None and now >= parked.until:
-                self._reply(parked.client, Reply(parked.call.seq, None, _busy(f"for {_BUSY_SECONDS:g} s")))
+                told = f"for {self._limits.extension_busy_seconds:g} s (extension_busy_seconds)"
+                self._reply(parked.client, Reply(parked.call.seq, None, _busy(told)))
             elif self._owner is None:
                 self._take(parked.client, parked.call)
             else:
@@ -301,8 +305,9 @@ class Desk:
 
     def keep(self, client: Client, call: int, cursor: Any) -> int:
         """A number for a cursor. Raises ValueError."""
-        if len(client.cursors) >= _CURSORS:
-            raise ValueError(f"over {_CURSORS} iterations at once")
+        most = self._limits.extension_iterations
+        if len(client.cursors) >= most:
+            raise ValueError(f"over {most} iterations at once (extension_iterations)")
         number = client.next_cursor
         client.next_cursor += 1
         client.cursors[number] = (call, cursor)

@@ -60,7 +60,7 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
     except (SettingError, PlaceError) as error:
         _say(ready, str(error))
         return 1
-    log = HostLog(os.path.join(places.state, "host.log"), echo=echo)
+    log = HostLog(os.path.join(places.state, "host.log"), limits.extension_log_bytes, echo=echo)
     lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,7 +14,6 @@ from .deadlines import Deadlines
 
 MOUNT: Final = "/api/ext/"
 MANAGEMENT: Final = "/api/extensions"
-_BODIES_BYTES: Final = 64 << 20
 
 
 class Management(Protocol):
@@ -47,7 +46,7 @@ class Requests:
 
     def take_in(self, nbytes: int) -> bool:
         """Whether so many more bytes may be held; they are then."""
-        if self._bodies + nbytes > _BODIES_BYTES:
+        if self._bodies + nbytes > self.limits.extension_bodies_bytes:
             return False
         self._bodies += nbytes
         return True
@@ -61,7 +60,10 @@ class Requests:
         return with_ours(error(413, "too-large", f"the body has over {most} bytes (extension_body_bytes)"))
 
     def too_many(self) -> Answer:
-        return with_ours(error(503, "busy", f"the bodies of all requests together have over {_BODIES_BYTES} bytes"))
+        most = self.limits.extension_bodies_bytes
+        self.log.limit("extension_bodies_bytes", most)
+        told = f"the bodies of all requests together have over {most} bytes (extension_bodies_bytes)"
+        return with_ours(error(503, "busy", told))
 
     # Requests that wait for one extension
 

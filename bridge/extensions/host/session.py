@@ -23,8 +23,6 @@ from .events_channel import events_channel
 from .http_channel import http_channel
 from .requests import Requests
 
-_CHANNELS: Final = 100_000
-_LAST_WORDS_SECONDS: Final = 1.0
 _IGNORED: Final = FOR_THE_TRANSPORT | {"kill", "hint", "logout"}
 
 
@@ -88,7 +86,8 @@ class Session:
             self._forget(ident)
             channel.end()
         link.flush()
-        timer = self._context.loop.call_later(_LAST_WORDS_SECONDS, link.close)
+        seconds = self._context.limits.extension_last_words_seconds
+        timer = self._context.loop.call_later(seconds, link.close)
 
         def written() -> None:
             timer.cancel()
@@ -140,8 +139,10 @@ class Session:
             raise Problem(PROTOCOL_ERROR, f"open of channel {ident[:80]!r}: expected an id that is not in use")
         port = Port(ident, self._front.put, self._closed)
         try:
-            if len(self._routes) >= _CHANNELS:
-                raise Problem(TOO_LARGE, f"the host serves at most {_CHANNELS} channels of one session at once")
+            most = self._context.limits.channels
+            if len(self._routes) >= most:
+                self._context.log.limit("channels", most)
+                raise Problem(TOO_LARGE, f"the host serves at most {most} channels of one session at once (channels)")
             payload = message.get("payload")
             maker = _MAKERS.get(payload) if isinstance(payload, str) else None
             if maker is None:

@@ -24,11 +24,6 @@ NEEDS_CONSENT: Final = "needs-consent"
 
 _NOT_NOW: Final = (BROKEN, DISABLED, NEEDS_CONSENT)
 """No process is to run in these."""
-_FAILURES: Final = 3
-_FAILURES_SECONDS: Final = 10.0
-_REST_SECONDS: Final = 1.0
-_REST_MOST_SECONDS: Final = 60.0
-_DRAIN_SECONDS: Final = 30.0
 
 
 class Unavailable(Exception):
@@ -141,7 +136,7 @@ class Extension:
     def _check(self) -> None:
         state = self.state
         if state == BROKEN:
-            raise Unavailable(503, "extension-failed", self.error, _REST_MOST_SECONDS)
+            raise Unavailable(503, "extension-failed", self.error, self._parts.limits.extension_backoff_most_seconds)
         if state == DISABLED:
             raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
         if state == NEEDS_CONSENT:
@@ -200,10 +195,11 @@ class Extension:
     def _failed(self, why: str) -> None:
         self.error = why
         self._parts.log.error("extension-failed", extension=self.name, why=why)
-        now = time.monotonic()
-        self._failures = [*[each for each in self._failures if now - each < _FAILURES_SECONDS], now]
-        if len(self._failures) >= _FAILURES or self._rest:
-            self._rest = min(self._rest * 2 or _REST_SECONDS, _REST_MOST_SECONDS)
+        now, limits = time.monotonic(), self._parts.limits
+        since = now - limits.extension_start_failures_seconds
+        self._failures = [*[each for each in self._failures if each > since], now]
+        if len(self._failures) >= limits.extension_start_failures or self._rest:
+            self._rest = min(self._rest * 2 or limits.extension_backoff_seconds, limits.extension_backoff_most_seconds)
             self._rests_until = now + self._rest
 
     async def _started(self, found: Found) -> Process:
@@ -333,7 +329,8 @@ class Extension:
 
     def _drain(self, process: Process) -> None:
         process.stop()
-        asyncio.get_running_loop().call_later(_DRAIN_SECONDS, process.kill, "replaced")
+        seconds = self._parts.limits.extension_drain_seconds
+        asyncio.get_running_loop().call_later(seconds, process.kill, "replaced")
 
     async def restart(self) -> None:
         """End it now; and start it. Raises Unavailable."""

@@ -77,14 +77,12 @@ class Parts:
         self.abi = landlock_abi()
         self.launcher = Launcher(log)
         self.settings = Settings(places.state, log)
-        self.events = Events(limits.extension_events_bytes)
+        self.events = Events(limits)
         self.audit = Audit(places.state, limits.extension_audit_bytes, log)
-        self.deliveries = Deliveries(
-            places.state, limits.extension_delivery_retries, limits.extension_deliveries_bytes, log
-        )
+        self.deliveries = Deliveries(places.state, limits, log)
         allowed = networks(limits.extension_delivery_allow)
-        self.webhooks = Webhooks(self.deliveries, allowed)
-        self.push = Push(places.state, self.deliveries, allowed, _CONTACT)
+        self.webhooks = Webhooks(self.deliveries, allowed, limits.extension_delivery_seconds)
+        self.push = Push(places.state, self.deliveries, allowed, limits.extension_delivery_seconds, _CONTACT)
         self._environ = environ
         self._node: Node | None = None
         if not self.abi:
@@ -174,7 +172,7 @@ class Parts:
             in_transaction=lambda: database.in_transaction,
             undo=undo,
             close=close,
-            message_bytes=limits.extension_message_bytes,
+            limits=limits,
         )
         desks.append(desk)
         return Bench(desk, database, alerts)

@@ -37,8 +37,6 @@ from ..runner.task import Task
 from .launcher import Launcher, open_output
 from .output import Output
 
-_PING_SECONDS: Final = 10.0
-_PONG_SECONDS: Final = 1.0
 _NO_MEMORY: Final = "heap out of memory"  # as node has it
 
 
@@ -167,7 +165,7 @@ class Process:
 
     def expect_end(self) -> None:
         """It has closed a socket: it has ended, and its exit will tell how; or it has not, and is of no use."""
-        self._loop.call_later(_PONG_SECONDS, self.kill, "it has closed its socket")
+        self._loop.call_later(self._limits.extension_pong_seconds, self.kill, "it has closed its socket")
 
     def stop(self) -> None:
         """No more requests: it ends when those under way are answered."""
@@ -297,7 +295,7 @@ class Process:
     # Whether it lives: asked while it has something to do, and once after that. An idle one costs nothing.
 
     def _ping_later(self) -> None:
-        self._pinged = self._loop.call_later(_PING_SECONDS, self._ping)
+        self._pinged = self._loop.call_later(self._limits.extension_ping_seconds, self._ping)
 
     def _answered(self, ping: int) -> None:
         if ping != self._pings or self._pinged is None:
@@ -315,13 +313,15 @@ class Process:
         self._pings += 1
         self._number_pinged = self._number
         self._send(Ping(self._pings))
-        self._pinged = self._loop.call_later(_PONG_SECONDS, self._silent)
+        self._pinged = self._loop.call_later(self._limits.extension_pong_seconds, self._silent)
 
     def _silent(self) -> None:
         if self._calls_waiting(self):  # it is we who keep it waiting
-            self._pinged = self._loop.call_later(_PONG_SECONDS, self._silent)
+            self._pinged = self._loop.call_later(self._limits.extension_pong_seconds, self._silent)
         else:
-            self.kill("it did not answer a ping within a second: something keeps its event loop")
+            seconds = self._limits.extension_pong_seconds
+            told = f"it did not answer a ping within {seconds:g} s (extension_pong_seconds)"
+            self.kill(f"{told}: something keeps its event loop")
 
     # Writing, and the end
 

@@ -9,20 +9,21 @@ from typing import Final
 from .addresses import Network, Refused, Target, resolved
 from .outcome import Outcome
 
-SECONDS: Final = 15.0
 _READ_BYTES: Final = 64 << 10
 _RETRY_MOST_SECONDS: Final = 3600.0
 
 
-async def attempt(target: Target, headers: Mapping[str, str], body: bytes, allowed: list[Network]) -> Outcome:
-    """Never raises."""
+async def attempt(
+    target: Target, headers: Mapping[str, str], body: bytes, allowed: list[Network], seconds: float
+) -> Outcome:
+    """`seconds`: how long it may take in all. Never raises."""
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             return await _post(target, headers, body, allowed)
     except Refused as why:
         return Outcome(0, str(why))
     except TimeoutError:
-        return Outcome(0, f"no answer after {SECONDS:g} s")
+        return Outcome(0, f"no answer after {seconds:g} s (extension_delivery_seconds)")
     except OSError as error:  # of TLS, too
         return Outcome(0, str(error))
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from ...limits import Limits
 from ..host_log import HostLog
 from .keeper import Keeper
 from .outcome import Outcome
@@ -31,12 +32,10 @@ CREATE INDEX IF NOT EXISTS due ON deliveries (state, due);
 """
 WAITING: Final = "waiting"
 DEAD: Final = "dead"
-_MOST_WAITING: Final = 10_000
 _MOST_ORIGINS: Final = 10_000
 _DEAD_SECONDS: Final = 30 * 86_400.0
 _FORGET_SECONDS: Final = 3_600.0
 _ROW_BYTES: Final = 512  # about what one takes beside its body
-_AT_ONCE: Final = 8
 _GONE: Final = (410,)
 _GONE_FOR_A_PUSH: Final = (404, 410)
 
@@ -65,13 +64,13 @@ class TooMany(RuntimeError):
 class Deliveries:
     """The file `deliveries.db`. `run` delivers."""
 
-    def __init__(self, directory: str, retries: str, most_bytes: int, log: HostLog) -> None:
-        """`most_bytes`: of all that is kept, with what it takes beside the bodies."""
-        self._most_bytes = most_bytes
-        self._weight = most_bytes  # of all that is kept, at most; measured when that would be too much
+    def __init__(self, directory: str, limits: Limits, log: HostLog) -> None:
+        self._limits = limits
+        self._most_bytes = limits.extension_deliveries_bytes
+        self._weight = self._most_bytes  # of all that is kept, at most; measured when that would be too much
         self._forgotten = 0.0
         self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA)
-        self._retries = [float(part) for part in retries.split(",")]
+        self._retries = [float(part) for part in limits.extension_delivery_retries.split(",")]
         self._log = log
         self._senders: dict[str, tuple[str, Sender]] = {}
         self._loop = asyncio.get_running_loop()
@@ -102,8 +101,10 @@ class Deliveries:
                 return 0
             db.execute("DELETE FROM origins WHERE rowid <= (SELECT max(rowid) FROM origins) - ?", (_MOST_ORIGINS,))
         (waiting,) = db.execute("SELECT count(*) FROM deliveries WHERE state = ?", (WAITING,)).fetchone()
-        if waiting + len(targets) > _MOST_WAITING:
-            raise TooMany(f"{waiting} deliveries wait already, at most {_MOST_WAITING} may")
+        most = self._limits.extension_deliveries
+        if waiting + len(targets) > most:
+            self._log.limit("extension_deliveries", most)
+            raise TooMany(f"{waiting} deliveries wait already, at most {most} may (extension_deliveries)")
         self._make_room(db, len(targets) * (len(body) + _ROW_BYTES))
         ident, now = f"msg_{secrets.token_urlsafe(18)}", time.time()
         rows = [
@@ -169,17 +170,18 @@ class Deliveries:
 
     async def run(self) -> None:
         """Deliver, until it is cancelled."""
+        at_once = self._limits.extension_deliveries_at_once
         await asyncio.wrap_future(self.keeper.do(_forget_dead))
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._news.clear()
-                room = _AT_ONCE - len(self._under_way)
+                room = at_once - len(self._under_way)
                 found, due = await asyncio.wrap_future(self.keeper.do(lambda db: self._next(db, room)))  # noqa: B023
                 for delivery in found:
                     self._under_way.add((delivery.id, delivery.target))
                     tasks.create_task(self._deliver(delivery))
                 # Some news are an end of what was under way: there is room then.
-                wait = None if due is None or len(self._under_way) >= _AT_ONCE else max(0.0, due - time.time())
+                wait = None if due is None or len(self._under_way) >= at_once else max(0.0, due - time.time())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._news.wait()

@@ -7,12 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ...limits import Limits
 from .moment import iso
 
 TOPIC_CHARS: Final = 128
 EVENT_BYTES: Final = 256 << 10
-_KEPT: Final = 1_000
-_WAITING_BYTES: Final = 1 << 20
 
 
 class Event(NamedTuple):
@@ -25,7 +24,8 @@ class Event(NamedTuple):
 class Subscription:
     """What one channel has not taken yet. The oldest go when it is too much."""
 
-    def __init__(self, topics: Iterable[str]) -> None:
+    def __init__(self, topics: Iterable[str], most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._topics = [(topic.removesuffix("*"), topic.endswith("*")) for topic in topics]
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -38,7 +38,7 @@ class Subscription:
     def put(self, event: Event) -> None:
         self._waiting.append(event.text)
         self._size += len(event.text)
-        while self._size > _WAITING_BYTES:
+        while self._size > self._most_bytes:
             self._size -= len(self._waiting.popleft())
             self._missed += 1
         self.on_news()
@@ -73,9 +73,8 @@ class _Stream:
 class Events:
     """Of all extensions."""
 
-    def __init__(self, most_bytes: int) -> None:
-        """`most_bytes` of one extension are kept for replay."""
-        self._most_bytes = most_bytes
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[str, _Stream] = {}
 
@@ -98,7 +97,8 @@ class Events:
         event = Event(stream.last, topic, msgspec.json.encode(told))
         stream.kept.append(event)
         stream.size += len(event.text)
-        while len(stream.kept) > _KEPT or stream.size > self._most_bytes:
+        most, most_bytes = self._limits.extension_events, self._limits.extension_events_bytes
+        while len(stream.kept) > most or stream.size > most_bytes:
             stream.size -= len(stream.kept.popleft().text)
         for subscription in tuple(stream.subscriptions):
             if subscription.wants(topic):
@@ -109,7 +109,7 @@ class Events:
     ) -> Subscription:
         """`after`: what is kept and newer comes first. `on_news` is called with each event that comes later."""
         stream = self._streams.setdefault(extension, _Stream())
-        subscription = Subscription(topics)
+        subscription = Subscription(topics, self._limits.extension_events_waiting_bytes)
         if after is not None:
             for event in stream.kept:
                 if event.id > after and subscription.wants(event.topic):

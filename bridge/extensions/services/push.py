@@ -49,10 +49,14 @@ class Subscription(msgspec.Struct, frozen=True):
 class Push:
     """Encrypts for each browser, and signs with a key that is made once."""
 
-    def __init__(self, directory: str, deliveries: Deliveries, allowed: list[Network], contact: str) -> None:
+    def __init__(
+        self, directory: str, deliveries: Deliveries, allowed: list[Network], seconds: float, contact: str
+    ) -> None:
+        """`seconds`: how long one attempt may take."""
         self._key_file = os.path.join(directory, _KEY)
         self._deliveries = deliveries
         self._allowed = allowed
+        self._seconds = seconds
         self._contact = contact
         self._vapid: Any = None
         deliveries.send_with(KIND, "subscriptions", self._send)
@@ -86,7 +90,7 @@ class Push:
             headers, body = await asyncio.to_thread(self._sealed, ece, delivery, subscription)
         except (RuntimeError, ValueError) as error:
             return Outcome(0, str(error))
-        return await attempt(target_of(subscription["endpoint"]), headers, body, self._allowed)
+        return await attempt(target_of(subscription["endpoint"]), headers, body, self._allowed, self._seconds)
 
     def _sealed(self, ece: Any, delivery: Delivery, subscription: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
         """Raises ValueError."""

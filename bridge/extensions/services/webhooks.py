@@ -42,9 +42,11 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Webhooks:
     """Fires, and knows where to."""
 
-    def __init__(self, deliveries: Deliveries, allowed: list[Network]) -> None:
+    def __init__(self, deliveries: Deliveries, allowed: list[Network], seconds: float) -> None:
+        """`seconds`: how long one attempt may take."""
         self._deliveries = deliveries
         self._allowed = allowed
+        self._seconds = seconds
         deliveries.send_with(KIND, "endpoints", self._send)
 
     def fire(self, extension: str, event: str, data: Any, origin: str | None = None) -> int:
@@ -75,7 +77,7 @@ class Webhooks:
             "webhook-timestamp": stamp,
             "webhook-signature": signature(endpoint["secret"], delivery.id, stamp, delivery.body),
         }
-        return await attempt(target_of(endpoint["url"]), headers, delivery.body, self._allowed)
+        return await attempt(target_of(endpoint["url"]), headers, delivery.body, self._allowed, self._seconds)
 
     # The user's side
 
