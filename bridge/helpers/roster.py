@@ -5,7 +5,7 @@ open      the helper has the open; its frames go to the front end (`FORWARD`)
 closed    the front end, or the bridge, has closed it and the helper has not answered: what it still says of it is
           late, and dropped (`DROP`)
 held      closed, and the same id opened again: the open waits for the answer, which would else end the new channel;
-          where that takes too long another helper has it
+          where that takes too long another helper has it, if there is another
 ended     both sides have closed it: what the helper still says of it is late too, as long as it is remembered (`DROP`)
 """
 
@@ -203,7 +203,8 @@ class Roster:
         return True
 
     def _overdue(self, ident: bytes) -> None:
-        """The close of `ident` was not answered in time: the open that is held is for another helper."""
+        """The close of `ident` was not answered in time: the open that is held is for another helper. Where there is no
+        other it waits on: what this one still says is of the old channel, and must not reach the new one."""
         closed = self._closed[ident]
         held = closed.let_go()
         if held is None:
@@ -214,13 +215,13 @@ class Roster:
             if not self.channels:
                 self._idle()
             return
+        self._log.limit("close_answer_seconds", self._limits.close_answer_seconds, channel=ident.decode())
         self._count(held.size)
         self.channels += 1
         closed.held = held
-        self._release(ident)
 
     def _release(self, ident: bytes) -> None:
-        """The close of `ident` is answered, or will not be."""
+        """The close of `ident` is answered."""
         held = self._closed.pop(ident).let_go()
         if held is not None:
             self._adopt_waiting(held)

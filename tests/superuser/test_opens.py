@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spanbridge.testing.script import exit_with, forever, init, note, serve, stderr, wait
+from spanbridge.testing.script import data, exit_with, forever, init, note, send, serve, stderr, wait
 
 from .site import Site
 
@@ -207,3 +207,23 @@ def test_an_id_that_is_used_again_while_the_helper_dies(site: Site) -> None:
 
     assert front.expect("close", "c")["problem"] == "access-denied"
     assert front.expect("close", "d")["problem"] == "terminated"
+
+
+def test_an_id_that_is_used_again_waits_for_the_old_channel_to_be_over(site: Site) -> None:
+    """There is no second one to give it to: what it still says of the old channel does not reach the new one."""
+    gate = site.gate()
+    late = [wait(gate), data("c", b"old"), send("close", channel="c", of="old")]
+    rule = site.privileged([init(), serve({"close": late})])
+    bridge, front, superuser = site.superuser(rule, limits={"close_answer_seconds": 0.1})
+    superuser.call("Start", "test")
+    front.open("c", superuser="require")
+    front.expect("ready", "c")
+    front.close("c")
+    front.open("c", superuser="require")
+    front.send("c", b"new")
+    bridge.log.wait("limit name=close_answer_seconds")
+
+    gate.release()
+
+    assert front.data("c", 3) == b"new"
+    assert front.commands("c") == ["ready", "ready", "data"]
