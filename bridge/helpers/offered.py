@@ -49,10 +49,7 @@ def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> st
 
     if rule.directory and not os.path.isdir(rule.directory):
         return f"its directory {rule.directory} is not there"
-    name = rule.spawn[0]
-    if "/" in name and rule.directory:  # it is looked for from there
-        name = os.path.join(rule.directory, name)
-    program = find_program(name, {"PATH": own[-1]} if own else environ)
+    program = find_program(rule.spawn[0], {"PATH": own[-1]} if own else environ, rule.directory)
     if program is None:
         return f"{rule.spawn[0]} is not found, or may not be run"
     if rule.method == UNIT:
@@ -63,7 +60,7 @@ def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> st
         return None
     try:
         told = subprocess.run(
-            [program, "--help"],
+            [os.path.join(rule.directory or "", program), "--help"],
             capture_output=True,
             timeout=sudo_seconds,
             check=False,

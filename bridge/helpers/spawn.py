@@ -34,9 +34,11 @@ def spawn(
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        script = find_program(argv[0], environ)
+        script = find_program(argv[0], environ, directory)
         if script is None:
             raise
+        # An option it is not, nor a name that a shell looks for in PATH itself.
+        script = script if "/" in script else f"./{script}"
         return _start([_SHELL, script, *argv[1:]], environ, directory, stdin, stdout, stderr)
 
 

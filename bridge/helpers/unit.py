@@ -6,7 +6,6 @@ no child of ours, and no signal reaches it: it ends with its stdin, or because s
 
 import asyncio
 import os
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
@@ -25,6 +24,7 @@ from ..payloads.bus.errors import BusError
 from ..payloads.bus.match_rule import signals_of
 from ..payloads.bus.message import INTERACTIVE, Message, call
 from ..payloads.bus.signature import Variant
+from ..wire.find_program import find_program
 from .launch import Launch
 from .process import SpawnError, socket_pair
 from .systemd import MANAGER, NAME, PATH
@@ -48,8 +48,8 @@ class Unit:
 
     def __init__(self, services: Services, launch: Launch, on_exit: Callable[[], None]) -> None:
         """Begin to start it. Raises SpawnError."""
-        argv = launch.key[1].argv
-        program = shutil.which(argv[0], path=services.environ.get("PATH"))
+        argv, directory = launch.key[1].argv, launch.key[1].directory
+        program = find_program(argv[0], launch.environ, directory)
         if program is None:
             raise SpawnError(f"{argv[0]}: No such file or directory")
         self.name = f"spanbridge-superuser-{os.getpid()}-{next(_numbers)}.service"
@@ -57,7 +57,7 @@ class Unit:
         self.end = "still running"
         self._services = services
         self._launch = launch
-        self._program = os.path.abspath(program)
+        self._program = os.path.abspath(os.path.join(directory or "", program))
         self._on_exit = on_exit
         self._connection: Connection | None = None
         self._systemd: str | None = None  # its unique name
@@ -117,7 +117,9 @@ class Unit:
     def _properties(self) -> list[tuple[str, Variant]]:
         expansion = self._launch.key[1]
         environ = [f"{name}={value}" for name, value in expansion.environ]
-        directory = [("WorkingDirectory", Variant("s", expansion.directory))] if expansion.directory else []
+        directory = (
+            [("WorkingDirectory", Variant("s", os.path.abspath(expansion.directory)))] if expansion.directory else []
+        )
         return [
             ("Description", Variant("s", f"Privileged bridge of {self._launch.rule.name}")),
             ("Type", Variant("s", "exec")),

@@ -11,6 +11,11 @@ def candidates(name: str, environ: Mapping[str, str]) -> list[str]:
     return [os.path.join(directory, name) for directory in os.get_exec_path(dict(environ))]
 
 
-def find_program(name: str, environ: Mapping[str, str]) -> str | None:
-    """The first of them that is a program; None: there is none."""
-    return next((path for path in candidates(name, environ) if os.access(path, os.X_OK) and os.path.isfile(path)), None)
+def find_program(name: str, environ: Mapping[str, str], directory: str | None = None) -> str | None:
+    """The first of them that is a program; None: there is none. A relative one is meant, and given, as seen from
+    `directory`; None: where we are."""
+    for path in candidates(name, environ):
+        there = os.path.join(directory or "", path)
+        if os.access(there, os.X_OK) and os.path.isfile(there):
+            return path
+    return None

@@ -158,12 +158,15 @@ def test_a_file_that_no_kernel_runs(start: Start, tmp_path: Path) -> None:
     check_the_four(start(*the_four("program", [str(program)]), NEXT), "program", 0, "exited with status 127")
 
 
-def test_a_script_without_its_first_line(start: Start, tmp_path: Path) -> None:
-    """/bin/sh runs it, as it does from a shell."""
+@pytest.mark.parametrize("name", ["{directory}/program", "./program", "program"])
+def test_a_script_without_its_first_line(start: Start, tmp_path: Path, name: str) -> None:
+    """/bin/sh runs it, as it does from a shell; also where it is named, or PATH is, from the directory of the rule."""
     program = tmp_path / "program"
     program.write_text(f"exec {shlex.join(command([init(), serve()]))} $1\n")
     program.chmod(0o755)
-    front = start({"match": {"payload": "test"}, "spawn": [str(program), "argument"]}).front_end
+    there = {"directory": str(tmp_path), "environ": ["PATH=.:/usr/bin:/bin"]}
+    spawn = [name.format(directory=tmp_path), "argument"]
+    front = start({"match": {"payload": "test"}, "spawn": spawn, **there}).front_end
     front.open("a")
     assert front.expect("ready", "a")["argv"] == ["argument"]
 

@@ -92,6 +92,21 @@ def test_systemd_starts_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
     assert manager.units[1][0] == f"spanbridge-superuser-{bridge.pid}-2.service"
 
 
+def test_it_is_found_as_the_rule_says(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    """By the PATH of the rule, and from its directory: systemd wants absolute paths."""
+    manager = manage()
+    program = site.program("escalate", GOOD)
+    beside = os.path.relpath(program.parent, site.home.root)
+    by_path: Rule = {"environ": ["PATH=.:/usr/bin:/bin"], "spawn": ["escalate"]}
+    rule: Rule = {"privileged": True, "method": "StartTransientUnit", "label": "unit", "directory": beside, **by_path}
+    _, _, superuser = site.superuser(rule, environ=bus.environ)
+    assert superuser.bridges == ["unit"]
+    superuser.call("Start", "unit")
+    ((_, properties, _),) = manager.units
+    assert properties["ExecStart"][0][0] == str(program)
+    assert properties["WorkingDirectory"] == str(program.parent)
+
+
 def test_what_systemd_has_against_it_is_the_error(site: Site, bus: PrivateBus, manage: Manage) -> None:
     manage(lambda message: Message.new_error(message, NOT_ALLOWED, "Interactive authentication required."))
     _, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
