@@ -27,7 +27,8 @@ the manifest.json files of packages. Without a command it serves the front end o
   --bridges       the bridge rules in the order in which they are tried, as JSON
   --version       version, protocol and protocol generation
   --help, -h      this text
-  --debug[=PART,...]  log what happens; parts: front, open, helper, superuser, bugs (also: SPANBRIDGE_DEBUG=PART,...)
+  --debug[=PART,...]  log what happens; parts: front, open, helper, superuser, dbus, bugs (also:
+                  SPANBRIDGE_DEBUG=PART,..., or all)
   --privileged    be the privileged side of another bridge: no packages, all privileges
   --set NAME=VALUE  set a limit (also: the environment variable SPANBRIDGE_NAME)
 
@@ -39,6 +40,8 @@ has them read anew at any time.
 
 Limits, with their defaults:
 """
+
+_DEBUG: Final = "SPANBRIDGE_DEBUG"
 
 _ON_A_TERMINAL: Final = """\
 spanbridge speaks a protocol of framed messages on stdin and stdout; there is nothing to type here.
@@ -143,7 +146,7 @@ def _main(arguments: list[str]) -> int:
     if len(arguments) == 2 and arguments[0] in ("--help", "-h") and arguments[1] in TOOLS:
         return _tool(arguments[1], ["--help"])
     settings: list[str] = []
-    debug = os.environ.get("SPANBRIDGE_DEBUG", "")
+    debug, debug_of = os.environ.get(_DEBUG, ""), _DEBUG
     command: Callable[[Limits], int] | None = None
     privileged = False
     rest = iter(arguments)
@@ -158,14 +161,14 @@ def _main(arguments: list[str]) -> int:
         elif argument == "--privileged":
             privileged = True
         elif name == "--debug":
-            debug = value if equals else "all"
+            debug, debug_of = value if equals else "all", name
         else:
             raise UsageError(_unknown(argument))
     serves = command is None and not os.isatty(0)
     try:
         limits = read_limits(settings, os.environ)
         _hand_down(settings)
-        parts = _parts(debug) if serves else frozenset()
+        parts = _parts(debug, debug_of) if serves else frozenset()
     except SettingError as error:
         if serves:
             _tell_front_end(str(error))
@@ -217,12 +220,13 @@ def _program(name: str) -> ModuleType:
     return __import__(f"{__package__}.{name}", fromlist=["*"])
 
 
-def _parts(debug: str) -> frozenset[str]:
+def _parts(debug: str, of: str) -> frozenset[str]:
+    """Which they are, as `of` names them."""
     from .log import PARTS
 
     parts = frozenset(filter(None, debug.split(",")))
     for part in sorted(parts.difference(PARTS, ("all",))):
-        raise SettingError(f"--debug={part}: expected parts of {', '.join(PARTS)}")
+        raise SettingError(f"{of}={part}: expected all, or parts of {', '.join(PARTS)}")
     return parts
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-PARTS: Final = ("front", "open", "helper", "superuser", "bugs")
+PARTS: Final = ("front", "open", "helper", "superuser", "dbus", "bugs")
 
 _STDERR: Final = 2
 _LINE_BYTES: Final = 4_000  # below PIPE_BUF, so that a pipe with room for anything has room for a line

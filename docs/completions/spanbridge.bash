@@ -53,7 +53,7 @@ _spanbridge_value() { # TOOL OPTION CURRENT
             mapfile -t COMPREPLY < <(compgen -S = -W "$(_spanbridge_limits)" -- "$3")
             compopt -o nospace 2>/dev/null
             ;;
-        " --debug") mapfile -t COMPREPLY < <(compgen -W "front open helper superuser bugs all" -- "$3") ;;
+        " --debug") mapfile -t COMPREPLY < <(compgen -W "front open helper superuser dbus bugs all" -- "$3") ;;
         "explain --superuser") mapfile -t COMPREPLY < <(compgen -W "none running root" -- "$3") ;;
         "explain --host" | "open --host") mapfile -t COMPREPLY < <(compgen -A hostname -- "$3") ;;
         "tap --format") mapfile -t COMPREPLY < <(compgen -W "json text" -- "$3") ;;

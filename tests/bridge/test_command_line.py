@@ -201,7 +201,7 @@ def test_a_variable_that_is_empty_is_not_set(start: Start) -> None:
     [
         ((), {"SPANBRIDGE_HELPERS": "x"}, "=x: expected a whole number above 0"),
         (("--set", "helpers=x"), {}, "=x: expected a whole number above 0"),
-        ((), {"SPANBRIDGE_DEBUG": "x"}, "=x: expected parts of front, open"),
+        ((), {"SPANBRIDGE_DEBUG": "x"}, "SPANBRIDGE_DEBUG=x: expected all, or parts of front, open"),
     ],
 )
 def test_a_front_end_is_told_of_a_bad_setting(
