@@ -110,23 +110,39 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     channels_queue_bytes: Annotated[
         int, Meta(description="the same for all channels together that the bridge serves itself")
     ] = 64 << 20
+    channel_pings: Annotated[int, Meta(description="pings of one channel that wait for what came before them")] = 1024
     window_bytes: Annotated[int, Meta(description="bytes under way on a channel with flow-control")] = 2 << 20
     stderr_bytes: Annotated[int, Meta(description="how much of a program's stderr a close tells: its end")] = 64 << 10
     connect_seconds: Annotated[
         float, Meta(description="how long connecting a socket may take, names and TLS included")
     ] = 30.0
+    lookups: Annotated[int, Meta(description="names of hosts that are looked up at once; later ones wait")] = 64
     spawn_kill_seconds: Annotated[
         float, Meta(ge=0, description="when SIGKILL follows on SIGTERM for a program whose channel is closed; 0: never")
     ] = 0.0
     file_jobs: Annotated[
-        int, Meta(description="file operations at once; one that takes over a second gives up its place")
+        int, Meta(description="file operations at once; one that takes over file_job_seconds gives up its place")
     ] = 32
+    file_job_seconds: Annotated[float, Meta(description="how long a file operation keeps its place")] = 1.0
     file_threads: Annotated[
         int, Meta(description="file operations that have not returned, before an open that needs one is refused")
     ] = 512
     info_entries: Annotated[int, Meta(description="entries of a directory that fsinfo tells")] = 1_000_000
+    watch_names: Annotated[
+        int, Meta(description="changed names that wait on one watch; with more, all is one change")
+    ] = 10_000
     http_connections: Annotated[int, Meta(description="HTTP and WebSocket connections at once; later ones wait")] = 1024
+    http_connections_per_name: Annotated[
+        int, Meta(description="HTTP connections of one name at once; further requests wait")
+    ] = 16
+    http_kept: Annotated[int, Meta(description="idle HTTP connections that are kept")] = 8
+    http_kept_seconds: Annotated[
+        float, Meta(description="how long an idle HTTP connection, or a name without one, is kept")
+    ] = 30.0
     websocket_bytes: Annotated[int, Meta(description="longest message of a WebSocket server")] = 16 << 20
+    websocket_close_seconds: Annotated[
+        float, Meta(description="how long a WebSocket server may take to answer a close frame")
+    ] = 5.0
     dbus_calls: Annotated[int, Meta(description="calls of one D-Bus channel that are not answered yet")] = 4096
     dbus_published_calls: Annotated[
         int, Meta(description="calls of what one D-Bus channel has published that are not answered yet")

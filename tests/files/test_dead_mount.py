@@ -51,10 +51,10 @@ def test_fifty_channels_wait_and_no_other_does(home: Home, tmp_path: Path) -> No
 
 
 def test_those_that_wait_have_no_place(home: Home, tmp_path: Path) -> None:
-    """With two places, two that hang delay the third by no more than the second that they have."""
+    """With two places, two that hang delay the third by no more than the time that they have."""
     dead = tmp_path / "dead"
     dead.mkdir()
-    with bridge_in(home, silent_mount(dead), limits={"file_jobs": 2}) as (_, files):
+    with bridge_in(home, silent_mount(dead), limits={"file_jobs": 2, "file_job_seconds": 0.1}) as (_, files):
         for number in range(6):
             hang(files, dead, number * len(PAYLOADS))
         assert files.look(tmp_path, "type") == {"info": {"type": "dir"}}

@@ -7,7 +7,6 @@ import pytest
 
 from spanbridge.payloads.base import Services
 from spanbridge.payloads.connect.target import Target
-from spanbridge.payloads.http import connections
 from spanbridge.payloads.http.connections import Connections
 from spanbridge.payloads.http.where import Where
 
@@ -15,8 +14,7 @@ from ..connect.session import in_session
 from .server import unix_server
 
 
-def test_idle_connections_end_and_names_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "KEPT_SECONDS", 0.05)
+def test_idle_connections_end_and_names_are_forgotten(tmp_path: Path) -> None:
     with unix_server(tmp_path / "server") as server:
         where = Where(Target(unix=str(tmp_path / "server")), None)
 
@@ -34,11 +32,10 @@ def test_idle_connections_end_and_names_are_forgotten(tmp_path: Path, monkeypatc
                 while made.known("name") is not None:  # noqa: ASYNC110 - nobody is told
                     await anyio.sleep(0.01)
 
-        in_session(test)
+        in_session(test, http_kept_seconds=0.05)
 
 
-def test_a_name_that_was_never_connected_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "KEPT_SECONDS", 0.05)
+def test_a_name_that_was_never_connected_is_forgotten(tmp_path: Path) -> None:
     where = Where(Target(unix=str(tmp_path / "none")), None)
 
     async def test(services: Services) -> None:
@@ -50,4 +47,4 @@ def test_a_name_that_was_never_connected_is_forgotten(tmp_path: Path, monkeypatc
             while made.known("name") is not None:  # noqa: ASYNC110 - nobody is told
                 await anyio.sleep(0.01)
 
-    in_session(test)
+    in_session(test, http_kept_seconds=0.05)

@@ -457,13 +457,16 @@ def test_a_slow_front_end_stops_the_reading(client: Client) -> None:
         client.front.expect("close", channel)
 
 
-def test_a_server_that_answers_no_close_frame(client: Client) -> None:
-    """Five seconds are enough, after `done` and after `close`."""
+def test_a_server_that_answers_no_close_frame(spanbridge_start: Start, server: Server) -> None:
+    """It has its time, after `done` and after `close`."""
+    client = Client(spanbridge_start(limits={"websocket_close_seconds": 0.2}).front_end, server)
     done, closed = Talk(client).ready(), Talk(client).ready()
     done.front.control("done", channel=done.channel)
     closed.front.close(closed.channel)
     closed.close()
-    assert done.close()["problem"] == "disconnected"
+    close = done.close()
+    assert close["problem"] == "disconnected"
+    assert "(websocket_close_seconds)" in close["message"]
     for each in (done, closed):
         assert each.peer.read_until(b"\x88\x82")  # a close frame, then the end of the connection
         assert len(each.peer.rest()) == 6

@@ -120,13 +120,16 @@ def test_pongs_come_when_what_came_before_was_taken(client: Client, tmp_path: Pa
     front.close(channel)
 
 
-def test_too_many_pings(client: Client) -> None:
+def test_too_many_pings(start: Start) -> None:
+    client = Client(start(limits={"channel_pings": 3}), "pings")
     channel = client.shell("sleep 1000", binary="raw")
     client.pid(channel)
     client.front.send(channel, b"x" * 4 * MIB)
-    for _ in range(1_025):
+    for _ in range(4):
         client.front.control("ping", channel=channel)
-    assert client.heard(channel).closed["problem"] == "protocol-error"
+    closed = client.heard(channel).closed
+    assert closed["problem"] == "protocol-error"
+    assert closed["message"].endswith("more than 3 pings wait for their pongs (channel_pings)")
 
 
 def test_acks_are_one_for_each_message_in_order(client: Client) -> None:

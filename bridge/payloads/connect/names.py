@@ -14,9 +14,6 @@ from ..base import Services
 
 LOCALHOST: Final = ("127.0.0.1", "::1")
 
-_LOOKUPS: Final = 64
-"""Names looked up at once. One whose channel was closed keeps its place until the resolver gives up."""
-
 
 class Address(msgspec.Struct, frozen=True):
     """One address of a host, as the system's calls want it."""
@@ -29,11 +26,12 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Resolver:
-    """Looks names up. One for each session: `services.once(Resolver)`."""
+    """Looks names up. One for each session: `services.once(Resolver)`. At most `lookups` at once: one whose channel was
+    closed keeps its place until the resolver gives up."""
 
     def __init__(self, services: Services) -> None:
         self._loop = services.context.loop
-        self._places = anyio.Semaphore(_LOOKUPS)
+        self._places = anyio.Semaphore(services.context.limits.lookups)
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """The addresses of `host`, in the order in which they are to be tried.

@@ -24,7 +24,7 @@ class EventWatch:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._pending = Pending()
+        self._pending = Pending(asked.services.context.limits.watch_names)
         self._lost = False  # whether the path may lead elsewhere now
         self._identity: _Identity = None
         self._tag = NO_FILE

@@ -11,8 +11,6 @@ DONE_HINT: Final = "done-hint"
 ATTRIBUTES: Final = "attribute-changed"
 DELETED: Final = "deleted"
 
-MOST_PATHS: Final = 10_000
-
 _EVENTS: Final = (
     (CREATE | MOVED_TO, CREATED),
     (MODIFY, CHANGED),
@@ -34,9 +32,11 @@ class Pending:
     is one change of the path.
     """
 
-    __slots__ = ("_names", "_waiting")
+    __slots__ = ("_most", "_names", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """`most`: names."""
+        self._most = most
         self._waiting: dict[tuple[str, bytes], bool] = {}  # event and name: whether it is about a directory
         self._names: set[bytes] = set()
 
@@ -47,7 +47,7 @@ class Pending:
         return (event, name) in self._waiting
 
     def add(self, event: str, name: bytes, mask: int = 0) -> None:
-        if name not in self._names and len(self._names) >= MOST_PATHS:
+        if name not in self._names and len(self._names) >= self._most:
             self._waiting = {(CHANGED, b""): True}
             self._names = {b""}
             return

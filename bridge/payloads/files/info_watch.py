@@ -15,9 +15,6 @@ from .watching import LOOK_SECONDS, Watching
 GATHER_SECONDS: Final = 0.1
 """How long changes are gathered, from the first one on."""
 
-_MOST_NAMES: Final = 10_000
-"""Changed entries that are remembered; with more of them, the directory is read anew."""
-
 
 class InfoWatch:
     """Of one channel. `run` goes on until it is cancelled."""
@@ -27,7 +24,8 @@ class InfoWatch:
         self._look = Look(wanted)
         self._matches = wanted.entries
         self._news = anyio.Event()
-        self._names: set[str] = set()  # of entries that changed
+        self._names: set[str] = set()  # of entries that changed; with too many, the directory is read anew
+        self._most_names = asked.services.context.limits.watch_names
         self._everything = True  # whether to look at all that there is
         self._follower = asked.services.once(Watching).follow(wanted.path, self._heard)
 
@@ -68,7 +66,7 @@ class InfoWatch:
         if self._matches is None or not self._matches(name):
             return False
         self._names.add(name)
-        if len(self._names) > _MOST_NAMES:
+        if len(self._names) > self._most_names:
             self._everything = True
             self._names.clear()
         return True

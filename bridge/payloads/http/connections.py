@@ -1,11 +1,12 @@
 """Who may connect, and which connections are kept (docs/http.md, "Connections").
 
 At most `http_connections` at a time, kept ones among them; whoever comes later waits in order. Requests of one name
-share connections, `PER_NAME` at most: one that has answered cleanly serves the next, and is kept for KEPT_SECONDS.
+share connections, `http_connections_per_name` at most: one that has answered cleanly serves the next, and is kept for
+`http_kept_seconds`.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from ..connect.handshake import TlsContext
-
-PER_NAME: Final = 16
-KEPT: Final = 8
-KEPT_SECONDS: Final = 30.0
 
 
 class Group(msgspec.Struct, eq=False):
@@ -60,7 +57,11 @@ class Connections:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._most = services.context.limits.http_connections
+        limits = services.context.limits
+        self._most = limits.http_connections
+        self._most_of_one_name = limits.http_connections_per_name
+        self._most_kept = limits.http_kept
+        self._kept_seconds = limits.http_kept_seconds
         self._count = 0
         self._groups: dict[str, Group] = {}
         self._idle: dict[Connection, TimerHandle] = {}  # oldest first
@@ -146,7 +147,7 @@ class Connections:
         context = TlsContext(await self._services.once(Jobs).run(context_of, tls))
         if of_system:
             self._system = context
-            self._services.context.loop.call_later(KEPT_SECONDS, self._forget_system)
+            self._services.context.loop.call_later(self._kept_seconds, self._forget_system)
         return context
 
     def _forget_system(self) -> None:
@@ -167,10 +168,10 @@ class Connections:
 
     def _keep(self, connection: Connection) -> None:
         loop = self._services.context.loop
-        self._idle[connection] = loop.call_later(KEPT_SECONDS, self._drop, connection)
+        self._idle[connection] = loop.call_later(self._kept_seconds, self._drop, connection)
         connection.transport.watch(lambda: self._look(connection))
         self._settle()
-        if len(self._idle) > KEPT:
+        if len(self._idle) > self._most_kept:
             self._drop(next(iter(self._idle)))
 
     def _kept(self, group: Group | None) -> Connection | None:
@@ -215,7 +216,7 @@ class Connections:
         """Forget a name that nobody uses, after a while."""
         if group.timer is not None:
             group.timer.cancel()
-        group.timer = self._services.context.loop.call_later(KEPT_SECONDS, self._forget, group)
+        group.timer = self._services.context.loop.call_later(self._kept_seconds, self._forget, group)
 
     def _forget(self, group: Group) -> None:
         group.timer = None
@@ -223,7 +224,7 @@ class Connections:
             del self._groups[group.name]
 
     def _has_room(self, group: Group | None) -> bool:
-        if group is not None and group.count >= PER_NAME:
+        if group is not None and group.count >= self._most_of_one_name:
             return False
         if self._count >= self._most and self._idle:
             self._discard(next(iter(self._idle)))

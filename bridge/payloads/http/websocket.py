@@ -49,9 +49,6 @@ try:
 except ImportError:  # it was installed without its C part
     from websockets.utils import apply_mask
 
-CLOSE_SECONDS: Final = 5.0
-"""How long the server may take to answer a close frame."""
-
 _FULL_BYTES: Final = 256 << 10  # asked for where the last read was full; else it is not worth its memory
 _READS: Final = 4  # reads in one turn, before others have theirs
 
@@ -185,7 +182,7 @@ class WebSocket:
         if self._protocol is not None:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._send_frames()
-            self._timer = self._services.context.loop.call_later(CLOSE_SECONDS, self._unanswered)
+            self._timer = self._services.context.loop.call_later(self._close_seconds, self._unanswered)
 
     def command(self, command: str, message: dict[str, Any]) -> None:
         """It takes no others."""
@@ -334,16 +331,23 @@ class WebSocket:
         else:
             self._channel.close(Problem(PROTOCOL_ERROR, f"{target}: no WebSocket: {error}"))
 
+    @property
+    def _close_seconds(self) -> float:
+        """How long the server may take to answer a close frame."""
+        return self._services.context.limits.websocket_close_seconds
+
     def _unanswered(self) -> None:
         """There was no close frame in answer to ours."""
         if self._paused:  # it may be there, unread
-            self._timer = self._services.context.loop.call_later(CLOSE_SECONDS, self._unanswered)
+            self._timer = self._services.context.loop.call_later(self._close_seconds, self._unanswered)
             return
         self._timer = None
         self._channel.guard(self._drop)
 
     def _drop(self) -> None:
-        raise self._disconnected(f"the close frame was not answered within {CLOSE_SECONDS:g} seconds")
+        raise self._disconnected(
+            f"the close frame was not answered within {self._close_seconds:g} s (websocket_close_seconds)"
+        )
 
     def _disconnected(self, words: str) -> Problem:
         if self._connection is not None:
@@ -357,7 +361,7 @@ class WebSocket:
         """Let the server have what is on its way, and end the connection, for a moment."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            Farewell(connection, self._connections, self._services.context.loop, CLOSE_SECONDS)
+            Farewell(connection, self._connections, self._services.context.loop, self._close_seconds)
 
     def end(self) -> None:
         """The channel is over (served.channel.Payload)."""

@@ -28,9 +28,6 @@ from .payload import NOBODY, Payload
 MESSAGE_BYTES: Final = 64 << 10
 """Most bytes of one data message, where a message is no unit."""
 
-PINGS_WAITING: Final = 1_024
-"""Pings of the front end that wait for what came before them."""
-
 _REPLACED: Final = 3  # bytes of U+FFFD: what one byte may become, and what was held back of a character
 _TEXT_BYTES: Final = MESSAGE_BYTES - 3  # a piece of text may grow by what was held back of the one before
 _ACKS: Final = "bytes"
@@ -328,8 +325,11 @@ class Channel:
             self._hand(command, frame, 0)
 
     def _ping(self, frame: bytes) -> None:
-        if self._pings >= PINGS_WAITING:
-            self.close(Problem(PROTOCOL_ERROR, f"{self.kind}: more than {PINGS_WAITING} pings wait for their pongs"))
+        most = self._backlog.most_pings
+        if self._pings >= most:
+            self._log.limit("channel_pings", most)
+            told = f"{self.kind}: more than {most} pings wait for their pongs (channel_pings)"
+            self.close(Problem(PROTOCOL_ERROR, told))
             return
         self._pings += 1
         if self._ledger is not None:

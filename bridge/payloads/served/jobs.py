@@ -11,16 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..base import Services
 
 Result = TypeVar("Result")
-
-PATIENCE_SECONDS: Final = 1.0
-"""How long a job keeps its place."""
 
 
 class Job:
@@ -61,6 +58,7 @@ class Jobs:
         self._flusher = context.flusher
         self._places = self._kept = context.limits.file_jobs
         self._most = context.limits.file_threads
+        self._seconds = context.limits.file_job_seconds  # that a job keeps its place
         self._waiting: deque[Job] = deque()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._placed: dict[Job, None] = {}  # that have one of the places, in the order in which they got it
@@ -123,7 +121,7 @@ class Jobs:
         self._busy += 1
         self._places -= 1
         job.placed = True
-        job.until = self._loop.time() + PATIENCE_SECONDS
+        job.until = self._loop.time() + self._seconds
         self._placed[job] = None
         if self._patience is None:
             self._patience = self._loop.call_at(job.until, self._look_at_places)
@@ -153,7 +151,7 @@ class Jobs:
             first = next(iter(self._placed))
             self._patience = self._loop.call_at(first.until, self._look_at_places)
         elif self._lacking:
-            self._patience = self._loop.call_later(PATIENCE_SECONDS, self._look_at_places)
+            self._patience = self._loop.call_later(self._seconds, self._look_at_places)
 
     def _give_place(self, job: Job) -> None:
         if job.placed:
