@@ -131,6 +131,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     watch_names: Annotated[
         int, Meta(description="changed names that wait on one watch; with more, all is one change")
     ] = 10_000
+    watch_look_seconds: Annotated[
+        float, Meta(description="how often a watched path is looked at whose changes are not told")
+    ] = 2.0
     http_connections: Annotated[int, Meta(description="HTTP and WebSocket connections at once; later ones wait")] = 1024
     http_connections_per_name: Annotated[
         int, Meta(description="HTTP connections of one name at once; further requests wait")

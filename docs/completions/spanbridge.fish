@@ -55,6 +55,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' file_threads 'file operations that have not returned, before an open that needs one is refused'
     printf '%s=\t%s\n' info_entries 'entries of a directory that fsinfo tells'
     printf '%s=\t%s\n' watch_names 'changed names that wait on one watch; with more, all is one change'
+    printf '%s=\t%s\n' watch_look_seconds 'how often a watched path is looked at whose changes are not told'
     printf '%s=\t%s\n' http_connections 'HTTP and WebSocket connections at once; later ones wait'
     printf '%s=\t%s\n' http_connections_per_name 'HTTP connections of one name at once; further requests wait'
     printf '%s=\t%s\n' http_kept 'idle HTTP connections that are kept'

@@ -66,7 +66,7 @@ def test_a_file_that_may_not_grow_so_large(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["watches", "instances"])
 def test_no_inotify(home: Home, tmp_path: Path, kind: str) -> None:
     file = tmp_path / "file"
-    with bridge_in(home, without_inotify(kind)) as (bridge, files):
+    with bridge_in(home, without_inotify(kind), limits={"watch_look_seconds": 0.1}) as (bridge, files):
         watched = [Watched(files, file, "type", "size") for _ in range(3)]
         for each in watched:
             each.wait(lambda value: "error" in value)
@@ -78,7 +78,7 @@ def test_no_inotify(home: Home, tmp_path: Path, kind: str) -> None:
 
 
 def test_our_own_limit_of_watches(home: Home, tmp_path: Path) -> None:
-    with bridge_in(home, [], limits={"watched_directories": 2}) as (bridge, files):
+    with bridge_in(home, [], limits={"watched_directories": 2, "watch_look_seconds": 0.1}) as (bridge, files):
         watched = Watched(files, tmp_path, "type", "entries", fnmatch="file")
         watched.wait({"info": {"type": "dir", "entries": {}}})
         (tmp_path / "file").touch()

@@ -11,7 +11,7 @@ from .json_text import json_bytes
 from .kinds import DIRECTORY, FILE, kind_at
 from .paths import written
 from .tag import NO_FILE, tag_at
-from .watching import LOOK_SECONDS, Watching
+from .watching import Watching
 
 _GATHER_SECONDS: Final = 0.02
 _BATCH: Final = 200  # messages in one turn
@@ -30,7 +30,9 @@ class EventWatch:
         self._tag = NO_FILE
         self._said = b""  # the last message: equal ones in a row are one
         self._news = anyio.Event()
-        self._follower = asked.services.once(Watching).follow(asked.path, self._heard)
+        watching = asked.services.once(Watching)
+        self._look_seconds = watching.look_seconds
+        self._follower = watching.follow(asked.path, self._heard)
 
     async def begin(self) -> None:
         """What happens from here on is told."""
@@ -58,7 +60,7 @@ class EventWatch:
         if not self._pending and not self._lost:
             self._news = anyio.Event()
             if self._follower.untold:
-                with anyio.move_on_after(LOOK_SECONDS):
+                with anyio.move_on_after(self._look_seconds):
                     await self._news.wait()
                 self._lost = True
             else:

@@ -10,7 +10,7 @@ from .asked import Asked
 from .look import Look, Wanted
 from .paths import written
 from .telling import tell
-from .watching import LOOK_SECONDS, Watching
+from .watching import Watching
 
 GATHER_SECONDS: Final = 0.1
 """How long changes are gathered, from the first one on."""
@@ -27,7 +27,9 @@ class InfoWatch:
         self._names: set[str] = set()  # of entries that changed; with too many, the directory is read anew
         self._most_names = asked.services.context.limits.watch_names
         self._everything = True  # whether to look at all that there is
-        self._follower = asked.services.once(Watching).follow(wanted.path, self._heard)
+        watching = asked.services.once(Watching)
+        self._look_seconds = watching.look_seconds
+        self._follower = watching.follow(wanted.path, self._heard)
 
     async def run(self) -> None:
         try:
@@ -45,7 +47,7 @@ class InfoWatch:
     async def _changed(self) -> None:
         """Wait for a change, and gather those that follow."""
         if self._follower.untold:
-            with anyio.move_on_after(LOOK_SECONDS):
+            with anyio.move_on_after(self._look_seconds):
                 await self._news.wait()
             self._everything = True
         else:

@@ -7,9 +7,6 @@ from ..session_inotify import inotify_of
 from .filesystems import FileSystems
 from .following import Follower
 
-LOOK_SECONDS = 2.0
-"""How often a path is looked at whose changes nobody tells."""
-
 
 class Watching:
     """One for a session (Services.once)."""
@@ -19,6 +16,8 @@ class Watching:
         self._file_systems = FileSystems()
         self._loop = services.context.loop
         self._log = services.context.log
+        self.look_seconds = services.context.limits.watch_look_seconds
+        """How often a path is looked at whose changes nobody tells."""
         self._told: set[str] = set()  # limits that were logged
 
     def follow(self, path: bytes, on_event: Callable[[int, bytes | None], None]) -> Follower:
@@ -31,4 +30,4 @@ class Watching:
     def _log_limit(self, limit: str) -> None:
         if limit not in self._told:
             self._told.add(limit)
-            self._log.warning("no-more-watches", limit=limit, looked_at_every_seconds=LOOK_SECONDS)
+            self._log.warning("no-more-watches", limit=limit, looked_at_every_seconds=self.look_seconds)

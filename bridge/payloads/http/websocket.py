@@ -345,9 +345,8 @@ class WebSocket:
         self._channel.guard(self._drop)
 
     def _drop(self) -> None:
-        raise self._disconnected(
-            f"the close frame was not answered within {self._close_seconds:g} s (websocket_close_seconds)"
-        )
+        told = f"{self._close_seconds:g} s (websocket_close_seconds)"
+        raise self._disconnected(f"the close frame was not answered within {told}")
 
     def _disconnected(self, words: str) -> Problem:
         if self._connection is not None:
