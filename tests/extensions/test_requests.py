@@ -24,6 +24,26 @@ def init(router, services):
     def add(req, res):
         res.status(201).set("X-Made", "yes").json({"got": req.body})
 
+    @router.get("/written-out")
+    def written_out(req, res):
+        res.status(req.query["status"]).set("X-All", ["a", "b"]).json({})
+
+    @router.get("/raises-written-out")
+    def raises_written_out(req):
+        raise HttpError("40x", "no number")
+
+    @router.get("/refuses-before-the-first")
+    def refuses_before_the_first(req):
+        if req.query.get("later"):
+            yield "first"
+        raise HttpError(404, "there is none", "none")
+
+    @router.get("/refuses-in-time")
+    async def refuses_in_time(req):
+        if req.query.get("later"):
+            yield "first"
+        raise HttpError(404, "there is none", "none")
+
     @router.get("/text")
     def text(req):
         return "caf\\u00e9"
@@ -195,7 +215,13 @@ def test_text_channels_get_whole_characters(page: Page) -> None:
         ("POST", "/api/ext/sample/items", b"[" * 101 + b"]" * 101, (400, "bad-json")),
         ("POST", "/api/ext/sample/items", b"[" * 90_000, (400, "bad-json")),
         ("POST", "/api/ext/sample/items", b" " * 2_000_000, (413, "too-large")),
+        ("POST", "/api/ext/sample/items", b'"\xff"', (400, "bad-json")),
+        ("POST", "/api/ext/sample/items", b'["\\ud800", NaN]', (400, "bad-json")),
         ("GET", "/api/ext/sample/raises", None, (500, "internal-error")),
+        ("GET", "/api/ext/sample/written-out?status=x", None, (500, "internal-error")),
+        ("GET", "/api/ext/sample/raises-written-out", None, (500, "internal-error")),
+        ("GET", "/api/ext/sample/refuses-before-the-first", None, (404, "none")),
+        ("GET", "/api/ext/sample/refuses-in-time", None, (404, "none")),
         ("GET", "/api/ext/sample/bad-header", None, (500, "internal-error")),
         ("GET", "/api/ext/sample/bad-value", None, (500, "internal-error")),
     ],
@@ -212,6 +238,17 @@ def test_errors_are_answers(
         assert answer.headers["Allow"] == "GET, HEAD"
     if path.endswith("/raises"):
         shared.wait_log("a secret of the handler")
+
+
+def test_what_express_takes(page: Page) -> None:
+    answer = page.get("/api/ext/sample/written-out?status=404")
+    assert (answer.status, answer.headers["X-All"]) == (404, "a, b")
+    assert page("POST", "/api/ext/sample/items", b'"\\ud800"', headers={"Content-Type": "text/json+json"}).json == {
+        "got": "\ud800"
+    }
+    for name in ("refuses-before-the-first", "refuses-in-time"):
+        answer = page.get(f"/api/ext/sample/{name}?later=1")
+        assert (answer.status, answer.body, answer.problem) == (200, b"first", "terminated")
 
 
 def test_100_deep_is_not_too_deep(page: Page) -> None:
@@ -288,6 +325,9 @@ def init(router, services):
     router.get("/chain/:name", first, second, last)
     router.use(lambda req, res, next: next(RuntimeError("no")) if req.query.get("fail") else next())
     router.get("/behind", lambda req: {"path": req.path})
+    router.get("/status/:status", lambda req, res, next: next(None),
+               lambda req, res: res.status(req.params["status"]).json({}))
+    router.post("/body", lambda req: {"body": req.body})
 """
 CHAIN_JS = """
 module.exports = { name: 'chain-js', version: '1', init (router) {
@@ -300,6 +340,8 @@ module.exports = { name: 'chain-js', version: '1', init (router) {
   router.get('/chain/:name', first, second, (req, res) => res.json({ seen: res.locals.seen }))
   router.use((req, res, next) => req.query.fail ? next(new Error('no')) : next())
   router.get('/behind', (req, res) => res.json({ path: req.path }))
+  router.get('/status/:status', (req, res, next) => next(null), (req, res) => res.status(req.params.status).json({}))
+  router.post('/body', (req, res) => res.json({ body: req.body }))
 } }
 """
 
@@ -314,6 +356,11 @@ def test_a_route_of_several_handlers(site: Site, name: str) -> None:
     stopped = page.get(f"/api/ext/{name}/chain/a?stop=1")
     assert (stopped.status, stopped.json) == (403, {"seen": ["a"]})
     assert page.get(f"/api/ext/{name}/chain//").error == (404, "not-found")
+    assert page.get(f"/api/ext/{name}/status/201").status == 201
+    assert page.get(f"/api/ext/{name}/status/x").error == (500, "internal-error")
+    json_type = {"Content-Type": "application/json"}
+    assert page("POST", f"/api/ext/{name}/body", b'"\xff"', headers=json_type).error == (400, "bad-json")
+    assert page("POST", f"/api/ext/{name}/body", b'"\\ud800"', headers=json_type).json == {"body": "\ud800"}
     assert page.get(f"/api/ext/{name}/behind/").json == {"path": "/behind/"}
     assert page.get(f"/api/ext/{name}/behind?fail=1").error == (500, "internal-error")
     assert page("POST", f"/api/ext/{name}/behind").error == (405, "method-not-allowed")

@@ -6,6 +6,7 @@ const { STATUS_CODES } = require('node:http')
 const { BadEncoding, decoded } = require('./router.js')
 
 const DEPTH = 100
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const TYPES = {
   json: 'application/json; charset=utf-8',
   html: 'text/html; charset=utf-8',
@@ -64,10 +65,10 @@ function deeper(value, most) {
 
 function parsed(type, body) {
   if (!isJson(type)) return body
-  const text = body.toString('utf8')
-  if (!text.trim()) return {}
   let value
   try {
+    const text = UTF8.decode(body)
+    if (!text.trim()) return {}
     value = JSON.parse(text)
   } catch (error) {
     throw new Refusal(400, 'bad-json', `the body is no JSON: ${error.message}`)
@@ -153,9 +154,11 @@ class Response {
 
   answer(body, type) {
     if (this.headersSent) throw new Error('the answer was sent already')
+    const status = Number(this.statusCode)
+    if (!Number.isInteger(status)) throw new RangeError(`the status is ${String(this.statusCode)}`)
     this.headersSent = true
     if (type !== null && !this.names.has('content-type')) this.names.set('content-type', ['Content-Type', type])
-    this.onAnswer(this.statusCode, [...this.names.values()], body)
+    this.onAnswer(status, [...this.names.values()], body)
     return this
   }
 }

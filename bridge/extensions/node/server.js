@@ -83,7 +83,7 @@ class Server {
       req.params = step.params
       pending++
       try {
-        const value = step.handler(req, res, (error) => (error === undefined ? run(index + 1) : failed(error)))
+        const value = step.handler(req, res, (error) => (error ? failed(error) : run(index + 1)))
         if (value !== null && typeof value === 'object' && typeof value.then === 'function') {
           value.then(settle, (error) => {
             failed(error)

@@ -91,6 +91,7 @@ class Database {
   }
 
   transaction(fn) {
+    if (typeof fn !== 'function') throw new TypeError(`transaction: a ${typeof fn}, expected a function`)
     if (fn.constructor.name === 'AsyncFunction') {
       throw new TypeError('transaction: an async function cannot be one transaction, others would run within it')
     }

@@ -1,10 +1,12 @@
 """The body of an answer, sent as fast as it is taken."""
 
 import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 from ..inner.messages import PIECE, Broken, Data, Done, Response
-from .calling import tell
+from .calling import failure, tell
 from .http import Answer
 from .lane import Exhausted, Lane
 from .serving import Sender, Serving
@@ -26,6 +28,14 @@ class Bodies:
             await self._put_piece(serving, body[PIECE:])
             self._send(Done(serving.number))
             return
+        if inspect.isasyncgen(body):
+            try:
+                body = _FirstStep(body)
+            except StopAsyncIteration:
+                pass
+            except Exception as error:  # noqa: BLE001 - it is theirs, and there is no answer yet
+                await self.put(serving, failure(error))
+                return
         self._send(Response(serving.number, answer.status, answer.headers, b"", False))
         try:
             async for piece in self._pieces(serving, body):
@@ -64,6 +74,57 @@ class Bodies:
             serving.credit -= len(piece)
             self._send(Data(serving.number, bytes(piece)))
             view = view[len(piece) :]
+
+
+class _FirstStep:
+    """An async generator that has run up to its first piece, or to where it first waits: what it raises before is the
+    handler's. It goes on in the same task."""
+
+    def __init__(self, rest: AsyncGenerator[Any, Any]) -> None:
+        """Raises what the generator raises; StopAsyncIteration: it is at its end."""
+        self._rest = rest
+        self._step: Generator[Any, Any, Any] | None = rest.__anext__().__await__()
+        self._made: list[Any] = []
+        self._waits_for: Any = None
+        try:
+            self._waits_for = next(self._step)
+        except StopIteration as done:
+            self._made.append(done.value)
+
+    def __aiter__(self) -> "_FirstStep":
+        return self
+
+    async def __anext__(self) -> Any:
+        step, self._step = self._step, None
+        if self._made:
+            return self._made.pop()
+        return await (self._rest.__anext__() if step is None else _Resumed(step, self._waits_for))
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+
+class _Resumed:
+    """Waits for what a step waits for, and takes it to its end."""
+
+    def __init__(self, step: Generator[Any, Any, Any], waits_for: Any) -> None:
+        self._step = step
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        waits_for = self._waits_for
+        while True:
+            try:
+                given = yield waits_for
+            except BaseException as error:  # noqa: BLE001 - the step's, who may be cancelled
+                go_on: Callable[[Any], Any] = self._step.throw
+                given = error
+            else:
+                go_on = self._step.send
+            try:
+                waits_for = go_on(given)
+            except StopIteration as done:
+                return done.value
 
 
 def _bytes(piece: Any) -> bytes:

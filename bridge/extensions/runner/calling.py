@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import itertools
 import sys
 import traceback
 from collections.abc import Callable
@@ -85,7 +86,30 @@ def is_awaitable(value: Any) -> bool:
 
 
 def whole(value: Any, res: Res) -> Answer:
-    return res.answer if res.answer is not None else res.returned(value)
+    """The answer. What a generator does before its first piece belongs to the handler still: it may raise, too."""
+    answer = res.answer if res.answer is not None else res.returned(value)
+    if hasattr(answer.body, "__next__"):
+        return answer._replace(body=FirstMade(answer.body))
+    return answer
+
+
+class FirstMade:
+    """A generator whose first piece is made already."""
+
+    __slots__ = ("_first", "_rest")
+
+    def __init__(self, rest: Any) -> None:
+        """Raises what the generator raises."""
+        self._rest = rest
+        self._first = list(itertools.islice(rest, 1))
+
+    def __next__(self) -> Any:
+        return self._first.pop() if self._first else next(self._rest)
+
+    def close(self) -> None:
+        close = getattr(self._rest, "close", None)
+        if close is not None:
+            close()
 
 
 def answered_or_failed(res: Res, error: BaseException) -> Answer:
@@ -100,7 +124,10 @@ def failure(error: BaseException) -> Answer:
     if isinstance(error, _Answered):
         return error.answer
     if isinstance(error, HttpError):
-        return error_answer(error.status, error.code, error.message)
+        try:
+            return error_answer(error.status, error.code, error.message)
+        except (TypeError, ValueError) as unsendable:
+            error = unsendable
     tell(error)
     return error_answer(500, "internal-error", "the handler failed, see the log of the extension")
 

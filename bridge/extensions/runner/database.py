@@ -104,6 +104,8 @@ class Database:
 
     def transaction(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """A function that does what `fn` does in one transaction, which an exception undoes. May be nested."""
+        if not callable(fn):
+            raise TypeError(f"transaction: a {type(fn).__name__}, expected a function")
         if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
             raise TypeError("transaction: an async function cannot be one transaction, others would run within it")
 

@@ -108,12 +108,26 @@ def _parsed(content_type: str, body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        value = _decoded(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise HttpError(400, f"the body is no JSON: {error}", "bad-json") from None
     if body.count(b"[") + body.count(b"{") > _DEPTH and _deeper(value, _DEPTH):
         raise HttpError(400, f"the body is nested over {_DEPTH} deep", "bad-json")
     return value
+
+
+def _decoded(body: bytes) -> Any:
+    """Raises msgspec.DecodeError, ValueError, RecursionError."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        if b"\\ud" not in body.lower():
+            raise
+        return json.loads(body.decode(), parse_constant=_refuse)  # half a character, as an escape
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no value")
 
 
 def _deeper(value: Any, most: int) -> bool:
@@ -155,7 +169,8 @@ class Res:
     def set(self, name: Any, value: Any = None) -> "Res":
         """One header, or a dict of them."""
         for each, given in name.items() if isinstance(name, dict) else [(name, value)]:
-            self._headers[str(each).lower()] = (str(each), str(given))
+            text = ", ".join(map(str, given)) if isinstance(given, (list, tuple)) else str(given)
+            self._headers[str(each).lower()] = (str(each), text)
         return self
 
     header = set  # noqa: A003 - Express has it
@@ -190,7 +205,7 @@ class Res:
         headers = dict(self._headers)
         if kind is not None:
             headers.setdefault("content-type", ("Content-Type", kind))
-        self.answer = Answer(self.statusCode, list(headers.values()), body)
+        self.answer = Answer(_whole(self.statusCode), list(headers.values()), body)
         if self.on_answer is not None:
             self.on_answer(self.answer)
         return self
@@ -218,7 +233,12 @@ class Res:
             raise TypeError(f"the handler returned a {type(value).__name__}")
         if kind is not None:
             headers.setdefault("content-type", ("Content-Type", kind))
-        return Answer(status, list(headers.values()), body)
+        return Answer(_whole(status), list(headers.values()), body)
+
+
+def _whole(status: Any) -> int:
+    """A status as a number; Express takes one that is written out, too. Raises ValueError, TypeError."""
+    return int(status)
 
 
 def to_json(value: Any) -> bytes:
@@ -239,4 +259,6 @@ def reason(status: int) -> str:
 
 def error_answer(status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:
     """An error as JSON."""
-    return Answer(status, [("Content-Type", JSON), *(headers or [])], to_json({"error": code, "message": message}))
+    return Answer(
+        _whole(status), [("Content-Type", JSON), *(headers or [])], to_json({"error": code, "message": message})
+    )

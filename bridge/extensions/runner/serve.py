@@ -346,6 +346,9 @@ class Server:
                 value = await value
             res.on_answer = None
             if res.answer is not None or not step.middleware or value is not None:
+                if hasattr(value, "__next__"):
+                    answer: Answer = await self._lane.run(serving, lambda: whole(value, res))  # noqa: B023
+                    return answer
                 return whole(value, res)
             _go_on(go_on)
         raise RuntimeError("next() was called by the last handler")
