@@ -176,7 +176,10 @@ class Helper:
 
 async def _serve_one(handler: Handler, channel: Channel) -> None:
     async with channel:
-        await handler(channel)
+        working = handler(channel)
+        if not isinstance(working, Awaitable):
+            raise TypeError(f"the handler {getattr(handler, '__name__', handler)!r} is no async function")
+        await working
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,13 @@
 """A channel, from its open to its close."""
 
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import msgspec
 import pytest
 
 from spanbridge.sdk import Channel, ChannelClosed, Problem, open_helper
+from spanbridge.sdk.helper import Handler
 
 from .peer import MemoryWire, Peer, helping, settled
 
@@ -30,6 +31,16 @@ async def test_from_open_to_close() -> None:
         peer.control("done", "a")
         await peer.expect("done", "a")
         assert await peer.expect("close", "a") == {"command": "close", "channel": "a"}
+
+
+async def test_a_handler_that_is_no_async_function_is_told_so() -> None:
+    def plain(channel: Channel) -> None:
+        """What somebody may write who does not know better."""
+
+    async with helping(cast("Handler", plain)) as peer:
+        peer.open()
+        message = "TypeError: the handler 'plain' is no async function"
+        await peer.expect("close", "a", problem="internal-error", message=message)
 
 
 async def test_data_that_follows_the_open_at_once() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import NOT_SUPPORTED, PROTOCOL_ERROR, Problem, shown
 
 Default = TypeVar("Default")
 
@@ -34,9 +34,9 @@ class Options:
     def __contains__(self, name: str) -> bool:
         return self._members.get(name) is not None
 
-    def wrong(self, name: str, expected: str) -> Problem:
-        """The Problem for an option that is not what it should be. Its value is told by its kind alone."""
-        found = _kind(self._members.get(name))
+    def wrong(self, name: str, expected: str, found: str = "") -> Problem:
+        """The Problem for an option that is not what it should be. Its value is told by kind alone, or as `found`."""
+        found = found or _kind(self._members.get(name))
         return Problem(PROTOCOL_ERROR, f'"{name}" of {self.of}: expected {expected}, found {found}')
 
     def _given(self, name: str, default: object, expected: str) -> Any:
@@ -105,7 +105,8 @@ class Options:
         if value is None and default is not REQUIRED:
             return cast("Default", default)
         if not isinstance(value, str) or value not in words:
-            raise self.wrong(name, f"one of {', '.join(words)}" if len(words) > 1 else words[0])
+            expected = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
+            raise self.wrong(name, expected, shown(value) if isinstance(value, str) else "")
         return value
 
     def texts(
