@@ -73,6 +73,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sudo_seconds: Annotated[
         float, Meta(description="how long `sudo --help` may take, which tells whether it can ask through a program")
     ] = 1.0
+    systemd_seconds: Annotated[
+        float, Meta(description="how long systemd may take to start a privileged bridge: somebody may have to be asked")
+    ] = 600.0
+    ssh_agent_seconds: Annotated[float, Meta(description="how long a session's own ssh-agent may take to start")] = 5.0
     status_seconds: Annotated[
         float, Meta(description="how long `spanbridge status` may take to read what it is told")
     ] = 2.0
@@ -185,6 +189,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="connections to other hosts, by ssh or by a rule that names host; 0: none by ssh")
     ] = 256
     host_starts: Annotated[int, Meta(description="connections to other hosts that are coming up at once")] = 16
+    host_start_seconds: Annotated[float, Meta(description="how long one that comes up counts among host_starts")] = 1.0
+    host_version_seconds: Annotated[float, Meta(description="how long `ssh -V` may take, which tells what ssh can")] = (
+        5.0
+    )
+    host_pack_seconds: Annotated[float, Meta(description="how long packing a bridge that is sent may take")] = 60.0
     host_queue_bytes: Annotated[int, Meta(description="bytes waiting for a host that is not connected yet")] = 1 << 20
     host_noise_bytes: Annotated[
         int, Meta(description="what login scripts of a host may print before its bridge speaks")

@@ -27,7 +27,6 @@ PROGRAMS: Final = (
     "/usr/lib/policykit-1/polkit-agent-helper-1",
 )
 LINE_BYTES: Final = 64 << 10
-END_SECONDS: Final = 2.0
 
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
@@ -92,8 +91,9 @@ async def _by_program(services: Services, argv: list[str]) -> AsyncIterator[_End
         for fd in (process.stdin, process.stdout, process.stderr):
             os.close(fd)
         with CancelScope(shield=True):
-            if await process.stop(END_SECONDS) or await process.kill(END_SECONDS):
-                await process.end_group(END_SECONDS)
+            seconds = context.limits.term_seconds
+            if await process.stop(seconds) or await process.kill(seconds):
+                await process.end_group(seconds)
             else:  # it has another user by now
                 process.abandon()
 

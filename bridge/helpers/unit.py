@@ -29,9 +29,6 @@ from .launch import Launch
 from .process import SpawnError, socket_pair
 from .systemd import MANAGER, NAME, PATH
 
-ANSWER_SECONDS: Final = 600.0
-"""How long systemd may take to begin: somebody may have to be asked."""
-
 _NOT_THERE: Final = frozenset(
     f"org.freedesktop.DBus.Error.{name}" for name in ("NameHasNoOwner", "NoReply", "ServiceUnknown", "Timeout")
 )
@@ -112,7 +109,7 @@ class Unit:
             flags=INTERACTIVE,
             fds=self._given,
         )
-        await connection.ask(asked, seconds=ANSWER_SECONDS)
+        await connection.ask(asked, seconds=services.context.limits.systemd_seconds)
 
     def _properties(self) -> list[tuple[str, Variant]]:
         expansion = self._launch.key[1]

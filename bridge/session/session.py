@@ -109,7 +109,8 @@ class Session:
         limits = self._limits
         budget = PipeBudget(limits.large_pipes, limits.pipe_bytes)
         watchdog = Watchdog(lambda why: self._log.warning("no-watchdog", why=why))
-        agent = Agent(self._log, watchdog, self._environ) if self._tells_status else None
+        seconds = limits.ssh_agent_seconds
+        agent = Agent(self._log, watchdog, self._environ, seconds) if self._tells_status else None
         context = Context(loop, poller, Flusher(loop), budget, limits, self._log, watchdog, Children(loop))
         if agent is not None:
             context = context._replace(before_programs=agent.start)

@@ -18,15 +18,16 @@ from .watchdog import Watchdog
 
 SOCKET_VARIABLE: Final = "SSH_AUTH_SOCK"
 _PID: Final = re.compile(r"\bSSH_AGENT_PID=([0-9]+)")
-_START_SECONDS: Final = 5.0
 
 
 class Agent:
-    """Puts the path of its socket into `environ`, the session's own environment, when it is started."""
+    """Puts the path of its socket into `environ`, the session's own environment, when it is started, for which it has
+    `seconds`."""
 
-    __slots__ = ("_directory", "_environ", "_log", "_pid", "_pidfd", "_started", "_watchdog")
+    __slots__ = ("_directory", "_environ", "_log", "_pid", "_pidfd", "_seconds", "_started", "_watchdog")
 
-    def __init__(self, log: Log, watchdog: Watchdog, environ: dict[str, str]) -> None:
+    def __init__(self, log: Log, watchdog: Watchdog, environ: dict[str, str], seconds: float) -> None:
+        self._seconds = seconds
         self._log = log
         self._watchdog = watchdog
         self._environ = environ
@@ -60,7 +61,7 @@ class Agent:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,
-            timeout=_START_SECONDS,
+            timeout=self._seconds,
             text=True,
         )
         found = _PID.search(ran.stdout)

@@ -10,26 +10,27 @@ _spanbridge_limits() {
     echo helper_queue_bytes front_queue_bytes stuck_seconds stall_seconds handshake_seconds
     echo close_answer_seconds refusal_bytes closed_ids exit_seconds term_seconds last_words_seconds
     echo helpers_per_rule helpers start_failures start_failures_seconds backoff_seconds backoff_most_seconds
-    echo stderr_line_bytes manifest_bytes max_depth stderr_seconds sudo_seconds status_seconds
-    echo bus_backlog_bytes bus_message_bytes bus_answers_bytes bus_calls bus_watches bus_described
-    echo package_answers package_files watched_directories programs channel_queue_bytes channels_queue_bytes
-    echo channel_pings window_bytes stderr_bytes connect_seconds lookups spawn_kill_seconds file_jobs
-    echo file_job_seconds file_threads info_entries watch_names watch_look_seconds http_connections
-    echo http_connections_per_name http_kept http_kept_seconds websocket_bytes websocket_close_seconds
-    echo dbus_calls dbus_published_calls dbus_watches dbus_objects dbus_sent_calls dbus_sent_more
-    echo dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_answer_seconds dbus_descriptors
-    echo dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds metric_instances hosts
-    echo host_starts host_queue_bytes host_noise_bytes host_connect_seconds host_idle_seconds
-    echo host_alive_seconds host_prompt_seconds host_send extension_body_bytes extension_bodies_bytes
-    echo extension_request_seconds extension_start_seconds extension_start_failures
-    echo extension_start_failures_seconds extension_backoff_seconds extension_backoff_most_seconds
-    echo extension_drain_seconds extension_ping_seconds extension_pong_seconds extension_query_seconds
-    echo extension_busy_seconds extension_iterations extension_reply_seconds extension_database_bytes
-    echo extension_memory_bytes extension_files_bytes extension_message_bytes extension_events
-    echo extension_events_bytes extension_events_waiting_bytes extension_audit_bytes extension_log_bytes
-    echo extension_deliveries extension_deliveries_bytes extension_deliveries_at_once
-    echo extension_delivery_seconds extension_waiting extension_linger_seconds extension_last_words_seconds
-    echo extension_delivery_retries extension_delivery_allow extension_sandbox
+    echo stderr_line_bytes manifest_bytes max_depth stderr_seconds sudo_seconds systemd_seconds
+    echo ssh_agent_seconds status_seconds bus_backlog_bytes bus_message_bytes bus_answers_bytes bus_calls
+    echo bus_watches bus_described package_answers package_files watched_directories programs
+    echo channel_queue_bytes channels_queue_bytes channel_pings window_bytes stderr_bytes connect_seconds
+    echo lookups spawn_kill_seconds file_jobs file_job_seconds file_threads info_entries watch_names
+    echo watch_look_seconds http_connections http_connections_per_name http_kept http_kept_seconds
+    echo websocket_bytes websocket_close_seconds dbus_calls dbus_published_calls dbus_watches dbus_objects
+    echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_answer_seconds
+    echo dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds
+    echo metric_instances hosts host_starts host_start_seconds host_version_seconds host_pack_seconds
+    echo host_queue_bytes host_noise_bytes host_connect_seconds host_idle_seconds host_alive_seconds
+    echo host_prompt_seconds host_send extension_body_bytes extension_bodies_bytes extension_request_seconds
+    echo extension_start_seconds extension_start_failures extension_start_failures_seconds
+    echo extension_backoff_seconds extension_backoff_most_seconds extension_drain_seconds
+    echo extension_ping_seconds extension_pong_seconds extension_query_seconds extension_busy_seconds
+    echo extension_iterations extension_reply_seconds extension_database_bytes extension_memory_bytes
+    echo extension_files_bytes extension_message_bytes extension_events extension_events_bytes
+    echo extension_events_waiting_bytes extension_audit_bytes extension_log_bytes extension_deliveries
+    echo extension_deliveries_bytes extension_deliveries_at_once extension_delivery_seconds extension_waiting
+    echo extension_linger_seconds extension_last_words_seconds extension_delivery_retries
+    echo extension_delivery_allow extension_sandbox
     # end of limits
 }
 

@@ -57,6 +57,25 @@ exit 255
 """.replace("KEY", KEY)
 
 
+def test_one_that_does_not_tell_its_version(start: Start, tmp_path: Path) -> None:
+    """It is taken for an old one."""
+    text = UNTRUSTED.replace("echo OpenSSH_9.2 >&2; exit", "exec sleep 1000")
+    front = with_ssh(start, tmp_path, text, host_version_seconds=0.1).front_end
+    front.open("a", "echo", host="far")
+    assert front.expect("close", "a")["host-key"] == f"far ssh-ed25519 {KEY}"
+
+
+def test_an_agent_that_does_not_start(start: Start, tmp_path: Path) -> None:
+    program = tmp_path / "ssh-agent"
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SSH_AUTH_SOCK": ""}
+    bridge = start(environ=environ, limits={"ssh_agent_seconds": 0.1})
+    bridge.front_end.open("a", "stream", spawn=["true"])
+    bridge.front_end.expect("close", "a")
+    assert bridge.log.wait("no-ssh-agent .*timed out")
+
+
 def test_somebody_clears_the_place_of_our_files(start: Start, tmp_path: Path) -> None:
     """As at the end of a user's last login: another one is made, and nothing is the worse for it."""
     bridge = with_ssh(start, tmp_path, UNTRUSTED)

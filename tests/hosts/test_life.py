@@ -124,9 +124,9 @@ def test_at_the_limit_an_idle_one_makes_room(other: Farm, begin: Start) -> None:
 
 
 def test_dead_hosts_do_not_hold_up_a_living_one(other: Farm, begin: Start) -> None:
-    """Though fewer places are there than dead hosts, which keep theirs for a second."""
+    """Though fewer places are there than dead hosts, which keep theirs for a while."""
     other.use_key()
-    bridge = begin(limits={"host_starts": 1, **BRIEF})
+    bridge = begin(limits={"host_starts": 1, "host_start_seconds": 0.1, **BRIEF})
     front = bridge.front_end
     for number in range(2):
         front.open(f"dead-{number}", "echo", host=f"127.0.2.{number + 1}:{MUTE_PORT}")

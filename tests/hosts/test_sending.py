@@ -61,6 +61,14 @@ def test_one_that_does_not_fit(other: Farm, begin: Start) -> None:
     assert "install" in closed["message"]
 
 
+def test_packing_may_not_take_for_ever(other: Farm, begin: Start) -> None:
+    other.use_key()
+    bridge = begin(limits={"host_pack_seconds": 0.001})
+    bridge.front_end.open("a", "echo", host="python@far")
+    bridge.front_end.expect("close", "a", problem="no-cockpit")
+    assert bridge.log.wait("not-sent .*timed out")
+
+
 def test_it_can_be_turned_off(other: Farm, begin: Start) -> None:
     other.use_key()
     bridge = begin(limits={"host_send": 0})

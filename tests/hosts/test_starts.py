@@ -8,7 +8,7 @@ from spanbridge.helpers.hosts.starts import Place, Starts
 async def started(limit: int, comers: int, free: bool) -> list[tuple[int, int]]:
     """Who had a place, and in which turn of the loop, once nobody can have one any more. `free`: it is given back."""
     loop = asyncio.get_running_loop()
-    starts = Starts(loop, limit)
+    starts = Starts(loop, limit, 1.0)
     turn = 0
     found: list[tuple[int, int]] = []
     places: list[Place] = []

@@ -35,8 +35,8 @@ class Equipment:
         self.prompts = prompts
         self.directory = private_directory(environ, "spanbridge-ssh-")
         self.socket = AskpassSocket(context.loop, context.log, self.directory)
-        self.starts = Starts(context.loop, context.limits.host_starts)
-        self.parcel = Parcel()
+        self.starts = Starts(context.loop, context.limits.host_starts, context.limits.host_start_seconds)
+        self.parcel = Parcel(context.limits.host_pack_seconds)
         self.program = program
         self._environ = environ
 

@@ -16,7 +16,6 @@ LONGEST_LINE: Final = 200
 """Bytes with which a Python may tell of itself."""
 REFUSAL: Final = b"raise SystemExit(%d)\n" % NOTHING_FITS
 """What one gets that does not fit."""
-_SECONDS: Final = 60.0
 
 
 def fits(told: str) -> bool:
@@ -30,19 +29,20 @@ def fits(told: str) -> bool:
 
 
 class Parcel:
-    """This program, packed once in a session and kept in a memory file."""
+    """This program, packed once in a session and kept in a memory file. `seconds`: how long packing may take."""
 
-    __slots__ = ("_fd", "_lock")
+    __slots__ = ("_fd", "_lock", "_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self._fd = -1
+        self._seconds = seconds
         self._lock = anyio.Lock()
 
     async def read(self) -> bytes:
         """All that a Python over there reads. Raises Problem."""
         async with self._lock:
             if self._fd < 0:
-                self._fd = await anyio.to_thread.run_sync(_pack, abandon_on_cancel=True)
+                self._fd = await anyio.to_thread.run_sync(_pack, self._seconds, abandon_on_cancel=True)
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Parcel:
             self._fd = -1
 
 
-def _pack() -> int:
+def _pack(seconds: float) -> int:
     """A process of its own: what takes tenths of a second of an interpreter does not take ours."""
     fd = os.memfd_create("spanbridge-parcel")
     try:
@@ -61,7 +61,7 @@ def _pack() -> int:
             stdout=fd,
             stderr=subprocess.DEVNULL,
             check=True,
-            timeout=_SECONDS,
+            timeout=seconds,
         )
     except (OSError, subprocess.SubprocessError) as error:
         os.close(fd)

@@ -1,7 +1,6 @@
 """Which ssh there is: asked once in a session, since an option that it does not know ends it."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -12,8 +11,6 @@ from ...wire.context import Context
 from ..process import Process, SpawnError
 from .brief_run import said, start
 from .ssh_command import Version, read_version
-
-_SECONDS: Final = 5.0
 
 
 class SshProgram:
@@ -50,6 +47,6 @@ class SshProgram:
         return self._version
 
     async def _read(self, process: Process, asking: anyio.Event) -> None:
-        self._version = read_version(await said(process, _SECONDS))
+        self._version = read_version(await said(process, self._context.limits.host_version_seconds))
         self._asking = None
         asking.set()

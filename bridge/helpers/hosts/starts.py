@@ -2,10 +2,6 @@
 
 import asyncio
 from collections import deque
-from typing import Final
-
-_PLACE_SECONDS: Final = 1.0
-"""After that one that comes up still gives up its place: a dead host must not hold up those that live."""
 
 
 class Place:
@@ -13,9 +9,9 @@ class Place:
 
     __slots__ = ("_starts", "_timer")
 
-    def __init__(self, starts: "Starts", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, starts: "Starts", loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._starts: Starts | None = starts
-        self._timer = loop.call_later(_PLACE_SECONDS, self.free)
+        self._timer = loop.call_later(seconds, self.free)
 
     def free(self) -> None:
         self._timer.cancel()
@@ -25,12 +21,14 @@ class Place:
 
 
 class Starts:
-    """At most `limit` places are taken, and one in each turn of the loop: a start takes milliseconds of it."""
+    """At most `limit` places are taken, and one in each turn of the loop: a start takes milliseconds of it. One that
+    still comes up after `seconds` gives up its place: a dead host must not hold up those that live."""
 
-    __slots__ = ("_left", "_loop", "_taken_now", "_waiting")
+    __slots__ = ("_left", "_loop", "_seconds", "_taken_now", "_waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int, seconds: float) -> None:
         self._loop = loop
+        self._seconds = seconds
         self._left = limit
         self._taken_now = False  # one was taken in this turn
         self._waiting: deque[asyncio.Event] = deque()
@@ -50,7 +48,7 @@ class Starts:
                 raise
         else:
             self._take()
-        return Place(self, self._loop)
+        return Place(self, self._loop, self._seconds)
 
     def freed(self) -> None:
         """A place is free: the one who has waited longest has it."""
