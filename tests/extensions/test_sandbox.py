@@ -22,7 +22,7 @@ from .virtual_filter import Seen, verdict
 needs_landlock = pytest.mark.skipif(landlock_abi() == 0, reason="the kernel has no Landlock")
 
 ATTEMPTS = """
-import ctypes, os, signal, socket, subprocess, threading
+import ctypes, fcntl, os, signal, socket, subprocess, threading
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,6 +86,12 @@ def attempts(services, where):
         "pidfd": lambda: os.pidfd_open(os.getppid()),
         "prlimit": lambda: __import__("resource").prlimit(os.getppid(), 7),
         "other cpu": lambda: os.sched_setaffinity(0, {0}),
+        "signal by descriptor": lambda: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid()),
+        "signal of descriptor": lambda: fcntl.fcntl(os.pipe()[0], 10, signal.SIGKILL),
+        "signal by socket": lambda: fcntl.ioctl(socket.socketpair()[0], 0x8901, os.getppid().to_bytes(4, "little")),
+        "large pipe": lambda: fcntl.fcntl(os.pipe()[0], 1031, 1 << 20),
+        "flags": lambda: os.set_blocking(os.pipe()[0], False),
+        "uncounted memory": lambda: os.memfd_create("x"),
         "shared memory": lambda: call("shmget", 1, 4096, 0o1600),
     }
 
@@ -106,7 +112,7 @@ def init(router, services):
     def environ(req):
         return dict(os.environ)
 """
-ALLOWED = {"write inside", "read own", "thread", "signal itself", "pair", "tempfile"}
+ALLOWED = {"write inside", "read own", "thread", "signal itself", "pair", "tempfile", "flags"}
 
 
 def tried(page: Page, site: Site) -> dict[str, Any]:
@@ -216,6 +222,14 @@ def test_the_filter_decides(machine: str) -> None:
     for other in (0, 1, 1235, (1 << 64) - 1):
         assert decides(closed, "kill", other, 9) == refused()
         assert decides(closed, "tgkill", other, 1234, 9) == refused()
+    for name, command, told in (
+        *(("fcntl", each, refused()) for each in (8, 10, 15, 1031)),
+        *(("fcntl", each, ALLOW) for each in (0, 1, 2, 3, 4, 9, 1030)),
+        *(("ioctl", each, refused()) for each in (0x8901, 0x8902)),
+        *(("ioctl", each, ALLOW) for each in (0x5421, 0x541B, 0x8903)),
+    ):
+        assert decides(closed, name, 5, command) == told, (name, command)
+        assert decides(closed._replace(run=True), name, 5, command) == ALLOW
     assert decides(closed, "prlimit64", 0, 7) == ALLOW
     assert decides(closed, "prlimit64", 1 << 32, 7) == refused()
     assert decides(closed, "prlimit64", 99, 7) == refused()

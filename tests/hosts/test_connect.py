@@ -201,8 +201,8 @@ def test_a_name_that_is_none(begin: Start) -> None:
 
 def test_a_member_of_the_wrong_type(begin: Start) -> None:
     bridge = begin()
-    members = {"user": 5, "password": True, "session": "other", "host-key": "nonsense", "init-superuser": {}}
-    for name, value in members.items():
+    members = [("user", 5), ("password", True), ("session", "other"), ("host-key", "nonsense"), ("init-superuser", {})]
+    for name, value in (*members, ("password", f"{PASSWORD}\r")):  # of which ssh takes what is before
         opened = {"command": "open", "channel": "a", "payload": "echo", "host": "far", name: value}
         bridge.front_end.message(opened)
         closed = bridge.front_end.expect("close", "a")

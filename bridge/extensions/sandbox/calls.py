@@ -12,13 +12,15 @@ _COMMON: Final = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
     "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
     "pidfd_open": 434, "clone3": 435, "pidfd_getfd": 438, "process_madvise": 440, "mount_setattr": 442,
-    "quotactl_fd": 443, "process_mrelease": 448, "fchmodat2": 452, "setxattrat": 463, "removexattrat": 466,
+    "quotactl_fd": 443, "memfd_secret": 447, "process_mrelease": 448, "fchmodat2": 452,
+    "setxattrat": 463, "removexattrat": 466,
     "open_tree_attr": 467, "file_setattr": 469,
 }  # fmt: skip
 
 NUMBERS: Final = {
     X86_64: {
         **_COMMON,
+        "ioctl": 16, "fcntl": 72, "memfd_create": 319,
         "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "clone": 56, "fork": 57, "vfork": 58, "execve": 59,
         "kill": 62, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68, "msgsnd": 69, "msgrcv": 70, "msgctl": 71,
         "truncate": 76, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94, "ptrace": 101,
@@ -38,6 +40,7 @@ NUMBERS: Final = {
     },
     AARCH64: {
         **_COMMON,
+        "fcntl": 25, "ioctl": 29, "memfd_create": 279,
         "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
         "ioprio_set": 30, "mknodat": 33, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "chroot": 51,
         "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "quotactl": 60, "utimensat": 88, "acct": 89,
@@ -79,9 +82,16 @@ NEVER: Final = (
     "fremovexattr", "setxattrat", "removexattrat", "file_setattr", "mknod", "mknodat",
     # what processes of one user share without a file
     "shmget", "shmat", "shmctl", "semget", "semop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open",
-    "mq_unlink",
+    "mq_unlink", "memfd_secret",
 )  # fmt: skip
 """Refused with EPERM, whatever the arguments."""
 
-STARTS: Final = ("fork", "vfork", "execveat")
-"""Refused unless it may run programs. `clone` and `execve` are looked at more closely."""
+STARTS: Final = ("fork", "vfork", "execveat", "memfd_create")
+"""Refused unless it may run programs, whose memory nobody counts either: what a file without a name holds is no
+process's. `clone` and `execve` are looked at more closely."""
+
+F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETPIPE_SZ = 8, 10, 15, 1031
+FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902
+OF_DESCRIPTORS: Final = {"fcntl": (F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETPIPE_SZ), "ioctl": (FIOSETOWN, SIOCSPGRP)}
+"""Their second argument must not be one of these: a descriptor sends its owner any signal, be that another process;
+and what all pipes of a user may hold is counted together."""

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from .calls import AUDIT_ARCH, NEVER, NUMBERS, STARTS, X86_64
+from .calls import AUDIT_ARCH, NEVER, NUMBERS, OF_DESCRIPTORS, STARTS, X86_64
 
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _AND: Final = 0x54  # BPF_ALU | BPF_AND | BPF_K
@@ -46,12 +46,14 @@ class Step(NamedTuple):
 
 
 class Test(NamedTuple):
-    """The 32 bits of an argument under `mask` are one of `values`; the upper half, too, if it is given."""
+    """The 32 bits of an argument under `mask` are one of `values`, or with `none` are none; the upper half, too, if it
+    is given."""
 
     argument: int
     values: tuple[int, ...]
     mask: int = 0xFFFFFFFF
     upper: int | None = None
+    none: bool = False
 
 
 class Filter(NamedTuple):
@@ -120,6 +122,8 @@ def rules(wanted: Filter) -> dict[str, tuple[list[Test], int]]:
         path = [Test(0, (wanted.path & 0xFFFFFFFF,), upper=wanted.path >> 32)] if wanted.path else []
         found["execve"] = (path, refused())
         found["kill"] = found["tgkill"] = (itself, refused())
+        for name, values in OF_DESCRIPTORS.items():
+            found[name] = ([Test(1, values, none=True)], refused())
     return found
 
 
@@ -142,6 +146,10 @@ def _checked(test: Test, bad: int) -> list[Step]:
     if test.mask != 0xFFFFFFFF:
         steps.append(Step(_AND, 0, 0, test.mask))
     count = len(test.values)
-    steps += [Step(_EQUAL, count - at, 0, value) for at, value in enumerate(test.values)]
+    if test.none:
+        last = count - 1
+        steps += [Step(_EQUAL, last - at, int(at == last), value) for at, value in enumerate(test.values)]
+    else:
+        steps += [Step(_EQUAL, count - at, 0, value) for at, value in enumerate(test.values)]
     steps.append(Step(_RETURN, 0, 0, bad))
     return steps

@@ -40,7 +40,7 @@ def read_wanted(message: Mapping[str, Any], own_user: str) -> Wanted:
     options.boolean("temp-session")
     superuser = options.text("init-superuser", None)
     password = options.text("password", None)
-    if password is not None and ("\0" in password or "\n" in password):
+    if password is not None and any(each in password for each in "\0\r\n"):  # of one with \r ssh takes what is before
         raise Problem(PROTOCOL_ERROR, f'"password" of {options.of}: expected one line')
     text = options.text("host-key", None)
     return Wanted(
