@@ -1,8 +1,11 @@
 """Web Push: encrypted so that the browser can read it, signed so that its service takes it."""
 
+import asyncio
 import base64
 import json
 import sys
+from pathlib import Path
+from unittest.mock import Mock
 
 import http_ece
 import pytest
@@ -77,7 +80,9 @@ def test_subscriptions_that_are_refused(shared: Site) -> None:
     assert page("DELETE", f"{SUBSCRIPTIONS}/absent").status == 404
 
 
-def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "http_ece", None)
+def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("cryptography", "http_ece", "py_vapid")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    pushes = push.Push(str(tmp_path), Mock(), [], 1, "")
     with pytest.raises(RuntimeError, match=r"spanbridge\[push\]"):
-        push._libraries()
+        asyncio.run(pushes.key())

@@ -122,9 +122,10 @@ class Push:
         return await asyncio.to_thread(self._public_key)
 
     def _public_key(self) -> str:
+        signer = self._signer()  # says what is missing, where the extra is
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-        public = self._signer().public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        public = signer.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return base64.urlsafe_b64encode(public).rstrip(b"=").decode()
 
     def _signer(self) -> Any:
