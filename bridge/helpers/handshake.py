@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from spanbridge.protocol.control import VERSION, read_object
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 
@@ -26,6 +28,8 @@ def check_first(command: str, payload: bytes, refusal_bytes: int) -> None:
         raise refusal
     version = message.get("version")
     if isinstance(version, bool) or version != VERSION:  # 1.0 is the same number
+        if isinstance(version, msgspec.Raw):  # which Python has no number for
+            version = "a long number"
         raise Problem(PROTOCOL_ERROR, f"expected version {VERSION} in its init, found {repr(version)[:_SHOWN]}")
 
 

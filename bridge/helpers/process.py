@@ -169,11 +169,14 @@ class Process:
             if not self.signal_group(0):
                 break
             members = await anyio.to_thread.run_sync(_members, self.pid)
-            if not members:
+            if members is not None and not members:
                 break
             self.signal_group(number)
             with anyio.move_on_after(seconds):
-                for pid in members:
+                if members is None:
+                    while self.signal_group(0):  # noqa: ASYNC110 - nobody tells of its end
+                        await anyio.sleep(_LOOK_SECONDS)
+                for pid in members or ():
                     await _gone(pid)
         self._watchdog.remove(self.pid)
 
@@ -223,8 +226,14 @@ def socket_pair() -> tuple[int, int, int, int]:
         return theirs.detach(), stdin, ours.detach(), child_out
 
 
-def _members(group: int) -> list[int]:
-    """The processes of a group that have not ended."""
+def _members(group: int) -> list[int] | None:
+    """The processes of a group that have not ended. None: nobody tells, where /proc is not there, or is that of another
+    namespace of processes."""
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None
+    except OSError:
+        return None
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():

@@ -1,6 +1,7 @@
 """The bridge as process 1 of a container, where whatever is orphaned becomes its child."""
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +12,18 @@ from spanbridge.testing import processes
 from spanbridge.testing.bridge import SPANBRIDGE
 from spanbridge.testing.deadline import Deadline
 from spanbridge.testing.home import Home
-from spanbridge.testing.script import close_fd, exit_with, fork, helper_rule, init, note, serve, set_session
+from spanbridge.testing.script import (
+    close_fd,
+    exit_with,
+    forever,
+    fork,
+    helper_rule,
+    ignore,
+    init,
+    note,
+    serve,
+    set_session,
+)
 from spanbridge.testing.start import starting
 
 from ..files.client import Files
@@ -34,6 +46,23 @@ def wait_reaped(pid: int) -> None:
     while any(processes.state(child) == "Z" for child in processes.children(pid)):
         assert deadline.left, [processes.describe(child) for child in processes.children(pid)]
         time.sleep(0.01)  # nothing tells of it
+
+
+def test_what_a_helper_leaves_is_ended(home: Home) -> None:
+    """Though /proc, that of another namespace, does not show who is left."""
+    left = [ignore(signal.SIGTERM), *[close_fd(fd) for fd in (0, 1, 2)], note("left"), forever()]
+    rule = helper_rule({"payload": "test"}, [init(), fork(left), serve({"data": [exit_with(3)]})])
+    with starting(home, [*UNSHARE, str(SPANBRIDGE)]) as start:
+        bridge = start(rule, limits={"term_seconds": 0.1})
+        bridge.front_end.open("a")
+        bridge.front_end.expect("ready", "a")
+        bridge.wait_note("left")
+        family = [pid for pid in bridge.family if "fake_helper" in processes.describe(pid)]
+        assert len(family) == 2
+        bridge.front_end.send("a", b"die")
+        bridge.front_end.expect("close", "a")
+        assert not processes.wait_ended(family)
+        bridge.front_end.sync()
 
 
 def test_orphans_are_reaped(home: Home) -> None:
