@@ -169,9 +169,15 @@ def _ask(directory: int, path: str, name: str) -> Status | None:
             return None
         except FileNotFoundError:  # it has ended just now
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
             print(f"spanbridge status: {path}/{name}: {error}", file=sys.stderr)
             return None
+    try:
+        lines(status, lambda style, text: text)
+    except (AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):
+        why = "what it tells is not what bridges of this version tell"
+        print(f"spanbridge status: {path}/{name}: {why}", file=sys.stderr)
+        return None
     return status
 
 

@@ -278,6 +278,12 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bridges[0].spawn[0]",
         "names the program",
     ),
+    "a variable at the beginning of the command": (
+        {"bridges": [{**GOOD, "spawn": ["${where}/bin/tool"]}]},
+        "injection",
+        "bridges[0].spawn[0]",
+        "names the program",
+    ),
     "an empty problem": ({"bridges": [{**GOOD, "problem": ""}]}, "no-effect", "bridges[0].problem", "access-denied"),
     "two dollars": (
         {"bridges": [{**GOOD, "spawn": [*CAT, "$${tag}"]}]},

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -313,6 +314,31 @@ def test_only_sockets_are_removed(start: Start, home: Home) -> None:
     file.write_text("precious")
     assert len(told(home)) == 1
     assert file.exists()
+
+
+def test_what_no_bridge_tells(start: Start, home: Home) -> None:
+    """Nor one of this version: that is said, and the others are told of."""
+    start().front_end.sync()
+    directory = home.runtime / "spanbridge"
+    answers = [b"{}", b'{"seconds": 1}', b'{"seconds": "x", "pid": 1}', b'{"a": ' + b"[" * 100_000, b"[]"]
+    threads = []
+    for number, answer in enumerate(answers):
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(directory / f"1-{number}.sock"))
+        listening.listen()
+        threads.append(threading.Thread(target=_answer_once, args=(listening, answer)))
+        threads[-1].start()
+    done = status(home)
+    for thread in threads:
+        thread.join()
+    assert done.returncode == 0
+    assert done.stdout.count("bridge ") == 1
+    assert len(done.stderr.splitlines()) == len(answers)
+
+
+def _answer_once(listening: socket.socket, answer: bytes) -> None:
+    with listening, listening.accept()[0] as connection, suppress(OSError):
+        connection.sendall(answer)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])

@@ -66,7 +66,7 @@ def injections(spawn: Sequence[str]) -> list[Injection]:
     if program >= len(spawn):
         return []
     name = _name(spawn[program])
-    found = [Injection(at, _whole(spawn[at]), PROGRAM) for at in _named(spawn, program)]
+    found = [Injection(at, _leading(spawn[at]), PROGRAM) for at in _named(spawn, program)]
     for at in range(program, len(spawn)):
         if at > program and name not in _WRAPPERS:
             break
@@ -92,6 +92,12 @@ def _whole(word: str) -> str:
     return named[0] if named and word == f"${{{named[0]}}}" else ""
 
 
+def _leading(word: str) -> str:
+    """The variable that the word begins with; empty if it begins with text."""
+    first = next(iter(parse(word)), "")
+    return "" if isinstance(first, str) else first.name
+
+
 def program_behind_env(spawn: Sequence[str]) -> int:
     """Where the program stands that is run at last: behind `env` and what that is told."""
     index = 0
@@ -115,15 +121,16 @@ def _split_by_env(spawn: Sequence[str]) -> list[Injection]:
 
 
 def _named(spawn: Sequence[str], program: int) -> list[int]:
-    """Where a variable is the program; behind a wrapper only if no option could have it for a value."""
-    if _whole(spawn[program]):
+    """Where a variable is the program, or says where that lies; behind a wrapper only if no option could have it for a
+    value."""
+    if _leading(spawn[program]):
         return [program]
     name, following = _name(spawn[program]), program + 1
     if name == "timeout" and following < len(spawn) and spawn[following].rstrip("smhd").isdecimal():
         following += 1
     elif name not in _DIRECT:
         return []
-    return [following] if following < len(spawn) and _whole(spawn[following]) else []
+    return [following] if following < len(spawn) and _leading(spawn[following]) else []
 
 
 def _run_by(spawn: Sequence[str], program: int) -> list[Injection]:
