@@ -7,11 +7,14 @@ import resource
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from spanbridge.extensions.host.watch import usage_of
 from spanbridge.extensions.services.audit import verify
 
 from ..missing import lack
@@ -238,6 +241,32 @@ def test_whatever_a_handler_ends_with_is_an_answer(page: Page, path: str, status
     assert page.get("/api/ext/bad/well").status == 200
     if path == "mute":
         assert page("POST", "/api/extensions/bad/restart").status == 200
+
+
+SHARES = """
+import mmap, threading
+kept = mmap.mmap(-1, 1 << 26)
+kept.write(b"x" * (1 << 26))
+ended = threading.Event()
+for _ in range(9):
+    threading.Thread(target=ended.wait, daemon=True).start()
+print("ready", flush=True)
+input()
+"""
+
+
+def test_memory_that_is_shared_counts_and_threads_do() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SHARES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        used = usage_of(process.pid)
+        process.stdin.write("\n")
+    assert used.memory_bytes > 1 << 26
+    assert used.threads == 10
+    assert usage_of(process.pid) == (0, 0)
 
 
 NODE = """

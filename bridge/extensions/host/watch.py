@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import os
-from typing import Final
+import re
+from typing import Final, NamedTuple
 
 from ..life.extension import Extension
 from ..life.life import Life
@@ -13,7 +14,8 @@ from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
 _SWEEP_SECONDS: Final = 10.0
 _SWEEP_MOST_SECONDS: Final = 160.0
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_THREADS: Final = 512
+_USED: Final = re.compile(rb"^(RssAnon|RssShmem|Threads):\s+(\d+)", re.MULTILINE)
 
 
 async def sweep(parts: Parts, life: Life) -> None:
@@ -44,8 +46,11 @@ async def _look_at(parts: Parts, running: list[Extension]) -> None:
     limits = parts.limits
     for extension in running:
         for process in extension.processes:
-            if resident_bytes(process.pid) > limits.extension_memory_bytes:
+            used = usage_of(process.pid)
+            if used.memory_bytes > limits.extension_memory_bytes:
                 _end(parts, extension, process, "memory", "extension_memory_bytes")
+            elif used.threads > _THREADS:  # of which a user may have so many only, in all processes
+                process.kill(f"over {_THREADS} threads")
     if running:
         most = limits.extension_files_bytes
         places = [parts.files_of(each.name) for each in running]
@@ -78,13 +83,21 @@ def _end(parts: Parts, extension: Extension, process: Process, of: str, limit: s
     process.kill(f"over {most} bytes of {of} ({limit})")
 
 
-def resident_bytes(pid: int) -> int:
-    """Memory of its own that a process uses; 0: it has ended."""
+class Usage(NamedTuple):
+    """`memory_bytes`: that no file is behind, be it shared or not."""
+
+    memory_bytes: int
+    threads: int
+
+
+def usage_of(pid: int) -> Usage:
+    """What a process uses; nothing, if it has ended."""
     try:
-        _, resident, shared, *_ = _read(f"/proc/{pid}/statm").split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * _PAGE
+        told = _read(f"/proc/{pid}/status")
+    except OSError:
+        return Usage(0, 0)
+    found = {name: int(value) for name, value in _USED.findall(told)}
+    return Usage((found.get(b"RssAnon", 0) + found.get(b"RssShmem", 0)) << 10, found.get(b"Threads", 0))
 
 
 def _sizes(paths: list[str], most: int) -> list[int]:

@@ -24,6 +24,7 @@ _MODE_FILTER: Final = 2
 _PROT_READ_WRITE: Final = 3
 _MAP_PRIVATE_ANONYMOUS_NOREPLACE: Final = 0x100022
 _DESCRIPTORS: Final = 256
+_ADDRESSES: Final = 4 << 30  # beyond its memory: libraries, and what stacks and heaps of threads reserve
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime",
     "/etc/timezone", "/etc/mime.types", "/proc/self", "/proc/meminfo", "/proc/stat", "/proc/cpuinfo",
@@ -74,6 +75,8 @@ def restrict(cage: Cage, doorway: Doorway | None = None) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that would be too large is an error
     if doorway is None:
         _limit(resource.RLIMIT_DATA, cage.memory_bytes)
+        # What is shared is no data: that is looked at from time to time, and until then bound by this.
+        _limit(resource.RLIMIT_AS, cage.memory_bytes + _ADDRESSES)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
     abi = landlock_abi()
