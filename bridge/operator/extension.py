@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spanbridge extension",
-        description="Make, try and look after extensions: small server parts behind pages (docs/extensions.md).",
+        description="Make, try and look after extensions: small server parts behind pages.",
         epilog="Status: 0 done, 1 something was found by check or audit --verify, 2 it could not be done.",
     )
     tools = parser.add_subparsers(metavar="WHAT", required=True)
