@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from spanbridge.extensions.services.alert_engine import Alert, AlertEngine, Chan
 from spanbridge.extensions.services.metrics_history import MetricsHistory
 from spanbridge.extensions.services.moment import iso
 
+from ..missing import lack
 from .receiver import receiving
 from .site import Page, Site
 
@@ -47,6 +49,34 @@ def test_queries_of_raw_values(history: MetricsHistory) -> None:
         [iso(start + 10), None],
     ]
     assert history.query("m", start, start, 10, "avg") == []
+
+
+IN_JAVASCRIPT = """
+exports.name = 'alerts-js'
+exports.version = '1'
+exports.init = (router, { alertEngine }) => {
+  alertEngine.define('full', 'disk.used', '>', 90, { forSeconds: 300, severity: 'critical' })
+  router.get('/', (req, res) => res.json(alertEngine.list()))
+  router.get('/wrong', (req, res) => {
+    try {
+      alertEngine.define('full', 'disk.used', '>', 90, { for_seconds: 300 })
+    } catch (error) {
+      res.send(error.message)
+    }
+  })
+}
+"""
+
+
+def test_what_javascript_gives_by_name(shared: Site) -> None:
+    if shutil.which("node") is None:
+        lack("node is not installed")
+    shared.extension("alerts-js", IN_JAVASCRIPT, main="main.js")
+    page = shared.session()
+    (alert,) = page.get("/api/ext/alerts-js/").json
+    assert (alert["for_seconds"], alert["keep_seconds"], alert["severity"]) == (300, 0, "critical")
+    told = page.get("/api/ext/alerts-js/wrong").body.decode()
+    assert told == "for_seconds: no such option, expected forSeconds, keepSeconds, severity"
 
 
 def test_old_values_are_summed_up(history: MetricsHistory) -> None:

@@ -121,6 +121,11 @@ class Database {
 // What may be given by position, or by name in one object.
 function options(given, defaults) {
   const named = given.length === 1 && given[0] !== null && typeof given[0] === 'object' ? given[0] : null
+  for (const name of Object.keys(named ?? {})) {
+    if (!Object.hasOwn(defaults, name)) {
+      throw new TypeError(`${name}: no such option, expected ${Object.keys(defaults).join(', ')}`)
+    }
+  }
   return Object.entries(defaults).map(([name, value], index) => {
     const found = named === null ? given[index] : named[name]
     return found === undefined ? value : found
