@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem, shown
 
 from ...payloads.http.owned import OWNED, OWNED_ON_TEXT
 from .answers import TOKEN
@@ -107,4 +107,7 @@ def _headers(options: Mapping[str, Any], raw: bool) -> dict[str, str]:
 
 
 def _wrong(name: str, found: Any, expected: str) -> Problem:
-    return Problem(PROTOCOL_ERROR, f'"{name}" of the open: expected {expected}, found {found!r}')
+    return Problem(
+        PROTOCOL_ERROR,
+        f'"{name}" of the open: expected {expected}, found {"nothing" if found is None else shown(found)}',
+    )

@@ -230,7 +230,8 @@ class Res:
         elif hasattr(value, "__anext__") or hasattr(value, "__next__"):
             body, kind = value, OCTETS
         else:
-            raise TypeError(f"the handler returned a {type(value).__name__}")
+            kind = type(value).__name__
+            raise TypeError(f"the handler returned {kind}, expected a dict, list, str, bytes, generator or None")
         if kind is not None:
             headers.setdefault("content-type", ("Content-Type", kind))
         return Answer(_whole(status), list(headers.values()), body)
