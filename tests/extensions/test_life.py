@@ -100,6 +100,18 @@ def test_added_and_removed(site: Site) -> None:
     assert page.get("/api/ext/second/").json == [{"c": 0}]
 
 
+def test_what_has_come_or_gone_is_known_to_whoever_asks(site: Site) -> None:
+    """Also before the host was told of it."""
+    page = site.session()
+    for number in range(5):
+        name = f"new-{number}"
+        assert page.get("/api/extensions").json["extensions"] == []
+        directory = site.extension(name, hello())
+        assert page.get(f"/api/ext/{name}/").status == 200
+        assert page("POST", f"/api/extensions/{name}/disable").status == 200
+        shutil.rmtree(directory)
+
+
 def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
     front_end = site.session(extension_delivery_allow="999").front_end
     front_end.open("x", "http-stream2", internal="extensions", method="GET", path="/api/extensions")

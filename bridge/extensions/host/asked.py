@@ -139,10 +139,13 @@ class Asked:
         self._task = None
         self._tell(answer)
 
-    def _to_extension(self, path: str, query: str) -> None:
+    def _to_extension(self, path: str, query: str, *, looked: bool = False) -> None:
         name, _, below = path[len(MOUNT) :].partition("/")
         requests = self._requests
         extension = requests.extension(name)
+        if extension is None and not looked:
+            self._task = requests.loop.create_task(self._once_looked(name, path, query))
+            return
         if extension is None:
             self._tell(error(404, "no-such-extension", f"there is no extension {name[:64]!r}"))
             return
@@ -160,6 +163,14 @@ class Asked:
             self._hand_over(process, f"/{below}", query)
         else:
             self._task = requests.loop.create_task(self._once_running(extension, f"/{below}", query))
+
+    async def _once_looked(self, name: str, path: str, query: str) -> None:
+        try:
+            await self._requests.management.look_for(name)
+        except Exception as why:  # noqa: BLE001 - it costs this request alone
+            self._requests.log.unforeseen("look", why)
+        self._task = None
+        self._to_extension(path, query, looked=True)
 
     async def _once_running(self, extension: Extension, path: str, query: str) -> None:
         try:

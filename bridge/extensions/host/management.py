@@ -10,6 +10,7 @@ import msgspec
 from ...installed import VERSION
 from ..errors import HttpError
 from ..life.extension import Extension, Unavailable
+from ..life.found import NAME
 from ..life.life import Life
 from ..life.parts import Parts
 from ..life.permissions import Permissions
@@ -104,14 +105,23 @@ class Management:
     async def _answer(self, asked: "Asked", user: User) -> Answer:
         parts = asked.parts
         if not parts:
+            await self._life.look_at_once()
             return _only(asked, "GET") or json_answer(200, self._all())
         is_action = len(parts) == 2 and parts[1] in self._actions
         # An extension may have the name of a resource: no resource has anything that is POSTed to an action's name.
         if parts[0] in self._resources and not (is_action and parts[0] in self._life.extensions):
             return await self._resources[parts[0]](asked)
         if is_action:
+            await self.look_for(parts[0])
             return _only(asked, "POST") or await self._actions[parts[1]](self._named(parts[0]), asked.body, user)
         return nothing()
+
+    async def look_for(self, name: str) -> None:
+        """See whether an extension that is not known has come just now."""
+        if name not in self._life.extensions and NAME.fullmatch(name):
+            places = [os.path.join(each, name, "package.json") for each in self._parts.places.data]
+            if any(map(os.path.lexists, places)):
+                await self._life.look_at_once()
 
     def _all(self) -> dict[str, Any]:
         return {

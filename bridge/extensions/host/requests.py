@@ -21,6 +21,8 @@ class Management(Protocol):
 
     async def answer(self, method: str, path: str, query: str, body: bytes, user: tuple[str, int], /) -> Answer: ...
 
+    async def look_for(self, name: str, /) -> None: ...
+
 
 class Requests:
     """Of all sessions, to `extensions`, which come and go."""

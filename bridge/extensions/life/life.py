@@ -29,8 +29,13 @@ class Life:
         self._ending: dict[asyncio.Task[None], Extension] = {}
         """Those that were removed, and are not done yet."""
 
-    async def look(self) -> None:
-        """See what lies on disk, and act on it."""
+    async def look_at_once(self) -> None:
+        """See what has come or gone, for whoever asks before that is noticed. A change waits until it is whole."""
+        if not self._looking.locked():
+            await self.look(settled=False)
+
+    async def look(self, *, settled: bool = True) -> None:
+        """See what lies on disk, and act on it. Unless it is `settled`, on what has come or gone alone."""
         async with self._looking:
             found = await asyncio.to_thread(find, self._parts.places.data, self._parts.places.alone)
             for name in self.extensions.keys() - found.keys():
@@ -40,8 +45,10 @@ class Life:
                 self._ending[ending] = gone
                 ending.add_done_callback(self._ending.pop)
             for name, each in found.items():
-                self._note_version(each)
                 known = self.extensions.get(name)
+                if not settled and (known is not None or each.broken):
+                    continue
+                self._note_version(each)
                 if known is None:
                     known = self.extensions[name] = Extension(each, self._parts)
                     self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
