@@ -8,6 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from spanbridge.extensions.services.addresses import Refused, is_allowed, networks, target_of
+from spanbridge.extensions.services.attempt import retry_after
 
 from .receiver import receiving
 from .site import Site, wait_until
@@ -111,6 +112,8 @@ def _state(page: Any) -> list[tuple[int, int, str]]:
         {"url": "https:///path"},
         {"url": "http://example.org:99999/"},
         {"url": "http://203.0.113.1/\r\nX: y"},
+        {"url": f"http://{'a' * 64}.example.org/"},
+        {"url": "http://example..org/"},
         {"url": "https://203.0.113.1/", "secret": "short"},
         {"url": "https://8.8.8.8/", "secret": "whsec_c2hvcnQ="},
         {"url": "https://8.8.8.8/", "events": []},
@@ -150,6 +153,27 @@ def test_a_name_that_turns_private_is_refused_at_delivery(site: Site) -> None:
         (told,) = page.get(DELIVERIES).json["deliveries"]
         assert "no public address" in told["error"]
         assert receiver.empty
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"", 0),
+        (b" 7 ", 7),
+        (b"86400", 3600),
+        (b"9" * 400, 3600),
+        (b"-5", 0),
+        (b"\xb2", 0),
+        (b"soon", 0),
+        (b"Wed, 21 Oct 2099 07:28:00 GMT", 3600),
+        (b"Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        (b"Wed, 99 Oct 2026 99:28:00 GMT", 0),
+        (b"Wed, 21 Oct 99999 07:28:00 GMT", 0),
+    ],
+)
+def test_when_to_try_again(value: bytes, seconds: float) -> None:
+    """Nothing that stands there makes an answer a failure."""
+    assert retry_after(value) == seconds
 
 
 def test_targets() -> None:

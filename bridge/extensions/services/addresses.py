@@ -72,7 +72,10 @@ async def resolved(target: Target, allowed: list[Network]) -> list[tuple[int, st
     host = target.host.lower().rstrip(".")
     # These mean this machine whether its resolver knows them or not (RFC 6761, 6.3).
     name = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else target.host
-    found = await loop.getaddrinfo(name, target.port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(name, target.port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of it is empty, or too long
+        raise Refused(f"{target.host[:80]!r}: no name of a host") from None
     addresses = list(dict.fromkeys([(int(family), str(address[0])) for family, _, _, _, address in found]))
     good = [(family, text) for family, text in addresses if is_allowed(ipaddress.ip_address(text), allowed)]
     if not good:

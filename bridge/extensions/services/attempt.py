@@ -48,7 +48,7 @@ async def _post(target: Target, headers: Mapping[str, str], body: bytes, allowed
             if event is h11.NEED_DATA:
                 connection.receive_data(await reader.read(_READ_BYTES))
             elif isinstance(event, h11.Response):
-                return Outcome(event.status_code, "", _retry_after(dict(event.headers).get(b"retry-after", b"")))
+                return Outcome(event.status_code, "", retry_after(dict(event.headers).get(b"retry-after", b"")))
             elif not isinstance(event, h11.InformationalResponse):
                 return Outcome(0, "the connection was closed without an answer")
     except h11.ProtocolError as error:
@@ -81,8 +81,15 @@ async def _connected(
     raise OSError("no address")
 
 
-def _retry_after(value: bytes) -> float:
-    text = value.decode("latin-1").strip()
+def retry_after(value: bytes) -> float:
+    """In seconds; 0 where it says nothing that can be read."""
+    try:
+        return max(0.0, min(_seconds_in(value.decode("ascii", "replace").strip()), _RETRY_MOST_SECONDS))
+    except (ValueError, OverflowError):  # a day or an hour that no month or day has
+        return 0.0
+
+
+def _seconds_in(text: str) -> float:
     if text.isdigit():
         seconds = float(text[:9])
     elif text:
@@ -92,4 +99,4 @@ def _retry_after(value: bytes) -> float:
         seconds = 0.0 if moment is None else moment.timestamp() - time.time()
     else:
         seconds = 0.0
-    return max(0.0, min(seconds, _RETRY_MOST_SECONDS))
+    return seconds
