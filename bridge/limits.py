@@ -243,6 +243,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         512 << 20
     )
     extension_files_bytes: Annotated[int, Meta(description="files of one extension")] = 256 << 20
+    extension_descriptors: Annotated[int, Meta(description="descriptors of one extension")] = 256
+    extension_threads: Annotated[int, Meta(description="threads of one process of an extension")] = 512
+    extension_look_seconds: Annotated[
+        float, Meta(description="how often memory, threads and files of an extension that runs are looked at")
+    ] = 10.0
+    extension_node_seconds: Annotated[float, Meta(description="how long `node --version` may take")] = 5.0
+    extension_metrics: Annotated[int, Meta(description="metrics of one extension")] = 1_000
+    extension_alerts: Annotated[int, Meta(description="alerts of one extension")] = 1_000
+    extension_alert_seconds: Annotated[float, Meta(description="how often alerts are looked at")] = 15.0
     extension_message_bytes: Annotated[int, Meta(description="message between an extension and its host")] = 16 << 20
     extension_events: Annotated[int, Meta(description="events of one extension that are kept for replay")] = 1_000
     extension_events_bytes: Annotated[int, Meta(description="events of one extension that are kept for replay")] = (
@@ -253,6 +262,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1 << 20
     extension_audit_bytes: Annotated[int, Meta(description="audit log of all extensions together")] = 1 << 30
     extension_log_bytes: Annotated[int, Meta(description="host.log, of which one older one is kept")] = 4 << 20
+    extension_log_lines: Annotated[
+        int, Meta(description="lines that one extension may print into host.log in a second")
+    ] = 200
     extension_deliveries: Annotated[int, Meta(description="webhooks and pushes that wait")] = 10_000
     extension_deliveries_bytes: Annotated[
         int, Meta(description="webhooks and pushes that wait, or could not be delivered, together")

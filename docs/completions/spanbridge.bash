@@ -26,8 +26,10 @@ _spanbridge_limits() {
     echo extension_backoff_seconds extension_backoff_most_seconds extension_drain_seconds
     echo extension_ping_seconds extension_pong_seconds extension_query_seconds extension_busy_seconds
     echo extension_iterations extension_reply_seconds extension_database_bytes extension_memory_bytes
-    echo extension_files_bytes extension_message_bytes extension_events extension_events_bytes
-    echo extension_events_waiting_bytes extension_audit_bytes extension_log_bytes extension_deliveries
+    echo extension_files_bytes extension_descriptors extension_threads extension_look_seconds
+    echo extension_node_seconds extension_metrics extension_alerts extension_alert_seconds
+    echo extension_message_bytes extension_events extension_events_bytes extension_events_waiting_bytes
+    echo extension_audit_bytes extension_log_bytes extension_log_lines extension_deliveries
     echo extension_deliveries_bytes extension_deliveries_at_once extension_delivery_seconds extension_waiting
     echo extension_linger_seconds extension_last_words_seconds extension_delivery_retries
     echo extension_delivery_allow extension_sandbox

@@ -167,6 +167,7 @@ LIMITS: dict[str, Any] = {
     "extension_memory_bytes": 256 << 20,
     "extension_files_bytes": 1 << 22,
     "extension_query_seconds": 0.3,
+    "extension_descriptors": 50,
     "extension_request_seconds": 2,
 }
 

@@ -37,6 +37,18 @@ def init(router, services):
     def fire(req):
         services.webhooks.fire("event", None)
 
+    @router.post("/write")
+    def write(req):
+        for name in "ab":
+            with open(f"{services.files}/{name}", "w") as file:
+                file.write("x" * 8_000)
+
+    @router.post("/begin")
+    def begin(req):
+        import threading
+        for _ in range(20):
+            threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+
     @router.get("/slow")
     async def slow(req):
         services.broadcast("begun")
@@ -76,6 +88,15 @@ def test_of_processes(site: Site) -> None:
     assert site.log.count("extension-failed extension=bad") == 1
 
 
+def test_of_what_is_looked_at(site: Site) -> None:
+    site.extension("one", SOURCE)
+    page = site.session(extension_look_seconds=0.05, extension_files_bytes=10_000, extension_threads=20)
+    page("POST", "/api/ext/one/begin")
+    site.wait_log("over 20 threads (extension_threads)")
+    page("POST", "/api/ext/one/write")
+    site.wait_log("over 10000 bytes of files (extension_files_bytes)")
+
+
 def test_of_one_that_is_replaced(site: Site) -> None:
     site.extension("one", SOURCE)
     page = site.session(extension_drain_seconds=0.1)
@@ -100,8 +121,8 @@ def test_of_deliveries(site: Site) -> None:
 
 
 def test_of_the_log(site: Site) -> None:
-    site.extension("one", hello('return print("x" * 600, flush=True)'))
-    page = site.session(extension_log_bytes=1_000)
-    for _ in range(3):
-        assert page.get("/api/ext/one/").status == 204
+    site.extension("one", hello('return print("\\n".join(["x" * 600] * 5), flush=True)'))
+    page = site.session(extension_log_bytes=1_000, extension_log_lines=2)
+    assert page.get("/api/ext/one/").status == 204
     wait_until(lambda: (site.state / "host.log.1").exists(), "an older log")
+    site.wait_log("lines-left-out extension=one lines=3")

@@ -10,11 +10,8 @@ from ..life.extension import Extension
 from ..life.life import Life
 from ..life.parts import Parts
 from ..process.process import Process
-from ..services.alert_engine import EVERY_SECONDS as ALERTS_SECONDS
 
-_SWEEP_SECONDS: Final = 10.0
-_SWEEP_MOST_SECONDS: Final = 160.0
-_THREADS: Final = 512
+_SELDOM: Final = 16  # times as long, at most, where all sleep
 _USED: Final = re.compile(rb"^(RssAnon|RssShmem|Threads):\s+(\d+)", re.MULTILINE)
 
 
@@ -25,7 +22,7 @@ async def sweep(parts: Parts, life: Life) -> None:
     time, or once one of them has something to do.
     """
     loop = asyncio.get_running_loop()
-    seconds, looked = _SWEEP_SECONDS, loop.time()
+    seconds, looked = parts.limits.extension_look_seconds, loop.time()
     ran: dict[int, bytes] = {}
     while True:
         running = [each for each in life.extensions.values() if each.processes]
@@ -33,12 +30,13 @@ async def sweep(parts: Parts, life: Life) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(looked + seconds if running else None):
                 await parts.stirred.wait()
-                seconds = _SWEEP_SECONDS
+                seconds = parts.limits.extension_look_seconds
                 looked = looked if running else loop.time()
                 continue
         before, ran = ran, {process.pid: ran_so_far(process.pid) for each in running for process in each.processes}
         awake = [each for each in running if any(ran.get(it.pid) != before.get(it.pid) for it in each.processes)]
-        seconds, looked = _SWEEP_SECONDS if awake else min(seconds * 2, _SWEEP_MOST_SECONDS), loop.time()
+        often = parts.limits.extension_look_seconds
+        seconds, looked = often if awake else min(seconds * 2, often * _SELDOM), loop.time()
         await _look_at(parts, awake)
 
 
@@ -48,16 +46,16 @@ async def _look_at(parts: Parts, running: list[Extension]) -> None:
         for process in extension.processes:
             used = usage_of(process.pid)
             if used.memory_bytes > limits.extension_memory_bytes:
-                _end(parts, extension, process, "memory", "extension_memory_bytes")
-            elif used.threads > _THREADS:  # of which a user may have so many only, in all processes
-                process.kill(f"over {_THREADS} threads")
+                _end(parts, extension, process, "bytes of memory", "extension_memory_bytes")
+            elif used.threads > limits.extension_threads:  # of which a user may have so many only, in all processes
+                _end(parts, extension, process, "threads", "extension_threads")
     if running:
         most = limits.extension_files_bytes
         places = [parts.files_of(each.name) for each in running]
         sizes = await asyncio.to_thread(_sizes, places, most)
         for extension, size in zip(running, sizes, strict=True):
             for process in extension.processes if size > most else ():
-                _end(parts, extension, process, "files", "extension_files_bytes")
+                _end(parts, extension, process, "bytes of files", "extension_files_bytes")
 
 
 def ran_so_far(pid: int) -> bytes:
@@ -80,7 +78,7 @@ def _read(path: str) -> bytes:
 def _end(parts: Parts, extension: Extension, process: Process, of: str, limit: str) -> None:
     most = getattr(parts.limits, limit)
     parts.log.limit(limit, most, extension=extension.name)
-    process.kill(f"over {most} bytes of {of} ({limit})")
+    process.kill(f"over {most} {of} ({limit})")
 
 
 class Usage(NamedTuple):
@@ -124,7 +122,7 @@ async def evaluate_alerts(parts: Parts, life: Life) -> None:
     while True:
         await parts.alerts_defined.wait()
         parts.alerts_defined.clear()
-        await asyncio.sleep(ALERTS_SECONDS)
+        await asyncio.sleep(parts.limits.extension_alert_seconds)
         for extension in list(life.extensions.values()):
             bench = extension.bench
             if bench is not None:

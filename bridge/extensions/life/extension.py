@@ -252,6 +252,7 @@ class Extension:
             directory=found.real_path,
             files=parts.files_of(self.name),
             memory_bytes=parts.limits.extension_memory_bytes,
+            descriptors=parts.limits.extension_descriptors,
             files_bytes=parts.limits.extension_files_bytes,
             network=asks.network,
             read=asks.read,

@@ -33,7 +33,6 @@ from .permissions import Permissions
 from .settings import Settings
 
 _NODE_LEAST: Final = 18
-_NODE_SECONDS: Final = 5.0
 _CONTACT: Final = "mailto:spanbridge@localhost"
 
 
@@ -129,7 +128,7 @@ class Parts:
             if path is None:
                 raise CannotStart("there is no node in PATH, which runs JavaScript")
             path = _real(path)
-            version = await _version(path)
+            version = await _version(path, self.limits.extension_node_seconds)
             if version < _NODE_LEAST:
                 raise CannotStart(f"{path} is node {version}, expected {_NODE_LEAST} or newer")
             arguments = ["--experimental-global-webcrypto"] if version == _NODE_LEAST else []
@@ -180,7 +179,7 @@ class Parts:
     def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
         """Raises sqlite3.Error, OSError."""
         path = os.path.join(self.directory_of(name), "metrics.db")
-        history = MetricsHistory(path, self.limits.extension_database_bytes)
+        history = MetricsHistory(path, self.limits.extension_database_bytes, self.limits.extension_metrics)
 
         def tell(change: Change) -> None:
             self._alert(name, change)
@@ -188,7 +187,7 @@ class Parts:
         def defined() -> None:
             self._loop.call_soon_threadsafe(self.alerts_defined.set)
 
-        return history, AlertEngine(history.db, history.last, tell, defined)
+        return history, AlertEngine(history.db, history.last, tell, defined, self.limits.extension_alerts)
 
     def _alert(self, name: str, change: Change) -> None:
         """Tell of an alert; from the thread of its desk. What cannot be told is logged."""
@@ -241,13 +240,13 @@ def _real(path: str) -> str:
     return os.path.realpath(path)
 
 
-async def _version(path: str) -> int:
-    """The major version of node; 0: that was not to be told."""
+async def _version(path: str, seconds: float) -> int:
+    """The major version of node; 0: that was not to be told, or not within `seconds`."""
     process = await asyncio.create_subprocess_exec(
         path, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(_NODE_SECONDS):
+        async with asyncio.timeout(seconds):
             told, _ = await process.communicate()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):

@@ -6,7 +6,6 @@ from typing import Final
 
 from ..host_log import HostLog
 
-_LINES: Final = 200  # a second
 _LINE_BYTES: Final = 2_048
 _LAST_SECONDS: Final = 5.0
 _READ_BYTES: Final = 64 << 10
@@ -14,9 +13,10 @@ _FATAL: Final = ("FATAL ERROR:", "Fatal Python error:")
 
 
 class Output:
-    """Reads a pipe until its end, on the event loop."""
+    """Reads a pipe until its end, on the event loop. `most`: lines a second."""
 
-    def __init__(self, name: str, fd: int, log: HostLog) -> None:
+    def __init__(self, name: str, fd: int, log: HostLog, most: int) -> None:
+        self._most = most
         self._name = name
         self._fd = fd
         self._log = log
@@ -65,7 +65,7 @@ class Output:
             self._last, self._last_at = text, now
             if not self.fatal and text.startswith(_FATAL):
                 self.fatal = text
-        if self._lines > _LINES:
+        if self._lines > self._most:
             if not self._left_out:
                 self._loop.call_later(1, self._tell_left_out)
             self._left_out += 1

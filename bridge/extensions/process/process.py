@@ -123,7 +123,7 @@ class Process:
         output, their_output = open_output()
         ours.setblocking(False)
         self._sock = ours
-        self._output = Output(self.name, output, self._log)
+        self._output = Output(self.name, output, self._log, self._limits.extension_log_lines)
         try:
             fds = [theirs.fileno(), their_calls.fileno(), their_output]
             self.pid = await self._launcher.start(self.task, fds, self._gone)

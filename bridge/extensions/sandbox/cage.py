@@ -11,6 +11,7 @@ class Cage(msgspec.Struct, frozen=True):
     files: str
     """To write."""
     memory_bytes: int
+    descriptors: int
     files_bytes: int = 1 << 40
     network: bool | tuple[int, ...] = False
     read: tuple[str, ...] = ()

@@ -23,7 +23,6 @@ _PR_SET_SECCOMP: Final = 22
 _MODE_FILTER: Final = 2
 _PROT_READ_WRITE: Final = 3
 _MAP_PRIVATE_ANONYMOUS_NOREPLACE: Final = 0x100022
-_DESCRIPTORS: Final = 256
 _ADDRESSES: Final = 4 << 30  # beyond its memory: libraries, and what stacks and heaps of threads reserve
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime",
@@ -70,7 +69,7 @@ def restrict(cage: Cage, doorway: Doorway | None = None) -> None:
     if machine not in NUMBERS:
         raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _limit(resource.RLIMIT_NOFILE, cage.descriptors)
     _limit(resource.RLIMIT_FSIZE, cage.files_bytes)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that would be too large is an error
     if doorway is None:

@@ -13,9 +13,7 @@ from .moment import LAST, iso
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 SEVERITIES: Final = ("info", "warning", "critical")
-EVERY_SECONDS: Final = 15.0
 _OLD_SECONDS: Final = 300.0
-_ALERTS: Final = 1_000
 _SILENT_SECONDS: Final = 10 * 366 * 86_400.0
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
@@ -132,8 +130,10 @@ class AlertEngine:
         last: Latest,
         tell: Callable[[Change], None],
         defined: Callable[[], None] = lambda: None,
+        most: int = 1 << 40,
     ) -> None:
         self._db = db
+        self._most = most
         self._last = last
         self._tell = tell
         self._defined = defined
@@ -163,8 +163,8 @@ class AlertEngine:
         if not all(math.isfinite(number) for number in numbers) or for_seconds < 0 or keep_seconds < 0:
             raise ValueError("alert_engine.define: expected finite numbers, and seconds of 0 or more")
         (count,) = self._db.execute("SELECT count(*) FROM alerts WHERE name != ?", (name,)).fetchone()
-        if count >= _ALERTS:
-            raise ValueError(f"there are {count} alerts already, an extension has at most {_ALERTS}")
+        if count >= self._most:
+            raise ValueError(f"there are {count} alerts already, at most {self._most} may be (extension_alerts)")
         self._db.execute(
             f"INSERT INTO alerts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, 0)"
             " ON CONFLICT (name) DO UPDATE SET metric = excluded.metric, op = excluded.op,"

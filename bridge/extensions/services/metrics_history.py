@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from .moment import iso, seconds_of
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
-_METRICS: Final = 1_000
 _STEPS: Final = 10_000
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS metrics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -73,9 +72,10 @@ class Part(NamedTuple):
 class MetricsHistory:
     """A file, used by the thread of the desk alone. A record adds to the raw values and to each level."""
 
-    def __init__(self, path: str, most_bytes: int = 1 << 40) -> None:
-        """`most_bytes` of the file. Raises sqlite3.Error, OSError."""
+    def __init__(self, path: str, most_bytes: int = 1 << 40, most: int = 1 << 40) -> None:
+        """`most_bytes` of the file, `most` metrics. Raises sqlite3.Error, OSError."""
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._most = most
         self.db = db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
@@ -142,8 +142,10 @@ class MetricsHistory:
         row = self._db.execute("SELECT id FROM metrics WHERE name = ?", (metric,)).fetchone()
         if row is None:
             (count,) = self._db.execute("SELECT count(*) FROM metrics").fetchone()
-            if count >= _METRICS:
-                raise ValueError(f"there are {count} metrics already, an extension has at most {_METRICS}")
+            if count >= self._most:
+                raise ValueError(
+                    f"there are {count} metrics already, expected at most {self._most} (extension_metrics)"
+                )
             row = self._db.execute("INSERT INTO metrics (name) VALUES (?) RETURNING id", (metric,)).fetchone()
         self._ids[metric] = int(row[0])
         return int(row[0])
