@@ -9,7 +9,7 @@ from .model import Defect
 from .raw import Document
 
 PROBLEM = b'problem"'
-NOT_REFUSED = "; what it was to refuse is not refused now"
+NOT_REFUSED = "; the bridge is left out, and refuses nothing with its problem"
 """Said of an entry that is left out and has a `problem`."""
 
 

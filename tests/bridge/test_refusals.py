@@ -111,6 +111,6 @@ def test_what_may_refuse_and_cannot_be_read_is_an_error_of_the_log(start: Start,
     errors, warnings = bridge.log.matches("error: manifest"), bridge.log.matches("warning: manifest")
     assert sum("good.override.json" in line for line in errors) == 2
     assert sum("refuses/manifest.json" in line for line in errors) == 1
-    assert sum("what it was to refuse is not refused now" in line for line in errors) == 1
+    assert sum("the bridge is left out, and refuses nothing with its problem" in line for line in errors) == 1
     assert len(errors) == 4
     assert [("serves/manifest.json" in line) for line in warnings] == [True]

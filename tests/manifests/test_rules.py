@@ -315,4 +315,4 @@ def test_an_entry_that_may_refuse_is_told_loudly_where_it_is_left_out(tree: Tree
     tree.package("a", {"bridges": [{"match": 5, "spawn": ["x"]}, {"match": 5, "problem": "access-denied"}]})
     first, second = tree.load().defects
     assert (first.restricts, second.restricts) == (False, True)
-    assert second.message.endswith("; what it was to refuse is not refused now")
+    assert second.message.endswith("; the bridge is left out, and refuses nothing with its problem")

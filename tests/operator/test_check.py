@@ -497,7 +497,7 @@ def test_a_directory_name_that_is_none(home: Home) -> None:
 def test_a_mistake_in_an_entry_that_may_refuse(home: Home) -> None:
     home.package("test", {"match": {"payload": "x"}, "problem": "access-denied", "timeout": "5"}, {"match": 5})
     first, second, third = (each["message"] for each in check(home).findings)
-    assert first.endswith("; what it was to refuse is not refused now")
+    assert first.endswith("; the bridge is left out, and refuses nothing with its problem")
     assert "refuse" not in second + third
 
 
