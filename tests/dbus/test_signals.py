@@ -63,6 +63,14 @@ def test_what_a_match_takes(client: BusClient, service: Service, match: dict[str
     assert signals(client, service) == []
 
 
+def test_a_first_argument_that_is_empty(client: BusClient, service: Service) -> None:
+    client.say({"add-match": {"arg0": ""}})
+    sync(client)
+    service.emit("/", "com.example.I", "Said", "s", "x")
+    service.emit("/", "com.example.I", "Said", "s", "")
+    assert signals(client, service) == [["/", "com.example.I", "Said", [""]]]
+
+
 def test_without_arguments(client: BusClient, service: Service) -> None:
     client.say({"add-match": {"member": "Bare"}})
     sync(client)

@@ -79,7 +79,8 @@ class Signals:
         ]
         if not fitting:
             return None
-        arg0 = message.values()[0] if message.signature.startswith("s") and any(m.arg0 for m in fitting) else None
+        asked = any(match.arg0 is not None for match in fitting)
+        arg0 = message.values()[0] if asked and message.signature.startswith("s") else None
         told = [match.name for match in fitting if match.arg0 is None or match.arg0 == arg0]
         if not told:
             return None
