@@ -205,7 +205,22 @@ PAYLOADS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {"fsreplace1": ("attrs",)}
-"""Of those payloads that have any."""
+"""Of those payloads that have any: what payload `info` tells."""
+
+_HTTP: Final = ("tls-certificates", "address")
+_OLDER: Final[Mapping[str, tuple[str, ...]]] = {
+    "http-stream1": _HTTP,
+    "http-stream2": _HTTP,
+    "websocket-stream1": _HTTP,
+    "dbus-json3": ("address",),
+}
+# Front ends still ask for these (`cockpit.http` for "address" whenever it is given one), though it is long since any
+# bridge lacked them.
+
+
+def capabilities(payload: str) -> tuple[str, ...]:
+    """All that an open of `payload` may ask for."""
+    return CAPABILITIES.get(payload, ()) + _OLDER.get(payload, ())
 
 
 def find(payload: Any) -> Maker | None:

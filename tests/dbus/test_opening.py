@@ -104,16 +104,15 @@ def test_who_does_not_let_us_in(said: bytes, problem: str) -> None:
 
 
 def test_the_buses(front: FrontEnd, shared_bus: PrivateBus) -> None:
-    for number, options in enumerate(
-        [
-            {},
-            {"bus": "system"},
-            {"bus": "session"},
-            {"bus": "user"},
-            {"address": shared_bus.address, "name": "org.freedesktop.DBus"},
-            {"bus": "none", "address": f"unix:path=/nowhere;{shared_bus.address}", "name": "org.freedesktop.DBus"},
-        ]
-    ):
+    every: list[dict[str, Any]] = [
+        {},
+        {"bus": "system"},
+        {"bus": "session"},
+        {"bus": "user"},
+        {"address": shared_bus.address, "name": "org.freedesktop.DBus", "capabilities": ["address"]},
+        {"bus": "none", "address": f"unix:path=/nowhere;{shared_bus.address}", "name": "org.freedesktop.DBus"},
+    ]
+    for number, options in enumerate(every):
         front.open(f"the-buses-{number}", "dbus-json3", **options)
         assert front.expect("ready", f"the-buses-{number}")["unique-name"].startswith(":")
         front.close(f"the-buses-{number}")

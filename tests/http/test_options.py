@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from spanbridge.testing.bridge import Bridge
+
 from .client import Client
+from .server import Server
 
 BOTH: list[tuple[str, dict[str, Any]]] = [
     ("unix", {"unix": ...}),
@@ -134,7 +137,17 @@ def test_a_websocket_that_cannot_be(client: Client) -> None:
 
 def test_a_capability_that_is_not_there(client: Client) -> None:
     response = client.receive(client.ask(capabilities=["x"]))
-    assert (response.problem, response.controls[0]["capabilities"]) == ("not-supported", [])
+    assert (response.problem, response.controls[0]["capabilities"]) == (
+        "not-supported",
+        ["tls-certificates", "address"],
+    )
+
+
+def test_capabilities_that_front_ends_ask_for(bridge: Bridge, tcp: Server) -> None:
+    """`cockpit.http` asks for "address" by itself when it is given one."""
+    client, answer = Client(bridge.front_end, tcp), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    wanted = ["address", "tls-certificates"]
+    assert client.answered(answer, address="127.0.0.1", capabilities=wanted).body == b"hello"
 
 
 def test_info_lists_the_payloads(client: Client) -> None:

@@ -12,7 +12,7 @@ from anyio import CancelScope
 from spanbridge.protocol.frames import Buffer, Span
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
-from ..base import CAPABILITIES, Port, Services
+from ..base import Port, Services
 from ..served.channel import Channel
 from ..served.jobs import Jobs
 from ..served.options import Options
@@ -29,7 +29,7 @@ _LARGE_MESSAGE: Final = 32 << 10
 def fsreplace(port: Port, message: dict[str, Any], services: Services) -> Channel:
     """Serves an open. Raises Problem."""
     options = Options(message)
-    channel = Channel(port, options, services, capabilities=CAPABILITIES["fsreplace1"])
+    channel = Channel(port, options, services)
     return channel.serve(Replacement(channel, services, read_wish(options)))
 
 

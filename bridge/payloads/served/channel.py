@@ -20,7 +20,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT
 
 from ...wire.source import Source
 from ...wire.writer import Writer
-from ..base import Port, Services
+from ..base import Port, Services, capabilities
 from .backlog import Account, Backlog
 from .options import Options
 from .payload import NOBODY, Payload
@@ -64,11 +64,10 @@ class Channel:
         "raw",
     )
 
-    def __init__(self, port: Port, options: Options, services: Services, *, capabilities: Sequence[str] = ()) -> None:
-        """`capabilities`: those that the payload has."""
+    def __init__(self, port: Port, options: Options, services: Services) -> None:
         self.kind = options.of
         self.raw = options.raw
-        options.check_capabilities(capabilities)
+        options.check_capabilities(capabilities(self.kind))
         flow_control = options.boolean("flow-control")
         self._window = Window(services.context.limits.window_bytes) if flow_control else None
         self._acks = options.choice("send-acks", None, _ACKS) == _ACKS

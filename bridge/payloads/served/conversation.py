@@ -13,7 +13,7 @@ other exception is logged and costs this channel alone. When the channel is clos
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -175,12 +175,11 @@ def converse(
     *,
     check: Callable[[Options], object] = bool,
     ready: bool = False,
-    capabilities: Sequence[str] = (),
 ) -> Channel:
     """Have `handler` serve an open. `check` may refuse it for its options: raises Problem, before anything is done.
     `ready`: the channel is, at once; else the handler says so."""
     options = Options(message)
-    channel = Channel(port, options, services, capabilities=capabilities)
+    channel = Channel(port, options, services)
     check(options)
     conversation = Conversation(channel, options, services)
     channel.serve(_Ears(conversation))
