@@ -9,6 +9,7 @@ import pytest
 
 from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
 
 from .client import COMMON, Client, write_package
 from .conftest import Ask
@@ -173,3 +174,15 @@ def test_what_cannot_be_read_is_forbidden(home: Home, unprivileged: list[str], p
     finally:
         for name in modes:
             (package / name).chmod(0o755)
+
+
+def test_what_fails_to_be_read_is_left_out_of_all(home: Home, start: Start) -> None:
+    """Those behind it are there all the same."""
+    (write_package(home.data_home, "a", {}) / "x.js").symlink_to("/proc/self/mem")  # reads of its beginning fail
+    write_package(home.data_home, "b", {"x.js": "b"})
+    bridge = start()
+    client = Client(bridge.front_end)
+    assert client.get("/a/x.js").status == 500
+    response = client.get("/*/x.js")
+    assert (response.status, response.body, response.problem) == (200, b"b", None)
+    assert bridge.log.matches("package-file-left-out.*package=a")

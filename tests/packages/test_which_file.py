@@ -214,18 +214,22 @@ def test_manifests_with_translations_from_before_they_had_files_of_their_own(hom
     write_package(home.data_home, "new", {"po.de.js": "no", "po.manifest.de.js": "new;"})
     client = ask()
     script = client.get("/manifests.js").body
-    assert client.get("/manifests-i18n.js", {"Accept-Language": "de"}).body == b"new;old;" + script
+    assert client.get("/manifests-i18n.js", {"Accept-Language": "de"}).body == b"new;\n;\nold;\n;\n" + script
     assert client.get("/*/po.manifest.js", {"Accept-Language": "de"}).body == b"new;"
 
 
 def test_manifests_with_their_translations(home: Home, ask: Ask) -> None:
+    """Each is ended: one that has no line feed behind its last comment, or no semicolon, swallows nothing."""
     write_package(home.data_home, "b", {"po.manifest.de.js": "manifest b;"})
     write_package(home.data_dir, "a", {"po.manifest.de.js.gz": packed("manifest a;"), "po.de.js": "no"})
     write_package(home.data_dir, "c", {"po.manifest.fr.js": "no"})
     client = ask()
     script = client.get("/manifests.js").body
     response = client.get("/manifests-i18n.js", {"Accept-Language": "de-at, fr"})
-    assert response.body == b"manifest a;manifest b;no" + script
-    assert client.get("/manifests-i18n.js", {"Accept-Language": "de-at"}).body == b"manifest a;manifest b;" + script
+    assert response.body == b"manifest a;\n;\nmanifest b;\n;\nno\n;\n" + script
+    assert (
+        client.get("/manifests-i18n.js", {"Accept-Language": "de-at"}).body
+        == b"manifest a;\n;\nmanifest b;\n;\n" + script
+    )
     assert client.get("/manifests-i18n.js").body == script
     assert response.headers == {**COMMON, "Content-Type": "application/javascript", "Cache-Control": NO_CACHE}

@@ -42,6 +42,9 @@ _PO: Final = "po.js"
 _PO_MANIFEST: Final = "po.manifest.js"
 _TRANSLATED: Final = frozenset({_PO, _PO_MANIFEST})
 """Files of these names stand for one in the language of whoever asks."""
+_BETWEEN_SCRIPTS: Final = b"\n;\n"
+"""Ends a comment without a line feed, as bundlers write it, and a statement without a semicolon: neither is to swallow
+what comes next."""
 _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -135,7 +138,7 @@ class _Desk:
         if path == paths.MANIFESTS_JS:
             return await self._made_here(script, SCRIPT, tag)
         # A package built before the two were parted has the texts of its manifest among all others.
-        translations = self._each_file([_PO_MANIFEST, _PO], await self._shelves())
+        translations = self._each_file([_PO_MANIFEST, _PO], await self._shelves(), _BETWEEN_SCRIPTS)
         return await self._answer(SCRIPT, joined(translations, bytes_body(script)), cached=False)
 
     async def _made_here(self, content: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -184,8 +187,8 @@ class _Desk:
     async def _shelves(self) -> list[tuple[Package, Listing | None]]:
         return [(package, await self._library.listing(package)) for package in self._edition.packages.values()]
 
-    def _each_file(self, names: list[str], shelves: list[tuple[Package, Listing | None]]) -> Body:
-        """The first of these files that it has, of every package, unpacked.
+    def _each_file(self, names: list[str], shelves: list[tuple[Package, Listing | None]], behind: bytes = b"") -> Body:
+        """The first of these files that it has, of every package, unpacked, with `behind` behind each.
 
         One that cannot be read is left out, and logged once.
         """
@@ -213,8 +216,13 @@ class _Desk:
                     except BadGzipError as error:
                         leave_out(package, str(error))
                         continue
+                    except OSError as error:
+                        leave_out(package, error.strerror or str(error))
+                        continue
                     yield first
                     yield from content
+                    if behind:
+                        yield behind
 
         return pieces
 
