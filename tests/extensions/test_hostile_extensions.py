@@ -132,6 +132,23 @@ def init(router, services):
     def interrupted(req):
         raise KeyboardInterrupt
 
+    @router.get("/generator-exit")
+    async def generator_exit(req):
+        sys.exit(3)
+        yield
+
+    @router.get("/generator-cancelled")
+    async def generator_cancelled(req):
+        import asyncio
+        raise asyncio.CancelledError
+        yield
+
+    @router.get("/cancelled-later")
+    async def cancelled_later(req):
+        import asyncio
+        yield "some"
+        raise asyncio.CancelledError
+
     class Unhashable:
         __hash__ = None
 
@@ -228,6 +245,9 @@ def test_it_is_harmed_alone(page: Page, shared: Site, path: str, body: Any, stat
         ("async-exit", 500, b"internal-error"),
         ("cancelled", 500, b"internal-error"),
         ("interrupted", 500, b"internal-error"),
+        ("generator-exit", 500, b"internal-error"),
+        ("generator-cancelled", 500, b"internal-error"),
+        ("cancelled-later", 200, b"some"),
         ("unhashable", 200, b"as a generator"),
         ("too-late", 200, b'{"answered":true}'),
         ("headers", 500, b"its answer cannot be sent"),

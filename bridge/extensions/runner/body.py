@@ -33,14 +33,16 @@ class Bodies:
                 body = _FirstStep(body)
             except StopAsyncIteration:
                 pass
-            except Exception as error:  # noqa: BLE001 - it is theirs, and there is no answer yet
+            except BaseException as error:  # noqa: BLE001 - it is theirs, and there is no answer yet
                 await self.put(serving, failure(error))
                 return
         self._send(Response(serving.number, answer.status, answer.headers, b"", False))
         try:
             async for piece in self._pieces(serving, body):
                 await self._put_piece(serving, piece)
-        except Exception as error:  # noqa: BLE001 - it is theirs
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             tell(error)
             self._send(Broken(serving.number))
         else:
@@ -74,6 +76,12 @@ class Bodies:
             serving.credit -= len(piece)
             self._send(Data(serving.number, bytes(piece)))
             view = view[len(piece) :]
+
+
+def is_cancelled() -> bool:
+    """Whether somebody wants this task to end: the handler itself may have raised the same."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _FirstStep:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import HttpError
 from ..inner.messages import PIECE, Cancel, Credit, Ended, Ping, Pong, Request, Response, Stop, Stuck, decode_from_host
 from ..inner.wire import Frames, arrivals
-from .body import Bodies
+from .body import Bodies, is_cancelled
 from .calling import answered_or_failed, called, is_async, is_awaitable, next_of, nobody, raise_answer, whole
 from .calls import HostGone, current_call
 from .http import Answer, Req, Res, error_answer
@@ -311,7 +311,7 @@ class Server:
             try:
                 answer = await self._through(serving, steps, req, res, answer_early, begun)
             except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
                 answer = answered_or_failed(res, error)
             if early:
@@ -377,9 +377,3 @@ def _go_on(said: list[BaseException | None]) -> None:
         raise RuntimeError("the function given to use() has neither answered nor called next()")
     if said[0] is not None:
         raise said[0]
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody wants this task to end: the handler itself may have raised the same."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
