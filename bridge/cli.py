@@ -232,10 +232,11 @@ def _parts(debug: str, of: str) -> frozenset[str]:
 
 def _packages(limits: Limits) -> int:
     from .catalog import load
+    from .operator.printable import printable
 
     for package in load(os.environ, limits.manifest_bytes).packages:
         labels = [
-            str(item["label"])
+            printable(str(item["label"]))
             for section in ("menu", "tools", "dashboard")
             for item in _items(package.manifest.get(section))
             if "label" in item

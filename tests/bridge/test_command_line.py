@@ -105,6 +105,11 @@ def test_packages(home: Home) -> None:
     assert str(home.data_home / "cockpit" / "one") in lines[0]
 
 
+def test_a_label_stays_in_its_line(home: Home) -> None:
+    directory = home.package("one", menu={"index": {"label": "\u00fc\ttwo\nlines \x1b[31m"}})
+    assert run(home, "--packages").stdout.decode() == f"one: \u00fc\\ttwo\\nlines \\x1b[31m\t{directory}\n"
+
+
 def test_bridges_is_json(home: Home) -> None:
     """In the order in which they are tried, each as it stands in its manifest."""
     full = {
