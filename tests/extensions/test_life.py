@@ -102,7 +102,7 @@ def test_added_and_removed(site: Site) -> None:
 
 def test_what_has_come_or_gone_is_known_to_whoever_asks(site: Site) -> None:
     """Also before the host was told of it."""
-    page = site.session()
+    page = site.session(extension_memory_bytes=(1 << 63) - 1)  # whatever is made of that can be set, too
     for number in range(5):
         name = f"new-{number}"
         assert page.get("/api/extensions").json["extensions"] == []

@@ -23,6 +23,7 @@ _PR_SET_SECCOMP: Final = 22
 _MODE_FILTER: Final = 2
 _PROT_READ_WRITE: Final = 3
 _MAP_PRIVATE_ANONYMOUS_NOREPLACE: Final = 0x100022
+_MOST: Final = (1 << 63) - 1
 _ADDRESSES: Final = 4 << 30  # beyond its memory: libraries, and what stacks and heaps of threads reserve
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime",
@@ -136,7 +137,7 @@ def _interpreter() -> tuple[str, ...]:
 
 def _limit(which: int, value: int) -> None:
     hard = resource.getrlimit(which)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    value = min(value, _MOST if hard == resource.RLIM_INFINITY else hard)
     resource.setrlimit(which, (value, value))
 
 
