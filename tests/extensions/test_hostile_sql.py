@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spanbridge.extensions.database.database import Database
+from spanbridge.extensions.database.late import Watch
 from spanbridge.extensions.database.statements import split
 from spanbridge.extensions.errors import SqliteError
 
@@ -223,6 +224,7 @@ PRAGMA cell_size_check = 0
 PRAGMA legacy_alter_table = ON
 """
 
+WATCH = Watch()
 SETUP = f"CREATE TABLE {P}a (n); INSERT INTO {P}a VALUES (1); CREATE VIRTUAL TABLE {P}f USING fts5(x)"
 
 
@@ -231,7 +233,8 @@ def lines(text: str) -> list[str]:
 
 
 def open_at(path: Path, **given: Any) -> Database:
-    return Database("my-ext", str(path), **{"most_bytes": 1 << 22, "seconds": 5, "message_bytes": 1 << 20, **given})
+    limits = {"most_bytes": 1 << 22, "seconds": 5, "message_bytes": 1 << 20, **given}
+    return Database("my-ext", str(path), WATCH, **limits)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from ..errors import SqliteError
 from .authorizer import Authorizer
 from .error_codes import code_of
-from .late import Deadline
+from .late import Deadline, Watch
 from .statements import first_word, split
 
 VALUE_BYTES: Final = 16 << 20
@@ -75,7 +75,9 @@ def _in_time(method: "Callable[Concatenate[Database, P], T]") -> "Callable[Conca
 class Database:
     """Open until `close`. Everything that runs SQL raises SqliteError, or ValueError for parameters that do not fit."""
 
-    def __init__(self, name: str, path: str, *, most_bytes: int, seconds: float, message_bytes: int) -> None:
+    def __init__(
+        self, name: str, path: str, watch: Watch, *, most_bytes: int, seconds: float, message_bytes: int
+    ) -> None:
         self.path = path
         self._seconds = seconds
         self._message_bytes = message_bytes
@@ -84,7 +86,7 @@ class Database:
         _make_private(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         self._prepare(most_bytes)
-        self._deadline = Deadline(self._db.interrupt)
+        self._deadline = Deadline(watch, self._db.interrupt)
         self._authorizer = Authorizer(name, self._deadline.is_past)
         self._db.set_authorizer(self._authorizer)
         self._db.set_progress_handler(self._deadline.is_past, _STEPS)

@@ -14,31 +14,8 @@ from typing import Final
 _AGAIN_SECONDS: Final = 0.25  # one that goes on after it was interrupted is in the middle of a step
 
 
-class Deadline:
-    """When the statement that runs now is late; 0: none runs, or it may take its time."""
-
-    __slots__ = ("at", "interrupt")
-
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        """`interrupt`: from any thread."""
-        self.at = 0.0
-        self.interrupt = interrupt
-        _watch.add(self)
-
-    def set(self, seconds: float) -> None:
-        self.at = time.monotonic() + seconds
-        if self.at < _watch.looks_at:
-            _watch.wake()
-
-    def is_past(self) -> bool:
-        return self.at != 0.0 and time.monotonic() > self.at
-
-    def close(self) -> None:
-        _watch.remove(self)
-
-
-class _Watch:
-    """Sleeps while nothing runs."""
+class Watch:
+    """Of all databases of a host. Its thread begins with the first statement, and sleeps while nothing runs."""
 
     def __init__(self) -> None:
         self.looks_at = math.inf
@@ -46,25 +23,35 @@ class _Watch:
         self._all: tuple[Deadline, ...] = ()
         self._changing = threading.Lock()
         self._woken = threading.Event()
-        self._begun = False
+        self._thread: threading.Thread | None = None
+        self._over = False
 
-    def add(self, deadline: Deadline) -> None:
+    def add(self, deadline: "Deadline") -> None:
         with self._changing:
             self._all = (*self._all, deadline)
 
-    def remove(self, deadline: Deadline) -> None:
+    def remove(self, deadline: "Deadline") -> None:
         with self._changing:
             self._all = tuple(each for each in self._all if each is not deadline)
 
     def wake(self) -> None:
         with self._changing:
-            if not self._begun:
-                self._begun = True
-                threading.Thread(target=self._run, name="late", daemon=True).start()
+            if self._thread is None and not self._over:
+                self._thread = threading.Thread(target=self._run, name="late", daemon=True)
+                self._thread.start()
         self._woken.set()
 
+    def close(self) -> None:
+        """Its thread ends; what runs on is interrupted no more."""
+        with self._changing:
+            self._over = True
+            thread = self._thread
+        self._woken.set()
+        if thread is not None:
+            thread.join()
+
     def _run(self) -> None:
-        while True:
+        while not self._over:
             # In this order: who begins after the look finds that it must be woken.
             self._woken.clear()
             self.looks_at = math.inf
@@ -74,7 +61,8 @@ class _Watch:
                 self._interrupt()
                 first = now + _AGAIN_SECONDS
             self.looks_at = first
-            self._woken.wait(None if first == math.inf else first - now)
+            if not self._over:
+                self._woken.wait(None if first == math.inf else first - now)
 
     def _interrupt(self) -> None:
         for each in self._all:
@@ -83,4 +71,25 @@ class _Watch:
                     each.interrupt()
 
 
-_watch: Final = _Watch()
+class Deadline:
+    """When the statement of one database that runs now is late; 0: none runs, or it may take its time."""
+
+    __slots__ = ("_watch", "at", "interrupt")
+
+    def __init__(self, watch: Watch, interrupt: Callable[[], None]) -> None:
+        """`interrupt`: from any thread."""
+        self.at = 0.0
+        self.interrupt = interrupt
+        self._watch = watch
+        watch.add(self)
+
+    def set(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+        if self.at < self._watch.looks_at:
+            self._watch.wake()
+
+    def is_past(self) -> bool:
+        return self.at != 0.0 and time.monotonic() > self.at
+
+    def close(self) -> None:
+        self._watch.remove(self)

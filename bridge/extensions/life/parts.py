@@ -13,6 +13,7 @@ from ...limits import Limits
 from ...wire.flusher import Flusher
 from ...wire.poller import Poller
 from ..database.database import Database, bound_memory
+from ..database.late import Watch
 from ..desk.desk import Client, Desk, Operation
 from ..desk.operations import checked, of_alerts, of_database, of_metrics
 from ..errors import SqliteError
@@ -73,6 +74,7 @@ class Parts:
         self.limits = limits
         self.log = log
         bound_memory(limits.extension_memory_bytes)
+        self.late = Watch()
         self.abi = landlock_abi()
         self.launcher = Launcher(log)
         self.settings = Settings(places.state, log)
@@ -91,6 +93,7 @@ class Parts:
         self.launcher.close()
         self.audit.close()
         self.deliveries.close()
+        self.late.close()
 
     async def audited(self, written: "concurrent.futures.Future[int]") -> int:
         """The number of an entry, once it is on disk."""
@@ -142,6 +145,7 @@ class Parts:
             database = Database(
                 name,
                 os.path.join(self.directory_of(name), "data.db"),
+                self.late,
                 most_bytes=limits.extension_database_bytes,
                 seconds=limits.extension_query_seconds,
                 message_bytes=limits.extension_message_bytes,
