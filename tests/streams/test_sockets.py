@@ -244,6 +244,21 @@ def test_records_that_the_socket_refuses(client: Client, serve: Callable[..., st
     assert client.heard(channel).closed["problem"] == "too-large"
 
 
+def test_records_that_came_before_a_reset(client: Client, serve: Callable[..., str]) -> None:
+    """The peer ends with a record unread: that is a reset, and told before the records that it has sent."""
+
+    def say(sock: socket.socket) -> None:
+        sock.recv(1, socket.MSG_PEEK)
+        for record in (b"one", b"two"):
+            sock.send(record)
+
+    channel = client.open("packet", unix=serve(say, socket.SOCK_SEQPACKET), **{"send-acks": "bytes"})
+    client.front.send(channel, b"never read")
+    heard = client.heard(channel)
+    assert heard.messages == [b"one", b"two"]
+    assert heard.closed["problem"] == "disconnected"
+
+
 def test_a_packet_needs_a_path(client: Client) -> None:
     assert client.refused("packet")["problem"] == "protocol-error"
     assert client.refused("packet", unix="/no/such")["problem"] == "not-found"

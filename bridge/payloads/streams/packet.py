@@ -24,7 +24,7 @@ _RECORDS: Final = 16  # in one turn, before the others have theirs
 class Packets:
     """What one `packet` channel does."""
 
-    __slots__ = ("_channel", "_done", "_name", "_queue", "_reading", "_scope", "_services", "_size", "_sock")
+    __slots__ = ("_broken", "_channel", "_done", "_name", "_queue", "_reading", "_scope", "_services", "_size", "_sock")
 
     def __init__(self, channel: Channel, services: Services, target: Target, size: int) -> None:
         """`size`: bytes of the longest record; what is longer is cut. Raises Problem."""
@@ -34,6 +34,7 @@ class Packets:
         self._size = size
         self._queue: deque[bytes] = deque()
         self._done = False  # the front end has said so
+        self._broken: str | None = None  # why the connection ends; what had come before is still to be read
         self._reading = False
         self._sock: socket.socket | None = None
         self._scope: CancelScope | None = None
@@ -71,18 +72,38 @@ class Packets:
             except BlockingIOError:
                 return
             except OSError as error:
-                raise Problem(DISCONNECTED, f"{self._name}: {error.strerror}") from None
+                # The kernel tells of a reset before it hands out the records that came earlier, and once.
+                self._break(error)
+                continue
             if not record:
-                self._channel.done()
-                self._channel.close()
+                self._ended()
                 return
             self._channel.send_unit(record)
+
+    def _ended(self) -> None:
+        if self._broken is not None:
+            raise Problem(DISCONNECTED, f"{self._name}: {self._broken}")
+        self._channel.done()
+        self._channel.close()
+
+    def _break(self, error: OSError) -> None:
+        """The peer takes no more. Reading goes on to the end, and tells of it. Raises Problem for a second error."""
+        if self._broken is not None:
+            raise Problem(DISCONNECTED, f"{self._name}: {error.strerror}") from None
+        self._broken = error.strerror
+        self._queue.clear()
+        if self._sock is not None:
+            self._services.context.poller.watch_write(self._sock.fileno(), None)
+        self._channel.take_all()
 
     # Records of the front end (channel.Payload)
 
     def data(self, data: Span, nbytes: int) -> None:
         if self._done:
             raise Problem(PROTOCOL_ERROR, "packet: data after done")
+        if self._broken is not None:
+            self._channel.taken(nbytes)
+            return
         self._queue.append(bytes(join(data)))
         if len(self._queue) == 1:
             self._write_some()
@@ -101,8 +122,10 @@ class Packets:
                 poller.watch_write(fd, self._writable)
                 return
             except OSError as error:
-                code = TOO_LARGE if error.errno == errno.EMSGSIZE else DISCONNECTED
-                raise Problem(code, f"{self._name}: {error.strerror}") from None
+                if error.errno == errno.EMSGSIZE:
+                    raise Problem(TOO_LARGE, f"{self._name}: {error.strerror}") from None
+                self._break(error)
+                return
             self._channel.taken(len(self._queue.popleft()))
         poller.watch_write(fd, None)
         if self._done:
@@ -114,11 +137,11 @@ class Packets:
             self._shut()
 
     def _shut(self) -> None:
-        if self._sock is not None:
+        if self._sock is not None and self._broken is None:
             try:
                 self._sock.shutdown(socket.SHUT_WR)
             except OSError as error:
-                raise Problem(DISCONNECTED, f"{self._name}: {error.strerror}") from None
+                self._break(error)
 
     def command(self, command: str, message: dict[str, Any]) -> None:
         if command == "options":
