@@ -24,6 +24,8 @@ class Life:
         self.extensions: dict[str, Extension] = {}
         self._parts = parts
         self._looking = asyncio.Lock()
+        self._looks = 0
+        self._acted_on = 0
         self._began = False
         self._starting: set[asyncio.Task[None]] = set()
         self._ending: dict[asyncio.Task[None], Extension] = {}
@@ -31,33 +33,47 @@ class Life:
 
     async def look_at_once(self) -> None:
         """See what has come or gone, for whoever asks before that is noticed. A change waits until it is whole."""
-        if not self._looking.locked():
-            await self.look(settled=False)
+        self._come_and_gone(await self._seen(), settled=False)
 
-    async def look(self, *, settled: bool = True) -> None:
-        """See what lies on disk, and act on it. Unless it is `settled`, on what has come or gone alone."""
+    async def look(self) -> None:
+        """See what lies on disk, and act on it."""
         async with self._looking:
-            found = await asyncio.to_thread(find, self._parts.places.data, self._parts.places.alone)
-            for name in self.extensions.keys() - found.keys():
-                gone = self.extensions.pop(name)
-                self._parts.log.info("extension-removed", extension=name)
-                ending = asyncio.get_running_loop().create_task(gone.finish())
-                self._ending[ending] = gone
-                ending.add_done_callback(self._ending.pop)
+            found = await self._seen()
+            self._come_and_gone(found)
             for name, each in found.items():
                 known = self.extensions.get(name)
-                if not settled and (known is not None or each.broken):
+                if known is None or known.found == each:  # it may have gone meanwhile
                     continue
                 self._note_version(each)
-                if known is None:
-                    known = self.extensions[name] = Extension(each, self._parts)
-                    self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
-                elif known.found != each:
-                    await known.use(each)
-                else:
-                    continue
+                await known.use(each)
                 if self._began:
                     self.start_if_always(known)
+
+    async def _seen(self) -> dict[str, Found]:
+        """What lies on disk, seen no earlier than what was acted on last. Nothing is to be waited for before it is."""
+        while True:
+            self._looks += 1
+            number = self._looks
+            found = await asyncio.to_thread(find, self._parts.places.data, self._parts.places.alone)
+            if number > self._acted_on:
+                self._acted_on = number
+                return found
+
+    def _come_and_gone(self, found: dict[str, Found], *, settled: bool = True) -> None:
+        for name in self.extensions.keys() - found.keys():
+            gone = self.extensions.pop(name)
+            self._parts.log.info("extension-removed", extension=name)
+            ending = asyncio.get_running_loop().create_task(gone.finish())
+            self._ending[ending] = gone
+            ending.add_done_callback(self._ending.pop)
+        for name, each in found.items():
+            if name in self.extensions or (each.broken and not settled):
+                continue
+            self._note_version(each)
+            known = self.extensions[name] = Extension(each, self._parts)
+            self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
+            if self._began:
+                self.start_if_always(known)
 
     async def open_those_with_alerts(self) -> None:
         """Alerts are looked at, and listed, from the start of the host on, whether their extension runs or not."""
