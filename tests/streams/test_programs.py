@@ -83,6 +83,17 @@ def test_where_a_program_is_found_and_runs(client: Client, tmp_path: Path) -> No
         assert closed["problem"] == "not-found"
 
 
+def test_a_script_is_found_from_the_directory_that_it_starts_in(client: Client, tmp_path: Path) -> None:
+    """Also one without `#!`, which is given to a shell."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/mine"
+    script.write_text("echo hello")
+    script.chmod(0o755)
+    for pty in (False, True):
+        heard = client.heard(client.spawn("mine", environ=["PATH=bin:/usr/bin:/bin"], directory=str(tmp_path), pty=pty))
+        assert heard.data.strip() == b"hello"
+
+
 def test_its_environment(client: Client, home: Home, start: Start) -> None:
     heard = client.run('echo "$A-$B-$HOME-$USER-$SHELL"', environ=["A=1", "B=2", "A=3=4"])
     user, shell = heard.data.decode().strip().split("-")[-2:]

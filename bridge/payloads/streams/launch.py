@@ -109,9 +109,10 @@ def starting(command: Command, start: Callable[[list[bytes]], int]) -> int:
 
 
 def found(command: Command) -> bytes:
-    """Where the program is; its name if it is nowhere."""
+    """Where the program is, as seen from the directory that it starts in; its name if it is nowhere."""
     for path in candidates(command.argv[0], command.environ):
-        if os.access(path, os.X_OK):
+        there = os.path.join(command.directory or b"", path)
+        if os.access(there, os.X_OK) and os.path.isfile(there):
             return path
     return command.argv[0]
 
