@@ -209,10 +209,10 @@ def test_a_signal_to_all_and_to_one(open_bus: Open, shared_bus: PrivateBus, serv
     for each in (listener, other):
         each.listen(f"type='signal',sender='{client.ready['unique-name']}'")
     client.say({"signal": ["/a", "com.example.I", "Typed", ["x", 5]], "type": "sy"})
-    client.say({"signal": ["/a", "com.example.I", "Bare", []]})
+    client.say({"signal": ["/a", "com.example.I", "Bare", []], "type": ""})
     client.say({"meta": {"com.example.I": {"signals": {"Known": {"in": ["as"]}}}}})
     client.say({"signal": ["/a", "com.example.I", "Known", [["x"]]]})
-    client.say({"signal": ["/a", "com.example.I", "One", []], "destination": listener.unique_name})
+    client.say({"signal": ["/a", "com.example.I", "One", []], "type": "", "destination": listener.unique_name})
     sync(client)
     for each in (listener, other):
         each.round_trip()
@@ -229,12 +229,13 @@ def test_a_signal_to_all_and_to_one(open_bus: Open, shared_bus: PrivateBus, serv
     "message",
     [
         {"signal": ["/a", "com.example.I", "Unknown", [1]]},
+        {"signal": ["/a", "com.example.I", "Unknown", []]},
         {"signal": ["/a", "com.example.I", "Said", [1]], "type": "s"},
-        {"signal": ["/a", "com.example.I", "Said", []], "destination": "x"},
+        {"signal": ["/a", "com.example.I", "Said", []], "type": "", "destination": "x"},
         {"signal": ["/a", "com.example.I", "Said", []], "type": "("},
-        {"signal": ["/a", "com.example.I", "Sa.id", []]},
-        {"signal": ["a", "com.example.I", "Said", []]},
-        {"signal": ["/a", None, "Said", []]},
+        {"signal": ["/a", "com.example.I", "Sa.id", []], "type": ""},
+        {"signal": ["a", "com.example.I", "Said", []], "type": ""},
+        {"signal": ["/a", None, "Said", []], "type": ""},
         {"signal": []},
     ],
     ids=str,

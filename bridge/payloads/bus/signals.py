@@ -120,7 +120,7 @@ class Signals:
             raise unclear(f'"destination" of signal: expected the name of a peer, found {describe(destination)}')
         signature = signature_of("signal", message)
         if signature is None:
-            signature = self._types(interface, member, arguments)
+            signature = self._types(interface, member)
         try:
             values = values_from_json(signature, arguments or [])
         except BusError as error:
@@ -131,13 +131,11 @@ class Signals:
             raise unclear(f"signal: {error}") from None
         self._connection.tell(sent)
 
-    def _types(self, interface: str, member: str, arguments: Any) -> str:
+    def _types(self, interface: str, member: str) -> str:
         meta = self._place.metas.get(interface)
         signal = None if meta is None else meta.signals.get(member)
         if signal is not None:
             return "".join(signal.takes)
-        if not arguments:
-            return ""
         raise unclear(f"signal: the types of {interface}.{member} are not known")
 
 
