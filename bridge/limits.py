@@ -34,7 +34,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     front_queue_bytes: Annotated[
         int, Meta(description="bytes of our own answers waiting for the front end before it is read no more")
     ] = 16 << 20
-    stuck_seconds: Annotated[float, Meta(description="how long a helper with a full queue may take nothing")] = 30.0
+    stuck_seconds: Annotated[
+        float, Meta(description="how long a helper may take nothing, or answer no close, while something waits")
+    ] = 30.0
     stall_seconds: Annotated[
         float, Meta(description="how long a helper may leave a frame unfinished and say nothing more")
     ] = 30.0

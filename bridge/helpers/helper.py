@@ -66,6 +66,7 @@ class Helper:
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
             idle=lambda: owner.idle(self),
             give_away=lambda opening: owner.overdue(self, opening),
+            refuse=table.refuse,
         )
         self.dialogue = Dialogue(context, front, self, attendant, privileged=launch.privileged)
         self._context = context

@@ -22,6 +22,9 @@ class Table(Protocol[Helper]):
     def close_answered(self, helper: Helper, ident: bytes, frame: bytes) -> None:
         """The helper has answered the front end's close."""
 
+    def refuse(self, opening: Opening, problem: Problem) -> None:
+        """Close a channel that waits for the helper, and has waited too long."""
+
 
 class Owner(Protocol[Helper]):
     """Whoever has started the helper."""

@@ -5,7 +5,7 @@ open      the helper has the open; its frames go to the front end (`FORWARD`)
 closed    the front end, or the bridge, has closed it and the helper has not answered: what it still says of it is
           late, and dropped (`DROP`)
 held      closed, and the same id opened again: the open waits for the answer, which would else end the new channel;
-          where that takes too long another helper has it, if there is another
+          where that takes too long another helper has it; if there is no other, it is refused in the end
 ended     both sides have closed it: what the helper still says of it is late too, as long as it is remembered (`DROP`)
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from spanbridge.protocol.frames import Span
+from spanbridge.protocol.problems import TIMEOUT, Problem
 from spanbridge.protocol.splitter import Mark
 
 from ..wire.context import Context
@@ -44,7 +45,7 @@ class _Closed:
 class Roster:
     """`put` writes to the helper. `adopted` is called for each open that waited and was handed over, `counted` when
     `waiting_bytes` has changed, `idle` when the last channel has gone. `give_away` is called with an open that was held
-    for too long: True if another helper has it now."""
+    for too long: True if another helper has it now. `refuse` closes the channel of one that cannot wait on."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Roster:
         counted: Callable[[], None],
         idle: Callable[[], None],
         give_away: Callable[[Opening], bool],
+        refuse: Callable[[Opening, Problem], None],
     ) -> None:
         self.routes: dict[bytes, Mark] = {}
         self.unheard: dict[bytes, Handed] = {}  # opens that it has said nothing of, in order
@@ -71,6 +73,7 @@ class Roster:
         self._counted = counted
         self._idle = idle
         self._give_away = give_away
+        self._refuse = refuse
         self._waiting: dict[bytes, Opening] = {}
         self._closed: dict[bytes, _Closed] = {}
         self._ended: dict[bytes, None] = {}  # the oldest first
@@ -206,11 +209,9 @@ class Roster:
         """The close of `ident` was not answered in time: the open that is held is for another helper. Where there is no
         other it waits on: what this one still says is of the old channel, and must not reach the new one."""
         closed = self._closed[ident]
-        held = closed.let_go()
+        held = self._taken_back(closed)
         if held is None:
             return
-        self._count(-held.size)
-        self.channels -= 1
         if self._give_away(held):
             if not self.channels:
                 self._idle()
@@ -219,6 +220,25 @@ class Roster:
         self._count(held.size)
         self.channels += 1
         closed.held = held
+        closed.timer = self._loop.call_later(self._limits.stuck_seconds, self._given_up, ident)
+
+    def _given_up(self, ident: bytes) -> None:
+        seconds = self._limits.stuck_seconds
+        self._log.limit("stuck_seconds", seconds, channel=ident.decode())
+        told = f"the close of an earlier channel of this id was not answered for {seconds:g} s (stuck_seconds)"
+        held = self._taken_back(self._closed[ident])
+        if held is not None:
+            self._refuse(held, Problem(TIMEOUT, told))
+        if not self.channels:
+            self._idle()
+
+    def _taken_back(self, closed: _Closed) -> Opening | None:
+        """The open that is held there, which the helper is not to have."""
+        held = closed.let_go()
+        if held is not None:
+            self._count(-held.size)
+            self.channels -= 1
+        return held
 
     def _release(self, ident: bytes) -> None:
         """The close of `ident` is answered."""

@@ -153,7 +153,7 @@ class Channels:
             try:
                 claimed = self.superuser.claims(opening)
             except Problem as problem:
-                self._refuse(opening, problem)
+                self.refuse(opening, problem)
                 return
             if claimed is True:
                 self.routes[opening.ident] = Waiting(opening, self.superuser.waiting)
@@ -181,7 +181,7 @@ class Channels:
             rule, identity, recipe = router.plan(position)
             forbidden = refusal(rule)
             if forbidden is not None:
-                self._refuse(opening, forbidden)
+                self.refuse(opening, forbidden)
                 return
             try:
                 filled = as_written(message, recipe.variables, opening.came)
@@ -192,10 +192,10 @@ class Channels:
                 if not self._goes_on(opening, rule, resting.problem):
                     return
             except ExpansionError as error:
-                self._refuse(opening, Problem(PROTOCOL_ERROR, f"{rule.name}: {error}"))
+                self.refuse(opening, Problem(PROTOCOL_ERROR, f"{rule.name}: {error}"))
                 return
             except Problem as problem:
-                self._refuse(opening, problem)
+                self.refuse(opening, problem)
                 return
             else:
                 plain = not opening.failures and "host" not in message and "superuser" not in message
@@ -219,13 +219,13 @@ class Channels:
         """Whether an open that a rule's helper failed to start for is offered to the next; else it is closed now, with
         what the helper said itself, or else with what the rule says."""
         if isinstance(problem, Refusal):
-            self._refuse(opening, problem)
+            self.refuse(opening, problem)
             return False
         opening.failures += (problem.message,)
         last = after_failure(rule, Problem(problem.code, "; ".join(opening.failures)))
         if last is None:
             return True
-        self._refuse(opening, last)
+        self.refuse(opening, last)
         return False
 
     def _hand_over(self, opening: Opening, helper: Helper, keeper: Keeper | None = None) -> None:
@@ -251,7 +251,7 @@ class Channels:
             if found is None:
                 problem = nobody(message, opening.failures, self._services.catalog())
                 self._log.info("nobody-serves", channel=ident.decode(), problem=problem.code, why=problem.message)
-                self._refuse(opening, problem)
+                self.refuse(opening, problem)
                 return
             own = Own(
                 ident,
@@ -260,7 +260,7 @@ class Channels:
                 forget=self._forget,
             )
         except Problem as problem:
-            self._refuse(opening, problem)
+            self.refuse(opening, problem)
             return
         except ImportError as error:
             self._refuse_unloaded(opening, error)
@@ -268,7 +268,7 @@ class Channels:
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this channel alone
             kind = str(message.get("payload"))
             self._log.unforeseen(f"payload {kind}", error)
-            self._refuse(opening, mistake(kind))
+            self.refuse(opening, mistake(kind))
             return
         self._take_over(ident, own)
         self._careful(own, own.made)
@@ -307,7 +307,7 @@ class Channels:
             hosts = self._hosts = self._connections()
             helper = hosts.get(opening)
         except Problem as problem:
-            self._refuse(opening, problem)
+            self.refuse(opening, problem)
         except ImportError as error:
             self._refuse_unloaded(opening, error)
         else:
@@ -317,9 +317,10 @@ class Channels:
         """A part that nobody had needed so far: another version was installed over this one, or it was removed."""
         self._log.error("installation-changed", channel=opening.ident.decode(), why=str(error))
         told = f"spanbridge was changed or removed since this session began, log in again: {error}"
-        self._refuse(opening, Problem(INTERNAL_ERROR, told))
+        self.refuse(opening, Problem(INTERNAL_ERROR, told))
 
-    def _refuse(self, opening: Opening, problem: Problem) -> None:
+    def refuse(self, opening: Opening, problem: Problem) -> None:
+        """Close a channel that nobody serves."""
         self._forget(opening.ident)
         self._answers.pop(opening.ident, None)
         self._log.debug("open", "refused", channel=opening.ident.decode(), problem=problem.code, why=problem.message)
@@ -405,7 +406,7 @@ class Channels:
             self._front.put(close(ident.decode(), problem.code, problem.message))
         for opening in waiting:
             if end == DISMISSED:
-                self._refuse(opening, problem)
+                self.refuse(opening, problem)
             elif end == SERVED:  # it was held back for the close of its id, or never read: it may start a new one
                 self.reroute(opening)
             elif self._goes_on(opening, helper.rule, problem):

@@ -227,3 +227,21 @@ def test_an_id_that_is_used_again_waits_for_the_old_channel_to_be_over(site: Sit
 
     assert front.data("c", 3) == b"new"
     assert front.commands("c") == ["ready", "ready", "data"]
+
+
+def test_an_id_that_is_used_again_waits_only_so_long(site: Site) -> None:
+    """The helper, and its other channels, go on."""
+    limits = {"close_answer_seconds": 0.05, "stuck_seconds": 0.05}
+    _, front, superuser = site.superuser(site.privileged([init(), serve({"close": []})]), limits=limits)
+    superuser.call("Start", "test")
+    for channel in ("c", "d"):
+        front.open(channel, superuser="require")
+        front.expect("ready", channel)
+    front.close("c")
+    front.open("c", superuser="require")
+    front.send("c", b"new")
+    closed = front.expect("close", "c")
+    assert closed["problem"] == "timeout"
+    assert "stuck_seconds" in closed["message"]
+    front.send("d", b"on")
+    assert front.data("d", 2) == b"on"
