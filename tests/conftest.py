@@ -1,5 +1,6 @@
 """Short names for what the project's plugin gives, which its own tests use a lot."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,10 @@ from .missing import what_would_run_all
 # A machine under load is slow, and a run is to be repeated: `--hypothesis-profile=default` tries examples that are new.
 settings.register_profile("repeated", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeated")
+
+# Whoever starts the tests in the background of a shell has these ignored, which all that they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
     assert told["extensions"][0]["state"] == "running"
     assert "one: disabled" in tool("disable", "one")
     assert "no-such-extension" in tool("enable", "absent", status=2)
+    site.wait_log("here I am")
     assert "here I am" in tool("log", "one")
     assert "host-started" not in tool("log", "one")
     assert "host-started" in tool("log")
