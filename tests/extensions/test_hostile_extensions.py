@@ -54,11 +54,6 @@ def init(router, services):
         while True:
             pass
 
-    @router.post("/prints")
-    def prints(req):
-        for number in range(5000):
-            print("x" * 3000, number)
-
     @router.post("/garbage")
     def garbage(req):
         main.sendall(framed(b"\\xc1"))
@@ -316,10 +311,22 @@ def test_why_node_has_ended(site: Site) -> None:
     assert "limit name=extension_memory_bytes value=67108864" in site.log
 
 
-def test_who_prints_too_much_is_cut(page: Page, shared: Site) -> None:
-    assert page("POST", "/api/ext/bad/prints").status == 204
-    shared.wait_log("lines-left-out")
-    assert max(map(len, shared.log.splitlines())) < 2_200
+def test_who_prints_too_much_is_cut(site: Site) -> None:
+    # By itself: what another test looks for in the log may fall into the second that is full.
+    site.extension(
+        "loud",
+        """
+        def init(router, services):
+            @router.post("/")
+            def prints(req):
+                for number in range(5000):
+                    print("x" * 3000, number)
+        """,
+    )
+    page = site.session()
+    assert page("POST", "/api/ext/loud/").status == 204
+    site.wait_log("lines-left-out")
+    assert max(map(len, site.log.splitlines())) < 2_200
 
 
 def test_a_result_that_is_too_large_is_an_error(page: Page, shared: Site) -> None:
