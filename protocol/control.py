@@ -139,6 +139,13 @@ def bare(command: str, channel: str) -> bytes:
     return b"%d\n%b" % (len(body), body)
 
 
+def bares(channel: str, *commands: bytes) -> bytes:
+    """As `bare`, several in one piece."""
+    quoted = _encoder.encode(channel)
+    bodies = [b'\n{"command":"%b","channel":%b}' % (command, quoted) for command in commands]
+    return b"".join([b"%d\n%b" % (len(body), body) for body in bodies])
+
+
 def frame_of(message: dict[str, Any]) -> bytes:
     """A whole control frame of `message`, a JSON object with its "command".
 

@@ -154,10 +154,10 @@ class Port:
         self._end(frame)
 
     def last(self, frames: bytes) -> None:
-        """As `forward` and `close`, in one piece."""
+        """As `forward`, of frames that end with `close`."""
         if self.open:
             self.open = False
-            self._end(frames + bare("close", self.channel))
+            self._end(frames)
 
     def _end(self, frames: bytes) -> None:
         if self._made:

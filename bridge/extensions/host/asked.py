@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ..inner.messages import Request
 from ..life.extension import Extension, Unavailable
 from ..process.process import Exchange, Process
 from .answers import Answer, Unsendable, error, sent_headers, with_ours
@@ -192,14 +191,12 @@ class Asked:
         self._tell(error(why.status, why.code, why.message, **retry))
 
     def _hand_over(self, process: Process, path: str, query: str) -> None:
-        opened, body, user = self._opened, self._body, self._user
-
-        def make(number: int) -> Request:
-            return Request(number, opened.method, path, query, opened.headers, body, user)
-
+        opened = self._opened
         self._process = process
+        self._exchange = process.request(
+            opened.method, path, query, opened.headers, self._body, self._user, self._head
+        )
         self._deadline = self._requests.deadlines.begin(self._late)
-        self._exchange = process.request(make, user, self._head)
 
     def _head(self) -> None:
         """The head of the answer is there, or will never be."""
@@ -221,8 +218,8 @@ class Asked:
             self._tell(error(500, "internal-error", "its answer cannot be sent, see the log"))
             return
         if exchange.over:
-            self._let_go()
             self._on_answer(Answer(head.status, head.body, headers))
+            self._let_go()
             return
         exchange.tell = _nobody
         self._count_out()

@@ -7,9 +7,8 @@ from spanbridge.protocol.problems import NOT_FOUND, Problem
 
 from ...payloads.base import Port, Services
 from ...payloads.served.channel import Channel
-from ...payloads.served.options import Options
 from ..services.events import Events
-from .opening import EventsOpen, events_open
+from .opening import EventsOpen
 from .requests import Requests
 
 
@@ -58,14 +57,11 @@ class EventsChannel:
             self.channel.send_unit(self._subscription.take())
 
 
-def events_channel(
-    port: Port, message: dict[str, Any], services: Services, requests: Requests, user: tuple[str, int]
-) -> EventsChannel:
-    """Raises Problem."""
-    opened = events_open(message)
+def events_channel(port: Port, opened: EventsOpen, services: Services, requests: Requests) -> EventsChannel:
+    """For an open that was read. Raises Problem."""
     if not requests.knows(opened.extension):
         raise Problem(NOT_FOUND, f"there is no extension {opened.extension!r}")
-    channel = Channel(port, Options(message), services)
+    channel = Channel(port, opened.terms, services)
     payload = EventsChannel(channel, opened, requests.events)
     channel.serve(payload)
     return payload

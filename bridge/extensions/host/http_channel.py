@@ -9,10 +9,9 @@ from spanbridge.protocol.problems import TERMINATED, Problem
 
 from ...payloads.base import Port, Services
 from ...payloads.served.channel import MESSAGE_BYTES, Channel
-from ...payloads.served.options import Options
 from .answers import Answer, has_body, reason
 from .asked import Asked, Stream
-from .opening import HttpOpen, http_open
+from .opening import HttpOpen
 from .requests import Requests
 
 _NO_LENGTH: Final = (204, 304)
@@ -123,7 +122,7 @@ class HttpChannel:
         opened, channel = self._opened, self.channel
         headers = answer.headers
         shown = has_body(opened.method, answer.status)
-        if isinstance(answer, Answer) and opened.raw and answer.status not in _NO_LENGTH:
+        if isinstance(answer, Answer) and opened.terms.raw and answer.status not in _NO_LENGTH:
             headers = {**headers, "Content-Length": str(len(answer.body))}
         head = {"status": answer.status, "reason": reason(answer.status), "headers": headers}
         if isinstance(answer, Answer) and channel.conclude("response", answer.body if shown else b"", **head):
@@ -176,14 +175,13 @@ class HttpChannel:
 
 
 def http_channel(
-    port: Port, message: dict[str, Any], services: Services, requests: Requests, user: tuple[str, int]
+    port: Port, opened: HttpOpen, services: Services, requests: Requests, user: tuple[str, int]
 ) -> HttpChannel:
-    """Raises Problem."""
-    opened = http_open(message)
-    channel = Channel(port, Options(message), services)
+    """For an open that was read."""
+    channel = Channel(port, opened.terms, services)
     payload = HttpChannel(channel, opened, requests, user)
     channel.serve(payload)
-    if message.get("send-acks") is not None:  # which must not come before `ready`
+    if opened.terms.acks:  # which must not come before `ready`
         payload.announce()
     return payload
 

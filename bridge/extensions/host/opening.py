@@ -9,6 +9,8 @@ import msgspec
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem, shown
 
 from ...payloads.http.owned import OWNED, OWNED_ON_TEXT
+from ...payloads.served.channel import Terms, terms_of
+from ...payloads.served.options import Options
 from .answers import TOKEN
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -25,11 +27,13 @@ class HttpOpen(msgspec.Struct, frozen=True):
     """In capitals."""
     path: str
     headers: dict[str, str]
-    raw: bool
+    terms: Terms
 
 
 class EventsOpen(msgspec.Struct, frozen=True):
     """An open of `extension-events`. `after`: replay what is newer; None: nothing."""
+
+    terms: Terms
 
     extension: str
     topics: tuple[str, ...]
@@ -46,7 +50,8 @@ def http_open(options: Mapping[str, Any]) -> HttpOpen:
     path = _text(options, "path")
     if not path.startswith("/") or len(path) > _PATH_CHARS or not _VISIBLE.fullmatch(path):
         raise _wrong("path", path[:200], "a path that begins with /, of visible ASCII, up to 64 KiB")
-    return HttpOpen(method.upper(), path, _headers(options, raw), raw)
+    headers = _headers(options, raw)
+    return HttpOpen(method.upper(), path, headers, terms_of(Options(options)))
 
 
 def events_open(options: Mapping[str, Any]) -> EventsOpen:
@@ -62,7 +67,8 @@ def events_open(options: Mapping[str, Any]) -> EventsOpen:
         after = int(after)
     if after is not None and (type(after) is not int or after < 0):
         raise _wrong("after", after, "a whole number of 0 or more")
-    return EventsOpen(_text(options, "extension"), tuple(topics), after)
+    extension = _text(options, "extension")
+    return EventsOpen(terms_of(Options(options)), extension, tuple(topics), after)
 
 
 def _nowhere_else(options: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import Catalog
+from spanbridge.protocol.alike import Alike
 from spanbridge.protocol.control import FOR_THE_TRANSPORT, VERSION, close, control, pong, read_message
 from spanbridge.protocol.frames import control_payload
 from spanbridge.protocol.problems import INTERNAL_ERROR, NOT_SUPPORTED, PROTOCOL_ERROR, TOO_LARGE, Problem
@@ -21,6 +22,7 @@ from ...wire.context import Context
 from ...wire.front import Front
 from .events_channel import events_channel
 from .http_channel import http_channel
+from .opening import EventsOpen, HttpOpen, events_open, http_open
 from .requests import Requests
 
 _IGNORED: Final = FOR_THE_TRANSPORT | {"kill", "hint", "logout"}
@@ -34,8 +36,11 @@ class Served(Protocol):
     def settle(self) -> None: ...
 
 
-Maker = Callable[[Port, dict[str, Any], Services, Requests, tuple[str, int]], Served]
-_MAKERS: Final[dict[Any, Maker]] = {"http-stream2": http_channel, "extension-events": events_channel}
+Opened = HttpOpen | EventsOpen
+_READ: Final[dict[Any, Callable[[dict[str, Any]], Opened]]] = {
+    "http-stream2": http_open,
+    "extension-events": events_open,
+}
 
 
 class Session:
@@ -59,6 +64,10 @@ class Session:
         self._routes: dict[bytes, Channel] = {}
         self._ports: dict[bytes, Port] = {}
         self._opened: list[Served] = []
+        # The last open that was read, for those that differ from it in their channel alone.
+        self._alike = Alike()
+        self._last: Opened | None = None
+        self._done = Alike()
         self._splitter: Splitter[Channel] = Splitter(self._routes, id_bytes=context.limits.channel_id_bytes)
         self.over: asyncio.Future[str | None] = context.loop.create_future()
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
@@ -114,7 +123,14 @@ class Session:
             served.channel.guard(served.settle)
 
     def _control(self, frame: bytes) -> None:
-        command, ident, message = read_message(control_payload(frame))
+        payload = control_payload(frame)
+        if (name := self._alike.channel(payload)) and name not in self._routes and self._last is not None:
+            self._serve(name, self._last)
+            return
+        if (name := self._done.channel(payload)) and (channel := self._routes.get(name)) is not None:
+            channel.command(name, "done", frame)
+            return
+        command, ident, message = read_message(payload)
         if not self._began:
             if command != "init" or message.get("version") != VERSION:
                 raise Problem(PROTOCOL_ERROR, f"expected init, version {VERSION}, found {command[:40]!r}")
@@ -125,40 +141,60 @@ class Session:
             if command == "ping":
                 self._front.put(pong(message))
         elif command == "open":
-            self._open(ident, message)
+            self._open(ident, message, payload)
         elif (channel := self._routes.get(ident.encode())) is not None:
             channel.command(ident.encode(), command, frame)
-            if command == "close":
+            if command == "done":
+                self._done.note(payload, ident.encode())
+            elif command == "close":
                 self._forget(ident.encode())
                 self._front.put(close(ident))
                 channel.end()
 
-    def _open(self, ident: str, message: dict[str, Any]) -> None:
+    def _open(self, ident: str, message: dict[str, Any], payload: bytes) -> None:
         name = ident.encode()
         if name in self._routes or "\n" in ident:
             raise Problem(PROTOCOL_ERROR, f"open of channel {ident[:80]!r}: expected an id that is not in use")
+        try:
+            kind = message.get("payload")
+            read = _READ.get(kind) if isinstance(kind, str) else None
+            if read is None:
+                raise Problem(NOT_SUPPORTED, f"extensions serve no payload {kind!r}")
+            opened = read(message)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
+            self._refuse(ident, error)
+            return
+        self._last = opened
+        self._alike.note(payload, name)
+        self._serve(name, opened)
+
+    def _serve(self, name: bytes, opened: Opened) -> None:
+        ident = name.decode()
         port = Port(ident, self._front.put, self._closed)
         try:
             most = self._context.limits.channels
             if len(self._routes) >= most:
                 self._context.log.limit("channels", most)
                 raise Problem(TOO_LARGE, f"the host serves at most {most} channels of one session at once (channels)")
-            payload = message.get("payload")
-            maker = _MAKERS.get(payload) if isinstance(payload, str) else None
-            if maker is None:
-                raise Problem(NOT_SUPPORTED, f"extensions serve no payload {payload!r}")
-            served = maker(port, message, self._services, self._requests, self._user)
-        except Problem as problem:
-            self._front.put(close(ident, problem.code, problem.message, **problem.members))
-            return
-        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
-            self._context.log.unforeseen("open", error)
-            self._front.put(close(ident, INTERNAL_ERROR, "a mistake within the host, see host.log"))
+            served: Served
+            if isinstance(opened, HttpOpen):
+                served = http_channel(port, opened, self._services, self._requests, self._user)
+            else:
+                served = events_channel(port, opened, self._services, self._requests)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(ident, error)
             return
         self._routes[name] = served.channel
         self._ports[name] = port
         self._opened.append(served)
         port.made()
+
+    def _refuse(self, ident: str, error: Exception) -> None:
+        if isinstance(error, Problem):
+            self._front.put(close(ident, error.code, error.message, **error.members))
+        else:
+            self._context.log.unforeseen("open", error)
+            self._front.put(close(ident, INTERNAL_ERROR, "a mistake within the host, see host.log"))
 
     def _closed(self, ident: bytes, frame: bytes) -> None:
         """The channel has closed itself."""

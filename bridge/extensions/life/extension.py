@@ -69,9 +69,10 @@ class Extension:
     def state(self) -> str:
         if self.found.broken:
             return BROKEN
-        if not self.setting.enabled:
+        setting = self.setting
+        if not setting.enabled:
             return DISABLED
-        if not self.found.asks.within(self.setting.consent):
+        if not self.found.asks.within(setting.consent):
             return NEEDS_CONSENT
         if self._process is not None:
             return RUNNING
@@ -141,8 +142,10 @@ class Extension:
             raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
         if state == NEEDS_CONSENT:
             raise Unavailable(503, "needs-consent", f"the extension {self.name} asks for permissions first")
+        if self._process is not None or self._starting is not None:
+            return
         rest = self._rests_until - time.monotonic()
-        if self._process is None and self._starting is None and rest > 0:
+        if rest > 0:
             raise Unavailable(503, "extension-failed", self.error, rest)
 
     async def _begin(self) -> Process:

@@ -173,17 +173,27 @@ class Process:
 
     # Requests
 
-    def request(self, make: Callable[[int], Request], user: tuple[str, int], tell: Callable[[], None]) -> Exchange:
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        user: tuple[str, int],
+        tell: Callable[[], None],
+    ) -> Exchange:
         """Hand it a request. `leave` must follow."""
-        self._output.forget()
         self._number += 1
         number = self._number
         exchange = self.exchanges[number] = Exchange(number, user, tell)
+        # Early, so that it begins: only the thread that serves its calls asks for what is in `exchanges` meanwhile.
+        self._send(Request(number, method, path, query, headers, body, user))
+        self._output.forget()
         self._calling.add(number)
         if self._pinged is None:
             self._ping_later()
             self._stirred()
-        self._send(make(number))
         return exchange
 
     def take(self, exchange: Exchange) -> bytes:

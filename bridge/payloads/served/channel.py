@@ -11,9 +11,9 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from spanbridge.protocol.control import bare, control, pong, read_object
+from spanbridge.protocol.control import bares, frame_of, pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
 from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, encode, header, join, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
@@ -31,6 +31,23 @@ MESSAGE_BYTES: Final = 64 << 10
 _REPLACED: Final = 3  # bytes of U+FFFD: what one byte may become, and what was held back of a character
 _TEXT_BYTES: Final = MESSAGE_BYTES - 3  # a piece of text may grow by what was held back of the one before
 _ACKS: Final = "bytes"
+
+
+class Terms(NamedTuple):
+    """What the options say that all channels have in common."""
+
+    kind: str
+    raw: bool
+    flow_control: bool
+    acks: bool
+
+
+def terms_of(options: Options) -> Terms:
+    """Raises Problem."""
+    raw = options.raw
+    options.check_capabilities(capabilities(options.of))
+    flow_control = options.boolean("flow-control")
+    return Terms(options.of, raw, flow_control, options.choice("send-acks", None, _ACKS) == _ACKS)
 
 
 class Channel:
@@ -64,13 +81,9 @@ class Channel:
         "raw",
     )
 
-    def __init__(self, port: Port, options: Options, services: Services) -> None:
-        self.kind = options.of
-        self.raw = options.raw
-        options.check_capabilities(capabilities(self.kind))
-        flow_control = options.boolean("flow-control")
+    def __init__(self, port: Port, options: Options | Terms, services: Services) -> None:
+        self.kind, self.raw, flow_control, self._acks = options if isinstance(options, Terms) else terms_of(options)
         self._window = Window(services.context.limits.window_bytes) if flow_control else None
-        self._acks = options.choice("send-acks", None, _ACKS) == _ACKS
         self._port = port
         self._front = services.front
         self._log = services.context.log
@@ -216,7 +229,7 @@ class Channel:
 
     def conclude(self, command: str, body: bytes, **members: object) -> bool:
         """`ready`, unless that was said, a control message, one message of data, done and close in one piece: what is
-        small costs as little as it can. False where that cannot be; nothing was said then."""
+        small costs as little as it can. False where that cannot be; nothing was said then. Members by their names."""
         size = len(body)
         if self._early or self._done or size > MESSAGE_BYTES or not (self.raw or body.isascii()):
             return False
@@ -227,10 +240,10 @@ class Channel:
         port.last(
             b"".join(
                 (
-                    b"" if self._is_ready else bare("ready", channel),
-                    control(command, channel=channel, **members),
+                    b"" if self._is_ready else bares(channel, b"ready"),
+                    frame_of({"command": command, "channel": channel, **members}),
                     encode(port.ident, body) if size else b"",
-                    bare("done", channel),
+                    bares(channel, b"done", b"close"),
                 )
             )
         )
