@@ -1,6 +1,5 @@
 """Calls of the host: sent, and waited for, by whichever thread makes them."""
 
-import contextlib
 import contextvars
 import socket
 import threading
@@ -31,7 +30,8 @@ class Calls:
         self._wait = arrivals(sock)
         self._main = threading.get_ident()
         self._sending = threading.Lock()
-        self._news = threading.Condition()
+        self._lock = threading.Lock()  # of all that follows; to enter the condition by itself takes longer
+        self._news = threading.Condition(self._lock)
         self._reading = False
         self._waiting = 0  # threads that wait for another to read
         self._replies: dict[int, Reply] = {}
@@ -65,7 +65,7 @@ class Calls:
 
     def _reply(self, seq: int) -> Reply:
         while True:
-            with self._news:
+            with self._lock:
                 while self._reading and seq not in self._replies:
                     self._waiting += 1
                     self._news.wait()
@@ -76,11 +76,11 @@ class Calls:
             try:
                 reply = self._read()
             except BaseException:
-                with self._news:
+                with self._lock:
                     self._reading = False
                     self._news.notify_all()
                 raise
-            with self._news:
+            with self._lock:
                 self._reading = False
                 if reply.seq != seq:
                     self._replies[reply.seq] = reply
@@ -92,19 +92,23 @@ class Calls:
     def _read(self) -> Reply:
         """The next reply. Most come whole with one read, and some with what is another thread's."""
         data = self._unread
-        with contextlib.suppress(OSError, msgspec.DecodeError):
+        try:
             if not data:
                 self._wait()
+                data = self._sock.recv(_READ_BYTES)
             while True:
-                end = HEAD + int.from_bytes(data[:HEAD], "little") if len(data) >= HEAD else HEAD
-                if len(data) >= end > HEAD:
+                size = len(data)
+                end = HEAD + int.from_bytes(data[:HEAD], "little") if size >= HEAD else HEAD
+                if size >= end > HEAD:
                     self._unread = data[end:]
                     return decode_reply(data[HEAD:end])
-                missing = end - len(data)
+                missing = end - size
                 more = receive(self._sock, missing) if missing > _READ_BYTES else self._sock.recv(_READ_BYTES)
                 if not more:
                     break
                 data += more
+        except (OSError, msgspec.DecodeError):
+            pass
         raise HostGone
 
 

@@ -40,6 +40,9 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._values.get(name.lower(), default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -69,12 +72,14 @@ class Req:
         self.params: dict[str, str] = {}
         self.query: dict[str, Any] = parse_query(query) if query else {}
         self.headers = Headers(headers)
-        self.body: Any = _parsed(self.headers.get("content-type", ""), body)
+        kind = self.headers.get("content-type")
+        self.body: Any = body if kind is None else _parsed(kind, body)
         self.user = User(*user)
 
     def get(self, name: str) -> str | None:
         """A header, by its name in any case."""
-        return self.headers.get(name)
+        found: str | None = self.headers.get(name)
+        return found
 
 
 def parse_query(text: str) -> dict[str, Any]:
@@ -218,15 +223,15 @@ class Res:
         headers = dict(self._headers)
         kind: str | None = None
         body: Any
-        if value is None:
+        if isinstance(value, (dict, list)):
+            body, kind = to_json(value), JSON
+        elif value is None:
             body = b""
             status = 204 if status == 200 else status
         elif isinstance(value, str):
             body, kind = value.encode(), TEXT
         elif isinstance(value, (bytes, bytearray, memoryview)):
             body, kind = bytes(value), OCTETS
-        elif isinstance(value, (dict, list)):
-            body, kind = to_json(value), JSON
         elif hasattr(value, "__anext__") or hasattr(value, "__next__"):
             body, kind = value, OCTETS
         else:

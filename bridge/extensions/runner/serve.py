@@ -276,9 +276,9 @@ class Server:
         if self._stopping:
             self._soon(self._stop_if_idle)
 
-    def _try(self, *messages: Any) -> None:
+    def _try(self, message: Any) -> None:
         try:
-            self._send(*messages)
+            self._send(message)
         except HostGone:
             self._soon(self._end)
 

@@ -17,9 +17,9 @@ class Sender:
         self._sock = sock
         self._lock = threading.Lock()
 
-    def __call__(self, *messages: Any) -> None:
+    def __call__(self, message: Any) -> None:
         """Raises HostGone."""
-        data = b"".join([framed(encode(message)) for message in messages])
+        data = framed(encode(message))
         try:
             with self._lock:
                 self._sock.sendall(data)
