@@ -33,6 +33,9 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 _encoder = msgspec.json.Encoder()
 
+_DONE_BYTES: Final = len('\n{"command":"done","channel":}')
+_CLOSE_BYTES: Final = len('\n{"command":"close","channel":}')
+
 
 def read_head(payload: bytes) -> tuple[str, str | None]:
     """The command and the channel (None if absent) of a control message.
@@ -139,11 +142,16 @@ def bare(command: str, channel: str) -> bytes:
     return b"%d\n%b" % (len(body), body)
 
 
-def bares(channel: str, *commands: bytes) -> bytes:
-    """As `bare`, several in one piece."""
+def ending(channel: str) -> bytes:
+    """The frames of `done` and `close` without problem, in one piece."""
     quoted = _encoder.encode(channel)
-    bodies = [b'\n{"command":"%b","channel":%b}' % (command, quoted) for command in commands]
-    return b"".join([b"%d\n%b" % (len(body), body) for body in bodies])
+    size = len(quoted)
+    return b'%d\n\n{"command":"done","channel":%b}%d\n\n{"command":"close","channel":%b}' % (
+        size + _DONE_BYTES,
+        quoted,
+        size + _CLOSE_BYTES,
+        quoted,
+    )
 
 
 def frame_of(message: dict[str, Any]) -> bytes:

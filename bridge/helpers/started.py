@@ -48,7 +48,7 @@ class Started:
             on_end=on_end,
             on_broken=on_broken,
         )
-        self.link.may_read = may_read
+        self.link.reader.may_read = may_read
         self._context = context
         self._name = name
         self._stderr = Stderr(context.loop, process.stderr, context.log, name, process.pid, limits.stderr_line_bytes)

@@ -15,15 +15,23 @@ class Flushed(Protocol):
 class Flusher:
     """Remembers who has something new to write, and has each write once a turn."""
 
-    __slots__ = ("_dirty", "_loop", "_turn")
+    __slots__ = ("_dirty", "_later", "_loop", "_turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dirty: list[Flushed] = []
+        self._later: list[Callable[[], object]] = []
         self._turn = False  # whether a flush is certain to come at the end of this turn
 
     def add(self, writer: Flushed) -> None:
         self._dirty.append(writer)
+        if not self._turn:
+            self._turn = True
+            self._loop.call_soon(self.flush)
+
+    def later(self, call: Callable[[], object]) -> None:
+        """Call it once what is new was written: what nobody waits for. It raises nothing."""
+        self._later.append(call)
         if not self._turn:
             self._turn = True
             self._loop.call_soon(self.flush)
@@ -43,7 +51,10 @@ class Flusher:
 
     def flush(self) -> None:
         self._turn = False
-        while self._dirty:
+        while self._dirty or self._later:
             dirty, self._dirty = self._dirty, []
             for writer in dirty:
                 writer.flush()
+            later, self._later = self._later, []
+            for call in later:
+                call()

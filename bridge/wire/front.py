@@ -51,7 +51,7 @@ class Front:
         self._limits = context.limits
         self._blockers: set[object] = set()
         self._turns: deque[Callable[[], None]] = deque()
-        self.link.may_read = self._may_read
+        self.link.reader.may_read = self._may_read
         writer = self._writer = self.link.writer
         writer.on_full = self._full
         writer.on_room = self._room

@@ -31,7 +31,6 @@ class Link:
         "close_out",
         "drain",
         "flush",
-        "may_read",
         "pause",
         "put",
         "reader",
@@ -55,7 +54,6 @@ class Link:
         on_end: Callable[[str | None], None],
         on_broken: Callable[[str], None],
     ) -> None:
-        self.may_read: Callable[[], bool] = _always
         self.reader = Reader(
             loop,
             poller,
@@ -65,7 +63,6 @@ class Link:
             read_bytes=read_bytes,
             on_chunk=on_chunk,
             on_end=on_end,
-            may_read=lambda: self.may_read(),
         )
         self.writer = Writer(loop, poller, flusher, budget, out_fd, high_water=high_water, on_broken=on_broken)
         self.put = self.writer.put
@@ -145,7 +142,3 @@ class Link:
     def close(self) -> None:
         self.reader.close()
         self.writer.close()
-
-
-def _always() -> bool:
-    return True

@@ -18,7 +18,8 @@ class Reader:
     """Owns the descriptor: `close` closes it.
 
     `on_chunk(bytes)` gets what was read, `on_end(reason)` is called once when nothing more can be read (reason None:
-    end of file). `may_read` is asked before each read: when it says no nothing is read until `resume`.
+    end of file). `may_read`, where it is set, is asked before each read: when it says no nothing is read until
+    `resume`.
 
     Whoever has the kernel move the end of a frame instead of having it read says so with `moved`.
     """
@@ -32,7 +33,6 @@ class Reader:
         "_head",
         "_loop",
         "_may_enlarge",
-        "_may_read",
         "_moved",
         "_on_chunk",
         "_on_end",
@@ -40,6 +40,7 @@ class Reader:
         "_read_bytes",
         "_size",
         "_watching",
+        "may_read",
         "paused",
         "resumed_at",
         "source",
@@ -56,7 +57,6 @@ class Reader:
         read_bytes: int,
         on_chunk: Callable[[bytes], None],
         on_end: Callable[[str | None], None],
-        may_read: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._poller = poller
@@ -67,7 +67,7 @@ class Reader:
         self._size = min(PIPE_BYTES, read_bytes)  # bytes asked for in one read
         self._on_chunk = on_chunk
         self._on_end = on_end
-        self._may_read = may_read
+        self.may_read: Callable[[], bool] = _always
         self.resumed_at = 0.0  # loop time when reading went on last
         self.paused = True
         self._watching = False  # whether the event loop watches the descriptor
@@ -125,7 +125,7 @@ class Reader:
 
     def _read_some(self) -> None:
         for _ in range(_MOVES):
-            if self.paused or not self._may_read():
+            if self.paused or not self.may_read():
                 self.paused = True
                 self._unwatch()
                 return
@@ -203,3 +203,7 @@ class Reader:
                 self._budget.give_back()
             os.close(self.source.fd)
             self.source.fd = -1
+
+
+def _always() -> bool:
+    return True

@@ -46,7 +46,7 @@ class Reading(RuleBasedStateMachine):
             on_end=self.end,
             on_broken=lambda reason: None,
         )
-        self.link.may_read = lambda: self.allowed
+        self.link.reader.may_read = lambda: self.allowed
 
     def chunk(self, chunk: bytes) -> None:
         assert self.reading

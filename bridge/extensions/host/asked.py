@@ -193,9 +193,7 @@ class Asked:
     def _hand_over(self, process: Process, path: str, query: str) -> None:
         opened = self._opened
         self._process = process
-        self._exchange = process.request(
-            opened.method, path, query, opened.headers, self._body, self._user, self._head
-        )
+        self._exchange = process.request(opened.method, path, query, opened.headers, self._body, self._user, self._head)
         self._deadline = self._requests.deadlines.begin(self._late)
 
     def _head(self) -> None:

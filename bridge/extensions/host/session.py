@@ -202,7 +202,7 @@ class Session:
         self._forget(ident)
         self._front.put(frame)
         if channel is not None:
-            channel.end()
+            self._context.flusher.later(channel.end)
 
     def _forget(self, ident: bytes) -> None:
         self._routes.pop(ident, None)

@@ -13,7 +13,7 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from spanbridge.protocol.control import bares, frame_of, pong, read_object
+from spanbridge.protocol.control import bare, ending, frame_of, pong, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
 from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, encode, header, join, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
@@ -240,10 +240,10 @@ class Channel:
         port.last(
             b"".join(
                 (
-                    b"" if self._is_ready else bares(channel, b"ready"),
+                    b"" if self._is_ready else bare("ready", channel),
                     frame_of({"command": command, "channel": channel, **members}),
                     encode(port.ident, body) if size else b"",
-                    bares(channel, b"done", b"close"),
+                    ending(channel),
                 )
             )
         )
