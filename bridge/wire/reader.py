@@ -117,20 +117,17 @@ class Reader:
             return
         self._flusher.begin()
         try:
-            self._read_some()
+            for _ in range(_MOVES):
+                if self.paused or not self.may_read():
+                    self.paused = True
+                    self._unwatch()
+                    break
+                if not self._read() or not self._moved:
+                    break
         finally:
             self._flusher.flush()
         if self._file and self._watching:
             self._loop.call_soon(self._readable)
-
-    def _read_some(self) -> None:
-        for _ in range(_MOVES):
-            if self.paused or not self.may_read():
-                self.paused = True
-                self._unwatch()
-                return
-            if not self._read() or not self._moved:
-                return
 
     def _read(self) -> bool:
         """Read once and have it dealt with; False where there is nothing (more)."""

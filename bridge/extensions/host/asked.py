@@ -109,11 +109,13 @@ class Asked:
         self._let_go()
 
     def _let_go(self, *, late: bool = False) -> None:
-        self._in_time()
+        if self._deadline is not None:
+            self._in_time()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and self._process is not None:
             self._process.leave(exchange, late=late)
-        self._count_out()
+        if self._extension is not None:
+            self._count_out()
 
     def _count_out(self) -> None:
         extension, self._extension = self._extension, None

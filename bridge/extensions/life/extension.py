@@ -43,6 +43,7 @@ class Extension:
 
     def __init__(self, found: Found, parts: Parts) -> None:
         self.found = found
+        self.name = found.name
         self.error = found.broken
         self.restarts = 0
         self._parts = parts
@@ -56,10 +57,6 @@ class Extension:
         self._rests_until = 0.0
         self._started_once = False
         self._gone = False
-
-    @property
-    def name(self) -> str:
-        return self.found.name
 
     @property
     def setting(self) -> Setting:
