@@ -18,10 +18,17 @@ from ..missing import lack
 from .receiver import receiving
 from .site import Page, Site
 
+_BYTES = 1 << 30
+_MOST = 1000
+
+
+def _nobody() -> None:
+    """Nobody waits for alerts."""
+
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[MetricsHistory]:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), most=10)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, 10)
     yield history
     history.close()
 
@@ -157,7 +164,7 @@ def test_operators(op: str) -> None:
 
 def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     """And do not make lists fail later."""
-    engine = AlertEngine(history.db, history.last, lambda change: None)
+    engine = AlertEngine(history.db, history.last, lambda change: None, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     for seconds in (1e300, 1e12, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="silence"):
@@ -173,8 +180,8 @@ def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
 
 
 def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> None:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000)
-    engine = AlertEngine(history.db, history.last, lambda change: None)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST)
+    engine = AlertEngine(history.db, history.last, lambda change: None, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
 
     def record_for_ever() -> None:
@@ -192,7 +199,7 @@ def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> 
 
 
 def test_a_full_file_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST)
     history.record("now", 1, None)  # after which nothing is forgotten by itself for some minutes
     long_ago = time.time() - 3 * 86_400
     for number in range(8_000):  # more than there is room for
@@ -204,20 +211,20 @@ def test_a_full_file_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
 
 def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     told: list[Change] = []
-    history = MetricsHistory(str(tmp_path / "metrics.db"))
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST)
 
     def killed(change: Change) -> None:
         told.append(change)
         raise KeyboardInterrupt
 
-    engine = AlertEngine(history.db, history.last, killed)
+    engine = AlertEngine(history.db, history.last, killed, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     history.record("m", 2, None)
     with pytest.raises(KeyboardInterrupt):
         engine.evaluate()
     history.close()
-    history = MetricsHistory(str(tmp_path / "metrics.db"))
-    engine = AlertEngine(history.db, history.last, told.append)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST)
+    engine = AlertEngine(history.db, history.last, told.append, _nobody, _MOST)
     engine.evaluate()
     assert [change.state for change in told] == ["firing", "firing"]
     assert told[0] == told[1]  # the same once more: its receiver knows it

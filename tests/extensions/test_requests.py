@@ -240,6 +240,36 @@ def test_errors_are_answers(
         shared.wait_log("a secret of the handler")
 
 
+@pytest.mark.parametrize("binary", ["raw", None])
+def test_opens_like_the_one_before(page: Page, binary: str | None) -> None:
+    """One that differs in its channel alone is told by its bytes, and not read again."""
+    front_end = page.front_end
+    idents = ["like-1", "like-2", "like-3", "\u00fc", 'a "quoted" one', "like 4", "like-5", "like-6"]
+    for number, ident in enumerate(idents * 2):
+        item = number // 3 % 3  # so that most are like the one before, and some are not
+        front_end.open(
+            ident,
+            "http-stream2",
+            internal="extensions",
+            method="GET",
+            path=f"/api/ext/sample/items/{item}",
+            headers={"X-A": "b"},
+            binary=binary,
+        )
+        front_end.control("done", channel=ident)
+        answer = page.receive(ident)
+        assert (answer.status, answer.json["id"], answer.problem) == (200, str(item), None)
+
+
+def test_one_like_the_one_before_comes_while_that_is_open(page: Page) -> None:
+    channels = [page.ask("GET", "/api/ext/sample/items/1") for _ in range(50)]
+    assert [page.receive(channel).json["id"] for channel in reversed(channels)] == ["1"] * 50
+    refused = [page.get("/api/ext/sample/items/1", headers={"Content-Length": "1"}).problem for _ in range(3)]
+    assert refused == ["protocol-error"] * 3
+    assert page.get("/api/ext/sample/items/1").status == 200
+    assert len({page.listen("sample") for _ in range(3)}) == 3
+
+
 def test_what_express_takes(page: Page) -> None:
     answer = page.get("/api/ext/sample/written-out?status=404")
     assert (answer.status, answer.headers["X-All"]) == (404, "a, b")

@@ -396,7 +396,7 @@ def test_as_an_ordinary_user(tmp_path: Path) -> None:
         "import os, sys\n"
         "from spanbridge.extensions.sandbox import Cage, restrict\n"
         "os.setgid(65534); os.setuid(65534)\n"
-        "restrict(Cage('/usr/lib', sys.argv[1], 1 << 30, 256))\n"
+        "restrict(Cage('/usr/lib', sys.argv[1], 1 << 30, 256, 1 << 30))\n"
         "for path in ('/etc/passwd', '/root'):\n"
         "    try: os.open(path, os.O_RDONLY)\n"
         "    except PermissionError: continue\n"

@@ -12,7 +12,7 @@ class Cage(msgspec.Struct, frozen=True):
     """To write."""
     memory_bytes: int
     descriptors: int
-    files_bytes: int = 1 << 40
+    files_bytes: int
     network: bool | tuple[int, ...] = False
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()

@@ -129,8 +129,8 @@ class AlertEngine:
         db: sqlite3.Connection,
         last: Latest,
         tell: Callable[[Change], None],
-        defined: Callable[[], None] = lambda: None,
-        most: int = 1 << 40,
+        defined: Callable[[], None],
+        most: int,
     ) -> None:
         self._db = db
         self._most = most

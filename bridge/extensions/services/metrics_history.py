@@ -72,7 +72,7 @@ class Part(NamedTuple):
 class MetricsHistory:
     """A file, used by the thread of the desk alone. A record adds to the raw values and to each level."""
 
-    def __init__(self, path: str, most_bytes: int = 1 << 40, most: int = 1 << 40) -> None:
+    def __init__(self, path: str, most_bytes: int, most: int) -> None:
         """`most_bytes` of the file, `most` metrics. Raises sqlite3.Error, OSError."""
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self._most = most
