@@ -302,6 +302,19 @@ def test_whoever_is_killed_there_is_a_next_one(site: Site) -> None:
     assert page.get(LIST).status == 200
 
 
+@pytest.mark.parametrize("whose", ["its own", "the fork server's"])
+def test_whoever_asks_while_it_dies_is_answered(site: Site, whose: str) -> None:
+    """The end of a process is heard in one turn of the host, and what is due for it done in the next."""
+    site.extension("one", hello())
+    page = site.session()
+    for _ in range(5):
+        wait_until(lambda: page.get("/api/ext/one/").status == 200, "a process", lambda: site.log)
+        pid = listed(page, "one")["pid"]
+        os.kill(pid if whose == "its own" else processes.parents()[pid], signal.SIGKILL)
+        asked = [page.ask("GET", "/api/ext/one/") for _ in range(100)]
+        assert {page.receive(channel).status for channel in asked} <= {200, 502}
+
+
 def test_a_runtime_directory_is_not_needed(site: Site) -> None:
     site.extension("one", hello())
     page = site.session(environ={"XDG_RUNTIME_DIR": ""})

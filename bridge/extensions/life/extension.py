@@ -122,14 +122,19 @@ class Extension:
     async def running(self) -> Process:
         """Its process, started if there is none. Raises Unavailable."""
         self._check()
-        if self._process is not None:
-            return self._process
-        return await self._begin()
+        process = self._alive
+        return await self._begin() if process is None else process
 
     def running_now(self) -> Process | None:
         """Its process; None: it is to be started first. Raises Unavailable."""
         self._check()
-        return self._process
+        return self._alive
+
+    @property
+    def _alive(self) -> Process | None:
+        """Its process. What is due when one has ended is done a moment later, and a request may come before that."""
+        process = self._process
+        return None if process is None or process.exited.done() else process
 
     def _check(self) -> None:
         state = self.state
@@ -241,6 +246,8 @@ class Extension:
             process.kill("")
             raise Died(f"init has not returned after {seconds:g} s (extension_start_seconds)")
         process.ready.result()
+        if process.exited.done():  # it was ready, and has ended since
+            raise Died(process.why)
         parts.log.info("extension-started", extension=self.name, version=found.version, pid=process.pid)
         return process
 

@@ -186,7 +186,12 @@ class Process:
         """Hand it a request. `leave` must follow."""
         self._number += 1
         number = self._number
-        exchange = self.exchanges[number] = Exchange(number, user, tell)
+        exchange = Exchange(number, user, tell)
+        if self._closed:  # it has ended since it was found
+            exchange.broken = True
+            self._loop.call_soon(lambda: exchange.tell())
+            return exchange
+        self.exchanges[number] = exchange
         # Early, so that it begins: only the thread that serves its calls asks for what is in `exchanges` meanwhile.
         self._send(Request(number, method, path, query, headers, body, user))
         self._output.forget()
