@@ -19,10 +19,11 @@ BLOCK_BYTES: Final = 16 << 10
 class Window:
     """Counts what was sent on one channel, and what of it the other end has said it has. `size` is bytes."""
 
-    __slots__ = ("_acknowledged", "_sent", "_size")
+    __slots__ = ("_acknowledged", "_block", "_sent", "_size")
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._block = min(BLOCK_BYTES, size)  # a window that is full has a ping under way
         self._sent = 0
         self._acknowledged = 0
 
@@ -34,13 +35,13 @@ class Window:
     def takes(self, nbytes: int) -> bool:
         """Whether so many may be sent now; any, where no ping is under way whose pong could make more room."""
         room = self.room
-        return room >= nbytes or (room > 0 and self._size - room < BLOCK_BYTES)
+        return room >= nbytes or (room > 0 and self._size - room < self._block)
 
     def sent(self, nbytes: int) -> int | None:
         """So many bytes more; the `sequence` of the ping that is due, if one is."""
-        before = self._sent // BLOCK_BYTES
+        before = self._sent // self._block
         self._sent += nbytes
-        return self._sent if self._sent // BLOCK_BYTES > before else None
+        return self._sent if self._sent // self._block > before else None
 
     def pong(self, sequence: Any) -> bool:
         """Whether it moved anything. What is no integer, goes back, or speaks of bytes never sent, does not."""

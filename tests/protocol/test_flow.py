@@ -36,6 +36,17 @@ def test_only_pongs_of_what_was_sent_open_it(steps: list[tuple[bool, int]]) -> N
         assert window.takes(6) == (sent - acknowledged <= SIZE - 6)
 
 
+@given(st.integers(1, 3 * BLOCK_BYTES), st.lists(st.integers(1, 2 * BLOCK_BYTES), min_size=1, max_size=50))
+def test_a_window_of_any_size_opens_again(size: int, messages: list[int]) -> None:
+    """Whenever a message has to wait, a ping is under way whose pong moves the window."""
+    window, pinged = Window(size), list[int]()
+    for message in messages:
+        while not window.takes(message):
+            assert window.pong(pinged.pop())
+        if (sequence := window.sent(message)) is not None:
+            pinged.append(sequence)
+
+
 def test_what_is_no_integer_is_no_sequence() -> None:
     window = Window(SIZE)
     window.sent(100)
