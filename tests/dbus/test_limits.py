@@ -1,15 +1,28 @@
 """Limits that are set: what is held back, refused or given up then."""
 
+import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from dbus_fast import Message
 
+from spanbridge.limits import Limits
+from spanbridge.log import Log
+from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.message import write_message
+from spanbridge.payloads.bus.unanswered import Unanswered
+from spanbridge.testing.frames import encode
+from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
 from ..bus.client import ERROR
 from .conftest import NAME, Serve, connect, sync, until
 from .service import PrivateBus, Service, Tree
-from .test_ends import Peer
+from .test_ends import Peer, meet
 
 COOK = "com.example.Cook"
 
@@ -85,3 +98,165 @@ def test_a_connection_that_is_not_kept(bus: PrivateBus, start: Start) -> None:
     observer = connect(front, client.ready["unique-name"], group="observers")
     front.close(client.channel)
     assert observer.next() == {"owner": None}
+
+
+def silent(service: Service, message: Message) -> Message | None:
+    return None if message.member in ("Late", "Introspect") else Message.new_method_return(message)
+
+
+def test_calls_that_are_not_answered(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    service = serve(bus, silent)
+    bridge = start(environ=bus.environ, limits={"dbus_calls": 2})
+    client = connect(bridge.front_end)
+    for ident in ("one", "two"):
+        client.say({"call": ["/", "a.b", "Late", []], "type": "", "id": ident})
+    name, (told,) = client.ask({"call": ["/", "a.b", "Quick", []], "type": ""})["error"]
+    assert name == ERROR + "LimitsExceeded"
+    assert told == "a.b.Quick: 2 calls of this channel are not answered yet (dbus_calls)"
+    assert bridge.log.wait("limit name=dbus_calls value=2")
+    while len(service.calls) < 2:
+        service.round_trip()
+    service.send(Message.new_method_return(service.calls[0]))
+    assert client.next()["id"] == "one"
+    assert client.ask({"call": ["/", "a.b", "Quick", []], "type": ""}) == {"reply": [None], "type": ""}
+
+
+class Clock:
+    """Of an event loop: what is to be called when the time has come."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+
+    def call_later(self, seconds: float, call: Callable[..., object], *args: object) -> object:
+        self._due.append((call, args))
+        return self
+
+    def cancel(self) -> None:
+        self._due.clear()
+
+    def strike(self) -> None:
+        due, self._due = self._due, []
+        for call, args in due:
+            call(*args)
+
+
+@pytest.mark.parametrize("more", [1, 3])
+def test_calls_beside_those_that_are_never_answered(more: int) -> None:
+    """Two go out, two wait until nothing was answered for a while; then so many may be out beside these four."""
+    clock, sent = Clock(), list[bytes]()
+    limits = Limits(dbus_sent_calls=2, dbus_sent_more=more)
+    context, front = SimpleNamespace(loop=clock, limits=limits, log=Log()), SimpleNamespace()
+    unanswered = Unanswered(cast(Any, context), cast(Any, front), lambda data, fds: sent.append(data))
+
+    def call(*serials: int) -> None:
+        for serial in serials:
+            unanswered.send(wire.call("/", "a.b", "C", destination=NAME), serial, b"%d" % serial)
+
+    call(1, 2, 3, 4)
+    assert sent == [b"1", b"2"]
+    clock.strike()
+    assert sent == [b"1", b"2", b"3", b"4"]
+    call(*range(5, 5 + more + 1))
+    assert len(sent) == 4 + more
+    unanswered.answered(5)
+    assert len(sent) == 4 + more + 1
+
+
+def test_what_waits_for_a_service_that_does_not_answer(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """The call whose types it does not tell is given up, and told so, once so many others wait for it."""
+    serve(bus, silent)
+    bridge = start(environ=bus.environ, limits={"dbus_waiting": 3, "dbus_answer_seconds": 1_000})
+    client = connect(bridge.front_end)
+    client.say({"call": ["/", "a.b", "Unknown", [1]], "id": "unknown"})
+    for number in range(2):
+        client.say({"call": ["/", "a.b", "Quick", []], "type": "", "id": number})
+    assert sync_with(bridge.front_end, bus) == {"reply": [None], "type": ""}
+    assert client.waiting() == []
+    client.say({"call": ["/", "a.b", "Quick", []], "type": "", "id": 2})
+    given_up = client.next()
+    assert given_up["id"] == "unknown"
+    name, (told,) = given_up["error"]
+    assert name == ERROR + "LimitsExceeded"
+    assert told == "a.b.Unknown: given up, 3 later calls wait for it (dbus_waiting)"
+    assert [client.next()["id"] for _ in range(3)] == [0, 1, 2]
+    assert bridge.log.wait("limit name=dbus_waiting value=3")
+
+
+def test_much_that_comes_to_wait_at_once(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """All in one write: the call that is given up was not even waited for yet."""
+    serve(bus, silent)
+    bridge = start(environ=bus.environ, limits={"dbus_waiting": 2, "dbus_answer_seconds": 1_000})
+    client = connect(bridge.front_end)
+    calls: list[dict[str, Any]] = [{"call": ["/", "a.b", "Unknown", [1]], "id": "unknown"}]
+    calls += [{"call": ["/", "a.b", "Quick", []], "type": "", "id": number} for number in range(2)]
+    bridge.front_end.write(b"".join(encode(client.channel, json.dumps(each).encode()) for each in calls))
+    assert [client.next()["id"] for _ in calls] == ["unknown", 0, 1]
+
+
+def sync_with(front: FrontEnd, bus: PrivateBus) -> dict[str, Any]:
+    """The answer of the service to a call on another connection: what was asked of it before has reached it."""
+    return connect(front, address=bus.address, bus="none").ask({"call": ["/", "a.b", "Quick", []], "type": ""})
+
+
+def test_descriptors_of_a_message_that_is_not_whole(start: Start, tmp_path: Path) -> None:
+    """Three of a whole one are no more than two that wait; three of half a one are."""
+    peer = Peer(tmp_path / "peer")
+    bridge = start(limits={"dbus_descriptors_waiting": 2})
+    client = meet(bridge.front_end, peer, "peer")
+    client.say({"add-match": {"member": "Given"}})
+    client.say({"call": ["/", "a.b", "C", []], "type": "", "id": "matched"})
+    asked = peer.next()
+    data = write_message(wire.signal("/", "a.b", "Given", "ah", [[0, 1, 2]])._replace(fds=[0, 1, 2]), 1)
+    socket.send_fds(peer.guest, [data], [0, 1, 2])
+    assert len(client.take("signal")[3][0]) == 3
+    peer.send(wire.reply(asked, "", [])._replace(destination=None))
+    assert client.next()["id"] == "matched"
+    socket.send_fds(peer.guest, [data[:-1]], [0, 1, 2])
+    told = bridge.front_end.expect("close", "peer", problem="disconnected")["message"]
+    assert told.endswith("3 descriptors of messages that are not whole, expected at most 2 (dbus_descriptors_waiting)")
+    assert bridge.log.wait("limit name=dbus_descriptors_waiting value=2")
+    peer.close()
+
+
+def test_a_bus_whose_signals_are_not_taken_is_read_no_more(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """Nor does anybody else on the same connection hear of them, until what waits was taken."""
+    service = serve(bus, silent)
+    limits = {"window_bytes": 1_000, "bus_answers_bytes": 1_000}
+    front = start(environ=bus.environ, limits=limits).front_end
+    flow: dict[str, Any] = {"flow-control": True}
+    slow, other = connect(front, **flow), connect(front)
+    for client in (slow, other):
+        client.say({"add-match": {"member": "Said"}})
+        sync(client)
+    for number in range(100):
+        service.emit("/", "a.b", "Said", "us", number, "x" * 1_000)
+    service.round_trip()
+    for _ in range(3):
+        sync_with(front, bus)
+    assert len(front.data_so_far(other.channel)) < 50_000
+    told = 0
+    while told < 100:
+        frame = front.take(lambda frame: (frame.channel or frame.message.get("channel")) == slow.channel, "more")
+        if frame.channel:
+            assert json.loads(frame.payload)["signal"][3][0] == told
+            told += 1
+        elif frame.message["command"] == "ping":
+            front.message({**frame.message, "command": "pong"})
+    assert [other.take("signal")[3][0] for _ in range(100)] == list(range(100))
+
+
+def test_large_answers_are_told_whatever_waits_for_them(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """Telling them takes many turns, and waits for nobody."""
+    large = [["x" * 20] * 50] * 3_000
+
+    def answer(service: Service, message: Message) -> Message:
+        if message.member == "Large":
+            return Message.new_method_return(message, "aas", [large])
+        return Message.new_method_return(message)
+
+    serve(bus, answer)
+    client = connect(start(environ=bus.environ, limits={"dbus_waiting": 1}).front_end)
+    client.say({"call": ["/", "a.b", "Large", []], "type": "", "id": "large"})
+    for number in range(20):
+        client.say({"call": ["/", "a.b", "Quick", []], "type": "", "id": number})
+    assert [client.next()["id"] for _ in range(21)] == ["large", *range(20)]

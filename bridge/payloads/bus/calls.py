@@ -72,7 +72,7 @@ class Calls:
         self._loop = place.services.context.loop
         self._limits = place.services.context.limits
         self._log = place.services.context.log
-        self._lanes = Lanes(place.services.tasks, self._loop.time, self._limits.dbus_waiting, self._mistake)
+        self._lanes = Lanes(place.services.tasks, place.services.context, self._mistake, self._give_up)
         self._calls: set[_Call] = set()
 
     def call(self, asked: Any, message: Message) -> None:
@@ -80,9 +80,11 @@ class Calls:
         call = _read(asked, message)
         call.name = self._place.name_of("call", message.get("name"))
         timeout = _timeout(message)
-        if len(self._calls) >= self._limits.dbus_calls:
-            self._log.limit("dbus_calls", self._limits.dbus_calls)
-            raise BusError(LIMITS_EXCEEDED, f"{self._limits.dbus_calls} calls of this channel are not answered yet")
+        most = self._limits.dbus_calls
+        if len(self._calls) >= most:
+            self._log.limit("dbus_calls", most)
+            told = f"{call.interface}.{call.member}: {most} calls of this channel are not answered yet (dbus_calls)"
+            raise BusError(LIMITS_EXCEEDED, told)
         self._calls.add(call)
         if timeout is not None:
             call.timer = self._loop.call_later(timeout, self._expire, call)
@@ -114,6 +116,11 @@ class Calls:
             self._refuse(call, error)
         else:
             self._attempt(call)
+
+    def _give_up(self, call: _Call, _: list[anyio.Event]) -> None:
+        most = self._limits.dbus_waiting
+        told = f"{call.interface}.{call.member}: given up, {most} later calls wait for it (dbus_waiting)"
+        self._refuse(call, BusError(LIMITS_EXCEEDED, told))
 
     def _known(self, call: _Call) -> str | None:
         """The types of the arguments, as far as they are known."""
@@ -168,7 +175,7 @@ class Calls:
 
     async def _tell_slowly(self, call: _Call, answer: BusMessage) -> None:
         text = Text(answer, self._place.encoder(answer))
-        turn = Turn(self._loop.time)
+        turn = Turn(self._loop.time, self._place.services.tasks)
         for _ in text.pieces():
             if call.over:
                 return

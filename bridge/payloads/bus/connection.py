@@ -73,9 +73,7 @@ class Connection:
         self._log = services.context.log
         self._serial = 0
         self._calls: dict[int, _Call] = {}
-        self._lanes = Lanes(
-            services.tasks, services.context.loop.time, services.context.limits.dbus_waiting, self.mistake
-        )
+        self._lanes = Lanes(services.tasks, services.context, self.mistake)
         self._stream = Stream(
             services.context,
             services.front,

@@ -7,6 +7,7 @@ from typing import Any
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
+from ...wire.context import Context
 from .turns import Turn
 
 Job = Callable[..., Awaitable[None] | None]
@@ -20,20 +21,27 @@ class _Lane:
 
     def __init__(self) -> None:
         self.jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
-        self.scope = CancelScope()  # of what they wait for
+        self.scope = CancelScope()  # of the one that they wait for
 
 
 class Lanes:
-    """A lane for each peer that is waited for. `most`: messages of one peer that wait for an earlier one. Past that the
-    earlier one is given up: it waits for an answer that the peer may never give. `fail` is given what a job raises."""
+    """A lane for each peer that is waited for. Where `dbus_waiting` messages of one peer wait for an earlier one, that
+    is given up: it waits for an answer that the peer may never give. `fail` is given what a job raises, `on_given_up`
+    the arguments of one that is given up."""
 
     def __init__(
-        self, tasks: TaskGroup, time: Callable[[], float], most: int, fail: Callable[[Exception], None]
+        self,
+        tasks: TaskGroup,
+        context: Context,
+        fail: Callable[[Exception], None],
+        on_given_up: Callable[..., object] = lambda *args: None,
     ) -> None:
         self._tasks = tasks
-        self._time = time
-        self._most = most
+        self._time = context.loop.time
+        self._log = context.log
+        self._most = context.limits.dbus_waiting
         self._fail = fail
+        self._on_given_up = on_given_up
         self._lanes: dict[str | None, _Lane] = {}
 
     def put(self, peer: str | None, job: Job, *args: Any) -> None:
@@ -43,10 +51,11 @@ class Lanes:
             waiting = self._do(job, args)
             if waiting is not None:
                 lane = self._lanes[peer] = _Lane()
-                self._tasks.start_soon(self._go_on, peer, lane, waiting)
+                self._tasks.start_soon(self._go_on, peer, lane, waiting, args)
             return
         lane.jobs.append((job, args))
         if len(lane.jobs) % self._most == 0:
+            self._log.limit("dbus_waiting", self._most, peer=peer)
             lane.scope.cancel()
 
     def _do(self, job: Job, args: tuple[Any, ...]) -> Awaitable[None] | None:
@@ -56,23 +65,28 @@ class Lanes:
             self._fail(error)
             return None
 
-    async def _go_on(self, peer: str | None, lane: _Lane, waiting: Awaitable[None] | None) -> None:
+    async def _go_on(
+        self, peer: str | None, lane: _Lane, waiting: Awaitable[None] | None, args: tuple[Any, ...]
+    ) -> None:
         turn = Turn(self._time)
         try:
             while True:
                 if waiting is not None:
-                    await self._wait(lane, waiting)
+                    await self._wait(lane, waiting, args)
                 if not lane.jobs:
                     return
                 await turn.pause()
-                waiting = self._do(*lane.jobs.popleft())
+                job, args = lane.jobs.popleft()
+                lane.scope = CancelScope()  # a job may be given up before it is waited for
+                waiting = self._do(job, args)
         finally:
             self._lanes.pop(peer, None)
 
-    async def _wait(self, lane: _Lane, waiting: Awaitable[None]) -> None:
-        lane.scope = CancelScope()
-        with lane.scope:
+    async def _wait(self, lane: _Lane, waiting: Awaitable[None], args: tuple[Any, ...]) -> None:
+        with lane.scope as scope:
             try:
                 await waiting
             except Exception as error:  # noqa: BLE001 - as in _do
                 self._fail(error)
+        if scope.cancelled_caught:
+            self._on_given_up(*args)

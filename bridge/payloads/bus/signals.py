@@ -92,7 +92,7 @@ class Signals:
 
     async def _tell_slowly(self, message: BusMessage, name: str | None) -> None:
         text = Text(message, self._place.encoder(message))
-        turn = Turn(self._time)
+        turn = Turn(self._time, self._place.services.tasks)
         for _ in text.pieces():
             if not self._front.open:
                 return

@@ -100,13 +100,22 @@ class Stream:
             return
         if ancillary:
             self._keep(ancillary)
-        if flags & _CUT or len(self._descriptors) > self._limits.dbus_descriptors_waiting:
+        if flags & _CUT:
             self._lost("more descriptors than can be taken")
         elif not data:
             self._lost("it has closed the connection")
         else:
             self._size = _FULL_BYTES if len(data) == self._size else _READ_BYTES
             self._flusher.turn(self._came, data)
+            self._count_descriptors()
+
+    def _count_descriptors(self) -> None:
+        """Those of the messages that are whole were given out; but not while somebody holds them."""
+        waiting, most = len(self._descriptors), self._limits.dbus_descriptors_waiting
+        if waiting > most and self._open and not self._holders:
+            self._log.limit("dbus_descriptors_waiting", most)
+            told = f"{waiting} descriptors of messages that are not whole, expected at most {most}"
+            self._lost(f"{told} (dbus_descriptors_waiting)")
 
     def _keep(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
