@@ -78,6 +78,7 @@ class Helper:
             context.loop, front, limits, context.log, launch.rule.name, on_stuck=self._takes_nothing
         )
         self._patience = Deadline(context.loop, self._says_nothing)  # until its `init`
+        self._asks = False  # somebody something, who has not answered yet
         self._input_closed = Deadline(context.loop, self._reads_no_more)  # until it exits
         self._output_closed = asyncio.Event()
         self._finish_input = False  # nothing more will be put
@@ -166,7 +167,10 @@ class Helper:
             started.collect(True)
         if self._way is not None:
             started.listen(self._way.said)
-        self._patience.begin(self._seconds)
+        if started.process.begun:
+            self._patience.begin(self._seconds)
+        else:
+            started.process.on_begun = self._count
         started.link.resume()
         self._context.log.info("helper-started", helper=self.name, pid=self.pid, command=command.argv[0])
         return started.process
@@ -385,8 +389,14 @@ class Helper:
 
     def asks(self, open_questions: int) -> None:
         """The time until its `init` is not counted while it waits for an answer."""
+        self._asks = bool(open_questions)
+        self._count()
+
+    def _count(self) -> None:
+        """The time until its `init`, of one that runs."""
         if self.life.state == STARTING:
-            if open_questions:
+            begun = self._started is None or self._started.process.begun
+            if self._asks or not begun:
                 self._patience.end()
             elif not self._patience.runs:
                 self._patience.begin(self._seconds)

@@ -39,6 +39,11 @@ class Running(Protocol):
     stderr: int
     pid: int
     exited: asyncio.Event
+    on_begun: Callable[[], object]
+
+    @property
+    def begun(self) -> bool:
+        """Whether it runs, or has; where it did not from the first, `on_begun` is called once it does."""
 
     @property
     def status(self) -> int: ...
@@ -66,7 +71,20 @@ class Process:
     The descriptors `stdin`, `stdout`, `stderr` are non-blocking and belong to the caller.
     """
 
-    __slots__ = ("_children", "_on_exit", "_popen", "_watchdog", "exited", "pid", "stderr", "stdin", "stdout")
+    __slots__ = (
+        "_children",
+        "_on_exit",
+        "_popen",
+        "_watchdog",
+        "exited",
+        "on_begun",
+        "pid",
+        "stderr",
+        "stdin",
+        "stdout",
+    )
+
+    begun = True
 
     def __init__(
         self,
@@ -87,6 +105,7 @@ class Process:
         self._watchdog = watchdog
         self._children = children
         self._on_exit = on_exit
+        self.on_begun: Callable[[], object] = bool
         self.exited = asyncio.Event()
         fds: list[int] = []
         try:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
+from math import inf
 from typing import Any, Final
 
 import anyio
@@ -20,7 +21,7 @@ from ..payloads.base import Services
 from ..payloads.bus.addresses import address_of
 from ..payloads.bus.connecting import connect
 from ..payloads.bus.connection import Connection
-from ..payloads.bus.errors import BusError
+from ..payloads.bus.errors import TIMED_OUT, BusError
 from ..payloads.bus.match_rule import signals_of
 from ..payloads.bus.message import INTERACTIVE, Message, call
 from ..payloads.bus.signature import Variant
@@ -52,6 +53,8 @@ class Unit:
         self.name = f"spanbridge-superuser-{os.getpid()}-{next(_numbers)}.service"
         self.exited = asyncio.Event()
         self.end = "still running"
+        self.begun = False
+        self.on_begun: Callable[[], object] = bool
         self._services = services
         self._launch = launch
         self._program = os.path.abspath(os.path.join(directory or "", program))
@@ -109,7 +112,18 @@ class Unit:
             flags=INTERACTIVE,
             fds=self._given,
         )
-        await connection.ask(asked, seconds=services.context.limits.systemd_seconds)
+        await self._ask_patiently(connection, asked)
+        self.begun = True
+        self.on_begun()
+
+    async def _ask_patiently(self, connection: Connection, asked: Message) -> None:
+        """Raises BusError, Problem."""
+        seconds = self._services.context.limits.systemd_seconds
+        with anyio.move_on_after(seconds):
+            await connection.ask(asked, seconds=inf)
+            return
+        self._services.context.log.limit("systemd_seconds", seconds, unit=self.name)
+        raise BusError(TIMED_OUT, f"systemd did not start {self.name} within {seconds:g} s (systemd_seconds)")
 
     def _properties(self) -> list[tuple[str, Variant]]:
         expansion = self._launch.key[1]

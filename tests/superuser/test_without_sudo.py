@@ -169,6 +169,27 @@ def test_a_stop_while_systemd_has_not_answered(site: Site, bus: PrivateBus, mana
     assert superuser.current == "none"
 
 
+def test_systemd_does_not_answer(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    """It has a time of its own: what a helper may take until its `init` is not counted before it runs."""
+    manager = manage()
+    manager._start = lambda message: manager.units.append((message.body[0], {}, message.flags))  # type: ignore[method-assign]
+    limits = {"systemd_seconds": 0.5, "handshake_seconds": 0.01}
+    bridge, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ, limits=limits)
+    told = superuser.fail("Start", "unit").text
+    name = f"spanbridge-superuser-{bridge.pid}-1.service"
+    assert told == f"systemd did not start {name} within 0.5 s (systemd_seconds)"
+    assert bridge.log.wait("limit name=systemd_seconds value=0.5")
+    assert superuser.current == "none"
+
+
+def test_one_that_systemd_has_started_is_to_send_its_init(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    manage()
+    limits = {"systemd_seconds": 1_000, "handshake_seconds": 0.01}
+    bridge, _, superuser = site.superuser(unit(site, [forever()]), environ=bus.environ, limits=limits)
+    assert "sent no init within 0.01 s" in superuser.fail("Start", "unit").text
+    assert bridge.log.wait("limit name=handshake_seconds")
+
+
 def test_the_end_of_the_session_ends_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
     manage()
     bridge, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
