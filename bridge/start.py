@@ -24,6 +24,7 @@ from .stdout import write
 
 _COERCED: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST_MS: Final = 2**31 - 1  # that poll(2) takes
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)  # and given back to what is started
 
 
@@ -51,7 +52,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
         log.error("limit", name="max_depth", value=limits.max_depth, rule=rule)
         write(control("init", version=VERSION, problem=INTERNAL_ERROR, message=message))
         return 1
-    if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds):
+    if privileged and stat.S_ISSOCK(os.fstat(0).st_mode) and not take_stderr(limits.stderr_seconds, log):
         return 0
 
     def read_catalog() -> Catalog:
@@ -101,7 +102,7 @@ def _heed_ignored_signals() -> None:
             signal.signal(number, lambda number, frame: None)
 
 
-def take_stderr(seconds: float) -> bool:
+def take_stderr(seconds: float, log: Log) -> bool:
     """Ask the bridge on the socket 0 for its stderr, and make it ours (docs/superuser.md, "Passwords").
 
     Until then our stderr leads to whoever waits for the start. Without an answer in time it stays; False: the bridge
@@ -114,7 +115,8 @@ def take_stderr(seconds: float) -> bool:
     with socket.socket(fileno=os.dup(0)) as sock:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
-        if not poll.poll(seconds * 1000):
+        if not poll.poll(min(seconds * 1000, _LONGEST_MS)):
+            log.limit("stderr_seconds", seconds)
             return True
         try:
             data, fds, _, _ = socket.recv_fds(sock, 1, 1)

@@ -231,7 +231,11 @@ class Dialogue:
         elif starting and command == "send-stderr" and self._privileged:
             self._send_stderr()
         elif starting:
-            check_first(command, payload, self._limits.refusal_bytes)
+            try:
+                check_first(command, payload, self._limits.refusal_bytes)
+            except Refusal:
+                self._tell_of_cut(payload)
+                raise
             self._helper.greeted()
         elif command in FRONT_END_ONLY:
             raise Forgery(PROTOCOL_ERROR, f"sent {command!r}, which only a front end may")
@@ -269,7 +273,14 @@ class Dialogue:
     def _late_init(self, payload: bytes) -> None:
         said = read_refusal(payload, self._limits.refusal_bytes)
         if said is not None:
+            self._tell_of_cut(payload)
             self._helper.end(self._helper.last_words(f"said that it ends: {said.code}: {said.message}"))
+
+    def _tell_of_cut(self, refusal: bytes) -> None:
+        """Those whose opens are closed with it do not see that something is missing."""
+        most = self._limits.refusal_bytes
+        if len(refusal) > most:
+            self._log.limit("refusal_bytes", most, helper=self._helper.name, found=len(refusal))
 
     # Answers
 

@@ -114,3 +114,25 @@ def test_what_may_refuse_and_cannot_be_read_is_an_error_of_the_log(start: Start,
     assert sum("the bridge is left out, and refuses nothing with its problem" in line for line in errors) == 1
     assert len(errors) == 4
     assert [("serves/manifest.json" in line) for line in warnings] == [True]
+
+
+def test_a_refusal_of_a_helper_that_is_long(start: Start) -> None:
+    """Its further members are left out, and the log says so; a short one is passed on whole."""
+    most = 300
+    said = {"problem": "access-denied", "message": "closed on Mondays"}
+    bridge = start(
+        helper_rule({"payload": "test", "tag": "long"}, [init(**said, more="x" * most), exit_with(0)]),
+        helper_rule({"payload": "test", "tag": "short"}, [init(**said, more="x"), exit_with(0)]),
+        limits={"refusal_bytes": most},
+    )
+    front = bridge.front_end
+    front.open("a", tag="short")
+    closed = front.expect("close", "a", problem="access-denied")
+    assert closed["more"] == "x"
+    assert "closed on Mondays" in closed["message"]
+    assert not bridge.log.matches("refusal_bytes")
+    front.open("a", tag="long")
+    closed = front.expect("close", "a", problem="access-denied")
+    assert "more" not in closed
+    assert "closed on Mondays" in closed["message"]
+    assert bridge.log.wait(f"limit name=refusal_bytes value={most} ")

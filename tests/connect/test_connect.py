@@ -254,6 +254,42 @@ def test_a_resolver_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (problem.code, "a.name:80" in problem.message) == ("timeout", True)
 
 
+def test_names_that_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One waits for the other, though nobody waits for that any more."""
+    asked, go_on = list[bytes](), threading.Event()
+
+    def slow(host: Any, port: Any, **how: Any) -> Any:
+        if how.get("flags", 0) & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        asked.append(host)
+        go_on.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", int(port)))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    hit: dict[str, int] = {}
+
+    async def test(services: Services) -> None:
+        resolver = services.once(names.Resolver)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(resolver.addresses, "first.name", 80)
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(resolver.addresses, "second.name", 80)
+            await anyio.wait_all_tasks_blocked()
+            assert [each.name for each in threading.enumerate()].count("look-up") == 1
+            hit.update(services.context.log.limits_hit)
+            go_on.set()
+        assert asked == [b"first.name", b"second.name"]
+
+    try:
+        in_session(test, lookups=1)
+    finally:
+        go_on.set()
+    assert hit == {"lookups": 1}
+
+
 def test_nothing_is_left_of_a_connection_that_is_cancelled(tmp_path: Path) -> None:
     """To a port whose backlog is full, the handshake does not end."""
     with socket.socket() as server, socket.socket() as first, socket.socket() as second:

@@ -100,3 +100,17 @@ def test_one_that_is_not_wanted_any_more(start: Start, tmp_path: Path) -> None:
             front.sync()
     front.sync()
     assert processes.wait_ended(bridge.children) == []
+
+
+@pytest.mark.parametrize(("seconds", "option"), [(7, "7"), (0.2, "1"), (0, None)])
+def test_how_often_it_is_to_ask_whether_the_host_is_there(
+    start: Start, tmp_path: Path, seconds: float, option: str | None
+) -> None:
+    """In whole seconds; with 0 nothing is said of it."""
+    told = tmp_path / "told"
+    text = f'#!/bin/sh\n[ "$1" = -V ] && exec echo OpenSSH_9.2 >&2\nprintf "%s\\n" "$@" >{told}\nexit 255\n'
+    front = with_ssh(start, tmp_path, text, host_alive_seconds=seconds).front_end
+    front.open("a", "echo", host="alice@far")
+    front.expect("close", "a")
+    found = [word for word in told.read_text().splitlines() if word.startswith("ServerAliveInterval=")]
+    assert found == ([] if option is None else [f"ServerAliveInterval={option}"])

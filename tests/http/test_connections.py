@@ -175,6 +175,20 @@ def test_at_most_sixteen_of_one_name(client: Client) -> None:
         each.close()
 
 
+def test_how_many_of_one_name(spanbridge_start: Start, server: Server) -> None:
+    bridge = spanbridge_start(limits={"http_connections_per_name": 1})
+    client = Client(bridge.front_end, server)
+    one, two = (client.send(connection="one") for _ in range(2))
+    with server.accept() as peer:
+        assert bridge.log.wait("limit name=http_connections_per_name value=1 .* connection=one")
+        other = client.send(connection="another")
+        with server.accept() as another:
+            served(client, another, other)
+        assert not server.called
+        served(client, peer, one)
+        served(client, peer, two)
+
+
 def test_at_most_eight_are_kept(client: Client) -> None:
     channels = [client.send(connection="kept") for _ in range(10)]
     peers = [client.server.accept() for _ in range(10)]

@@ -107,6 +107,25 @@ def test_many_requests_hold_few_files(home: Home, start: Start) -> None:
     assert descriptors_at_rest(client, bridge) == before
 
 
+def test_as_many_are_in_the_making_as_may_be(home: Home, start: Start) -> None:
+    """Two that nobody takes to the end hold up a third, however small, until one of them is over."""
+    write_package(home.data_home, "pkg", {"large": noise(200_000), "small": "x"})
+    bridge = start(limits={"package_answers": 2, "window_bytes": MESSAGE_BYTES})
+    client, front = Client(bridge.front_end), bridge.front_end
+    before = descriptors_at_rest(client, bridge)
+    stuck = [client.send("/pkg/large", flow_control=True) for _ in range(2)]
+    for channel in stuck:
+        front.wait_until(lambda channel=channel: len(front.data_so_far(channel)) >= MESSAGE_BYTES, "a window")  # type: ignore[misc]
+    waiting = client.send("/pkg/small")
+    assert bridge.log.wait("limit name=package_answers value=2")
+    front.sync()
+    assert processes.descriptors(bridge.pid) == before + 2
+    assert front.commands(waiting) == ["ready"]
+    front.close(stuck[0])
+    assert client.receive(waiting).body == b"x"
+    front.close(stuck[1])
+
+
 def test_an_answer_that_nobody_wants_any_more_lets_go_of_its_file(home: Home, start: Start) -> None:
     write_package(home.data_home, "pkg", {"large": noise(LARGE_BYTES), "small": "x"})
     bridge = start()

@@ -204,6 +204,14 @@ def test_of_much_stderr_the_end_is_told(client: Client) -> None:
     assert lines[0].startswith("line ")
 
 
+def test_how_much_of_the_end_is_told(start: Start) -> None:
+    """From the beginning of a line."""
+    client = Client(start(limits={"stderr_bytes": 12}), "brief")
+    told = client.run("printf 'one\\ntwo\\nthree\\nfour\\n' >&2").closed["message"]
+    assert told == "[8 bytes left out]\nthree\nfour\n"
+    assert client.run("printf 'three\\nfour\\n' >&2").closed["message"] == "three\nfour\n"
+
+
 # The end
 
 

@@ -3,8 +3,11 @@
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 
-from spanbridge.testing.frames import Decoder, encode_control
+import pytest
+
+from spanbridge.testing.frames import Decoder, Frame, encode_control
 
 from .site import Site
 
@@ -51,25 +54,28 @@ def test_what_it_said_before_is_the_error_of_start(site: Site) -> None:
 
 
 class Privileged:
-    """`spanbridge --privileged` on `ours`, the other end of its socket."""
+    """`spanbridge --privileged`, or `command`, on `ours`, the other end of its socket."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, command: Sequence[str] = (), seconds: str = "15") -> None:
         self.ours, theirs = socket.socketpair()
         self.ours.settimeout(20)
         with theirs:
             self.process = subprocess.Popen(
-                [str(site.installation.spanbridge), "--privileged"],
+                command or [str(site.installation.spanbridge), "--privileged"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=subprocess.PIPE,
-                env={"PATH": "/usr/bin:/bin", "SPANBRIDGE_STDERR_SECONDS": "15"},
+                env={"PATH": "/usr/bin:/bin", "SPANBRIDGE_STDERR_SECONDS": seconds},
             )
         self._decoder = Decoder()
+        self._frames: list[Frame] = []
 
     def command(self) -> object:
-        while True:
-            for frame in self._decoder.feed(self.ours.recv(1 << 16)):
-                return frame.message["command"]
+        while not self._frames:
+            data = self.ours.recv(1 << 16)
+            assert data, self.end()
+            self._frames += self._decoder.feed(data)
+        return self._frames.pop(0).message["command"]
 
     def end(self) -> tuple[int, bytes]:
         """Wait; the exit status, and what it said on the stderr that it began with."""
@@ -100,6 +106,37 @@ def test_privileged_without_an_answer_ends_quietly(site: Site) -> None:
     privileged.ours.close()
 
     assert privileged.end() == (0, b"")
+
+
+IMPATIENT = """
+import select, sys
+class Poll:
+    def register(self, fd, events):
+        pass
+    def poll(self, milliseconds):
+        print(f"waited {milliseconds:.0f} ms", file=sys.stderr, flush=True)
+        select.poll = real
+        return []
+real, select.poll = select.poll, Poll
+sys.path.insert(0, sys.argv[1])
+sys.argv = ["spanbridge", "--privileged"]
+from spanbridge.cli import main
+sys.exit(main())
+"""
+"""The bridge, with a clock that does not wait."""
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [("0.25", 250), ("1e9", 2**31 - 1)])
+def test_how_long_privileged_waits_for_a_stderr(site: Site, seconds: str, waited: int) -> None:
+    """And goes on with the one it has. The kernel waits some weeks at most."""
+    command = [site.installation.python, "-I", "-S", "-c", IMPATIENT, str(site.installation.root / "lib")]
+    privileged = Privileged(site, command, seconds)
+    assert [privileged.command(), privileged.command()] == ["send-stderr", "init"]
+    privileged.ours.close()
+    status, said = privileged.end()
+    assert status == 0
+    assert f"waited {waited} ms" in said.decode()
+    assert "limit name=stderr_seconds" in said.decode()
 
 
 def test_privileged_has_no_packages_and_is_root(site: Site) -> None:

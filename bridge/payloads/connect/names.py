@@ -31,7 +31,9 @@ class Resolver:
 
     def __init__(self, services: Services) -> None:
         self._loop = services.context.loop
-        self._places = anyio.Semaphore(services.context.limits.lookups)
+        self._log = services.context.log
+        self._most = services.context.limits.lookups
+        self._places = anyio.Semaphore(self._most)
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """The addresses of `host`, in the order in which they are to be tried.
@@ -43,6 +45,8 @@ class Resolver:
         return _of_literal(host, port) or await self._look_up(host, port)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
+        if not self._places.value:
+            self._log.limit("lookups", self._most)
         await self._places.acquire()
         found: Future[list[Address]] = self._loop.create_future()
 

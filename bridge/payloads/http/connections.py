@@ -108,8 +108,8 @@ class Connections:
         if group is not None:
             group.waiting += 1
         self._settle()
-        if self._count >= self._most and not waiter.allowed.is_set():
-            self._services.context.log.limit("http_connections", self._most)
+        if not waiter.allowed.is_set():
+            self._tell_of_limit(group)
         try:
             await waiter.allowed.wait()
         except BaseException:
@@ -124,6 +124,14 @@ class Connections:
                 self._remove(group)
             raise
         return waiter.connection
+
+    def _tell_of_limit(self, group: Group | None) -> None:
+        """Which one it is that somebody waits for."""
+        log = self._services.context.log
+        if self._count >= self._most:
+            log.limit("http_connections", self._most)
+        elif group is not None and group.count >= self._most_of_one_name:
+            log.limit("http_connections_per_name", self._most_of_one_name, connection=group.name)
 
     async def _connect(self, where: Where) -> Transport:
         services = self._services
