@@ -11,6 +11,15 @@ class HttpError(Exception):
         self.code = code
 
 
+class OverLimit(ValueError):
+    """`what` is not to be had: the limit of this name does not allow it."""
+
+    def __init__(self, what: str, name: str, most: int) -> None:
+        super().__init__(f"{what}, expected at most {most} ({name})")
+        self.name = name
+        self.most = most
+
+
 class SqliteError(Exception):
     """An error of SQL. `code` is SQLite's, like SQLITE_CONSTRAINT_UNIQUE."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .site import Site
+from .site import Page, Site
 
 SOURCE = """
 def init(router, services):
@@ -61,20 +61,26 @@ def test_what_is_not_taken_is_counted(site: Site) -> None:
     channel = slow.listen("talk", flow_control=True)
     # Pongs are not sent: after the window nothing more is taken from the host.
     assert page("POST", MANY, {"count": 50, "pad": 20_000}).status == 204
-    events: list[dict[str, Any]] = []
-    while not events or events[-1].get("data", {}).get("number") != 49:
-        frame = slow.front_end.take(
-            lambda frame: frame.channel == channel or frame.message.get("command") == "ping", "an event"
-        )
-        if frame.channel:
-            events.append(json.loads(frame.payload))
-        else:
-            slow.front_end.message({**frame.message, "command": "pong"})
+    events = taken_late(slow, channel, 50)
     missed = [each["missed"] for each in events if "missed" in each]
     numbers = [each["data"]["number"] for each in events if "data" in each]
     assert numbers == sorted(numbers)
     assert missed
     assert sum(missed) + len(numbers) == 50
+
+
+def taken_late(page: Page, channel: str, last: int) -> list[dict[str, Any]]:
+    """What comes up to the event with this id; pongs are sent only now."""
+    events: list[dict[str, Any]] = []
+    while not events or events[-1].get("id") != last:
+        frame = page.front_end.take(
+            lambda frame: frame.channel == channel or frame.message.get("command") == "ping", "an event"
+        )
+        if frame.channel:
+            events.append(json.loads(frame.payload))
+        else:
+            page.front_end.message({**frame.message, "command": "pong"})
+    return events
 
 
 @pytest.mark.parametrize(
@@ -104,3 +110,28 @@ def test_opens_that_are_wrong(shared: Site) -> None:
     for number, (members, problem) in enumerate(wrong):
         front_end.open(f"e{number}", "extension-events", internal="extensions", **members)
         front_end.expect("close", f"e{number}", problem=problem)
+
+
+def test_all_that_is_kept_comes_again(site: Site) -> None:
+    """However much it is: what may wait for a channel bounds what it does not take."""
+    site.extension("talk", SOURCE)
+    page = site.session(extension_events_waiting_bytes=100_000)
+    assert page("POST", MANY, {"count": 50, "pad": 20_000}).status == 204
+    channel = page.listen("talk", after=10)
+    assert page("POST", SAY, {"topic": "newer"}).status == 204
+    assert [page.event(channel).get("id") for _ in range(41)] == list(range(11, 52))
+
+
+def test_what_goes_while_it_comes_again_is_counted(site: Site) -> None:
+    site.extension("talk", SOURCE)
+    page, slow = site.session(window_bytes=100_000, extension_events=50), site.session(window_bytes=100_000)
+    page.get("/api/extensions")
+    assert page("POST", MANY, {"count": 50, "pad": 20_000}).status == 204
+    channel = slow.listen("talk", after=0, flow_control=True, topics=["n"])
+    for topic in ["n", "other"] * 20:
+        assert page("POST", SAY, {"topic": topic}).status == 204
+    told = taken_late(slow, channel, 89)
+    ids = [each["id"] for each in told if "id" in each]
+    (missed,) = [each["missed"] for each in told if "missed" in each]
+    assert "missed" not in told[0]
+    assert ids == [*range(1, 41 - missed), *range(41, 51), *range(51, 91, 2)]

@@ -116,7 +116,7 @@ def test_what_is_refused(history: MetricsHistory) -> None:
         history.query("m", 0, 1, 0, "avg")
     for number in range(10):
         history.record(f"m{number}", 1, None)
-    with pytest.raises(ValueError, match="10 metrics already"):
+    with pytest.raises(ValueError, match="there are 10 already"):
         history.record("one_more", 1, None)
 
 

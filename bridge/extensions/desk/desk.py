@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from ...limits import Limits
-from ..errors import SqliteError
+from ..errors import OverLimit, SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call, Reply, decode_call, encode
 from ..inner.wire import Frames, WireError, framed
@@ -280,6 +280,9 @@ class Desk:
             return Reply(call.seq, operation(client, call))
         except SqliteError as error:
             return Reply(call.seq, None, ("sqlite", error.code, str(error)))
+        except OverLimit as error:
+            self._log.limit(error.name, error.most, extension=self.name)
+            return Reply(call.seq, None, ("value", "", str(error)))
         except (ValueError, TypeError) as error:
             return Reply(call.seq, None, ("value", "", str(error)))
         except RuntimeError as error:
@@ -297,7 +300,9 @@ class Desk:
         try:
             client.sock.sendall(framed(body))
         except BlockingIOError:
-            client.give_up("against the inner protocol: it does not read the replies to its calls")
+            seconds = self._limits.extension_reply_seconds
+            self._log.limit("extension_reply_seconds", seconds, extension=self.name)
+            client.give_up(f"it took nothing of the replies to its calls for {seconds:g} s (extension_reply_seconds)")
         except OSError:  # it has ended, and its exit will tell
             return
 

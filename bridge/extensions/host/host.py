@@ -257,6 +257,7 @@ class Host:
             self._parts.log.warning("session", what=wrong)
         with contextlib.suppress(OSError):
             connection.send(b"e")
+        await session.gone  # the host goes on meanwhile
 
 
 def _name_of(uid: int) -> str:

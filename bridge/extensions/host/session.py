@@ -44,7 +44,8 @@ _READ: Final[dict[Any, Callable[[dict[str, Any]], Opened]]] = {
 
 
 class Session:
-    """Begins at once; `over` is settled with what was wrong, None for nothing, when it has ended."""
+    """Begins at once; `over` is settled with what was wrong, None for nothing, when it has ended, and `gone` once what
+    waited then has gone out, or is given up."""
 
     def __init__(
         self,
@@ -70,6 +71,8 @@ class Session:
         self._done = Alike()
         self._splitter: Splitter[Channel] = Splitter(self._routes, id_bytes=context.limits.channel_id_bytes)
         self.over: asyncio.Future[str | None] = context.loop.create_future()
+        self.gone: asyncio.Future[None] = context.loop.create_future()
+        self._last_words: asyncio.TimerHandle | None = None
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         self._services = Services(
             context,
@@ -96,13 +99,15 @@ class Session:
             channel.end()
         link.flush()
         seconds = self._context.limits.extension_last_words_seconds
-        timer = self._context.loop.call_later(seconds, link.close)
+        self._last_words = self._context.loop.call_later(seconds, self._close)
+        link.when_empty(self._close)
 
-        def written() -> None:
-            timer.cancel()
-            link.close()
-
-        link.when_empty(written)
+    def _close(self) -> None:
+        if self._last_words is not None:
+            self._last_words.cancel()
+        self._front.link.close()
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     # From the bridge
 
@@ -217,6 +222,7 @@ class Session:
 
     def _broken(self, reason: str) -> None:
         self.end()
+        self._close()
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import os
 import re
+import signal
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -131,12 +132,25 @@ class Parts:
             if path is None:
                 raise CannotStart("there is no node in PATH, which runs JavaScript")
             path = _real(path)
-            version = await _version(path, self.limits.extension_node_seconds)
+            version = await self._version(path)
             if version < _NODE_LEAST:
                 raise CannotStart(f"{path} is node {version}, expected {_NODE_LEAST} or newer")
             arguments = ["--experimental-global-webcrypto"] if version == _NODE_LEAST else []
             self._node = Node(path, [path, *arguments])
         return self._node
+
+    async def _version(self, path: str) -> int:
+        """The major version of node. Raises CannotStart, OSError."""
+        seconds = self.limits.extension_node_seconds
+        told = await _answer([path, "--version"], seconds)
+        if told is None:
+            self.log.limit("extension_node_seconds", seconds)
+            raise CannotStart(f"{path} --version: no answer after {seconds:g} s (extension_node_seconds)")
+        found = re.match(rb"v(\d+)\.", told)
+        if found is None:
+            shown = told.decode(errors="replace").strip()
+            raise CannotStart(f"{path} --version: {shown!r}, expected a version such as v20.1.0")
+        return int(found[1])
 
     def open_desk(self, name: str) -> "Bench":
         """The thread of an extension, with its databases open. Raises CannotStart, OSError."""
@@ -244,18 +258,24 @@ def _real(path: str) -> str:
     return os.path.realpath(path)
 
 
-async def _version(path: str, seconds: float) -> int:
-    """The major version of node; 0: that was not to be told, or not within `seconds`."""
-    process = await asyncio.create_subprocess_exec(
-        path, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-    )
+async def _answer(command: list[str], seconds: float) -> bytes | None:
+    """The beginning of what it prints; None if it has not ended within `seconds`. Raises OSError."""
+    # No pipe: one is waited for until nobody holds it, and the program may be a script that starts another one.
+    output = os.memfd_create("answer")
     try:
-        async with asyncio.timeout(seconds):
-            told, _ = await process.communicate()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        return 0
-    found = re.match(rb"v(\d+)\.", told)
-    return int(found[1]) if found else 0
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            return None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        return os.pread(output, 100, 0)
+    finally:
+        os.close(output)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from ..errors import OverLimit
 from .moment import LAST, iso
 
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
@@ -164,7 +165,8 @@ class AlertEngine:
             raise ValueError("alert_engine.define: expected finite numbers, and seconds of 0 or more")
         (count,) = self._db.execute("SELECT count(*) FROM alerts WHERE name != ?", (name,)).fetchone()
         if count >= self._most:
-            raise ValueError(f"there are {count} alerts already, at most {self._most} may be (extension_alerts)")
+            what = f"alert_engine.define: the alert {name!r}: there are {count} already"
+            raise OverLimit(what, "extension_alerts", self._most)
         self._db.execute(
             f"INSERT INTO alerts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, 0)"
             " ON CONFLICT (name) DO UPDATE SET metric = excluded.metric, op = excluded.op,"

@@ -22,11 +22,19 @@ class Event(NamedTuple):
 
 
 class Subscription:
-    """What one channel has not taken yet. The oldest go when it is too much."""
+    """What one channel has not taken yet. The oldest go when it is too much.
 
-    def __init__(self, topics: Iterable[str], most_bytes: int) -> None:
+    What comes again is not among what waits: it stays where it is kept, as long as it is, until it is taken.
+    """
+
+    def __init__(self, topics: Iterable[str], most_bytes: int, kept: deque[Event], after: int | None) -> None:
+        """`kept`: the last events, whose ids follow one another; those that come after the one with this id come
+        again, `None` for none."""
         self._most_bytes = most_bytes
         self._topics = [(topic.removesuffix("*"), topic.endswith("*")) for topic in topics]
+        self._kept = kept
+        again = [] if after is None else [event.id for event in kept if event.id > after and self.wants(event.topic)]
+        self._again = deque(again)
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._missed = 0
@@ -46,16 +54,29 @@ class Subscription:
     @property
     def has_more(self) -> bool:
         """Whether there is something to take."""
-        return bool(self._waiting or self._missed)
+        return bool(self._again or self._waiting or self._missed)
 
     def take(self) -> bytes:
         """The next event, of which there is one; or how many were missed, in their place."""
+        if self._again:
+            return self._next_again()
         if self._missed:
             missed, self._missed = self._missed, 0
-            return msgspec.json.encode({"missed": missed})
+            return _missed(missed)
         text = self._waiting.popleft()
         self._size -= len(text)
         return text
+
+    def _next_again(self) -> bytes:
+        missed = 0
+        while self._again and (not self._kept or self._again[0] < self._kept[0].id):  # it has gone meanwhile
+            self._again.popleft()
+            missed += 1
+        return _missed(missed) if missed else self._kept[self._again.popleft() - self._kept[0].id].text
+
+
+def _missed(number: int) -> bytes:
+    return msgspec.json.encode({"missed": number})
 
 
 def _nobody() -> None:
@@ -109,11 +130,7 @@ class Events:
     ) -> Subscription:
         """`after`: what is kept and newer comes first. `on_news` is called with each event that comes later."""
         stream = self._streams.setdefault(extension, _Stream())
-        subscription = Subscription(topics, self._limits.extension_events_waiting_bytes)
-        if after is not None:
-            for event in stream.kept:
-                if event.id > after and subscription.wants(event.topic):
-                    subscription.put(event)
+        subscription = Subscription(topics, self._limits.extension_events_waiting_bytes, stream.kept, after)
         subscription.on_news = on_news
         stream.subscriptions.add(subscription)
         return subscription

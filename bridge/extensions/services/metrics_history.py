@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import Any, Final, NamedTuple
 
+from ..errors import OverLimit
 from .moment import iso, seconds_of
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
@@ -143,9 +144,8 @@ class MetricsHistory:
         if row is None:
             (count,) = self._db.execute("SELECT count(*) FROM metrics").fetchone()
             if count >= self._most:
-                raise ValueError(
-                    f"there are {count} metrics already, expected at most {self._most} (extension_metrics)"
-                )
+                what = f"metrics_history.record: the metric {metric!r}: there are {count} already"
+                raise OverLimit(what, "extension_metrics", self._most)
             row = self._db.execute("INSERT INTO metrics (name) VALUES (?) RETURNING id", (metric,)).fetchone()
         self._ids[metric] = int(row[0])
         return int(row[0])
