@@ -55,6 +55,7 @@ class Flusher:
             dirty, self._dirty = self._dirty, []
             for writer in dirty:
                 writer.flush()
-            later, self._later = self._later, []
-            for call in later:
-                call()
+            if self._later:
+                later, self._later = self._later, []
+                for call in later:
+                    call()

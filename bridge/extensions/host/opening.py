@@ -34,7 +34,6 @@ class EventsOpen(msgspec.Struct, frozen=True):
     """An open of `extension-events`. `after`: replay what is newer; None: nothing."""
 
     terms: Terms
-
     extension: str
     topics: tuple[str, ...]
     after: int | None

@@ -108,7 +108,7 @@ class Calls:
                     break
                 data += more
         except (OSError, msgspec.DecodeError):
-            pass
+            raise HostGone from None
         raise HostGone
 
 
