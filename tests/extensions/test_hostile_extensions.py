@@ -209,8 +209,8 @@ def lie(*messages: Any) -> list[Any]:
         ("disk", None, 500, "File too large"),
         ("descriptors", None, 500, "Too many open files"),
         ("loop", None, 504, "did not answer in time"),
-        ("query", None, 500, "extension_query_seconds"),
-        ("compile", None, 500, "bounded by extension_memory_bytes"),
+        ("query", None, 500, "limit name=extension_query_seconds"),
+        ("compile", None, 500, "limit name=extension_memory_bytes"),
         ("garbage", None, 502, "inner-protocol"),
         ("long", None, 502, "extension_message_bytes"),
         ("lies", lie(("response", 99_999, 200, [], "x", True)), 502, "inner-protocol"),
@@ -331,7 +331,7 @@ def test_who_prints_too_much_is_cut(site: Site) -> None:
 
 def test_a_result_that_is_too_large_is_an_error(page: Page, shared: Site) -> None:
     assert page.get("/api/ext/bad/large").status == 500
-    shared.wait_log("extension_message_bytes")
+    shared.wait_log("limit name=extension_message_bytes")
 
 
 def test_waiting_requests_are_bounded(site: Site) -> None:

@@ -66,13 +66,15 @@ def test_of_sql_and_bodies(site: Site) -> None:
     page = site.session(extension_busy_seconds=0.05, extension_iterations=1, extension_bodies_bytes=1_000)
     events = page.listen("one")
     assert page.get("/api/ext/one/iterate").status == 500
-    site.wait_log("over 1 iterations at once (extension_iterations)")
+    site.wait_log("iterate: 1 iterations go on already, expected at most 1 (extension_iterations)")
     answer = page("POST", "/api/ext/one/hold", {"pad": "x" * 1_000})
     assert answer.error == (503, "busy")
     assert "(extension_bodies_bytes)" in answer.json["message"]
     page.ask("POST", "/api/ext/one/hold")
     assert page.event(events)["topic"] == "held"
     assert "(extension_busy_seconds)" in page.get("/api/ext/one/read").json["why"]
+    for name in ("extension_iterations", "extension_bodies_bytes", "extension_busy_seconds"):
+        assert f"limit name={name}" in site.log
 
 
 def test_of_processes(site: Site) -> None:
@@ -82,6 +84,7 @@ def test_of_processes(site: Site) -> None:
     )
     assert page.get("/api/ext/one/loop").error == (502, "extension-died")
     site.wait_log("did not answer a ping within 0.2 s (extension_pong_seconds)")
+    assert "limit name=extension_pong_seconds" in site.log
     site.extension("bad", "raise RuntimeError('again')")
     wait_until(lambda: page.get("/api/ext/bad/").error == (503, "extension-failed"), "it to fail", lambda: site.log)
     assert page.get("/api/ext/bad/").error == (503, "extension-failed")

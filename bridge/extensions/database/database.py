@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from ..errors import SqliteError
+from ..errors import OverLimit, SqliteError
 from .authorizer import Authorizer
 from .error_codes import code_of
 from .late import Deadline, Watch
@@ -79,6 +79,7 @@ class Database:
         self, name: str, path: str, watch: Watch, *, most_bytes: int, seconds: float, message_bytes: int
     ) -> None:
         self.path = path
+        self._most_bytes = most_bytes
         self._seconds = seconds
         self._message_bytes = message_bytes
         self._known: OrderedDict[str, Known] = OrderedDict()
@@ -201,8 +202,8 @@ class Database:
                 raise self._too_large("row has")
         return rows, True
 
-    def _too_large(self, what: str, instead: str = "") -> ValueError:
-        return ValueError(f"the {what} over {self._message_bytes} bytes (extension_message_bytes){instead}")
+    def _too_large(self, what: str, instead: str = "") -> OverLimit:
+        return OverLimit(f"the {what} too many bytes{instead}", "extension_message_bytes", self._message_bytes)
 
     def begin(self) -> bool:
         """A transaction, or one within it; whether it is one within."""
@@ -429,6 +430,9 @@ class Database:
             return SqliteError(self._authorizer.refused, "SQLITE_AUTH")
         if code == "SQLITE_INTERRUPT" or (code == "SQLITE_AUTH" and self._deadline.is_past()):
             return SqliteError(f"over {self._seconds:g} s (extension_query_seconds)", "SQLITE_INTERRUPT")
+        if code == "SQLITE_FULL":
+            told = f"{error}: it may have {self._most_bytes} bytes (extension_database_bytes)"
+            return SqliteError(told, code)
         if code == "SQLITE_IOERR_WRITE":  # a disk that is full has a code of its own
             return SqliteError("a file that the statement writes, most often one for sorting, gets too large", code)
         missing = _MISSING.fullmatch(str(error))

@@ -31,6 +31,13 @@ _LONGEST_SECONDS: Final = 86_400.0
 
 Operation = Callable[["Client", Call], Any]
 
+_LIMITS: Final = {
+    "SQLITE_FULL": "extension_database_bytes",  # or it is the disk: which one, SQLite does not say
+    "SQLITE_INTERRUPT": "extension_query_seconds",
+    "SQLITE_NOMEM": "extension_memory_bytes",
+}
+"""What is hit where SQLite says so."""
+
 
 class Client:
     """One process at the desk."""
@@ -265,7 +272,9 @@ class Desk:
         waiting, self._parked = self._parked, []
         for parked in waiting:
             if self._owner is not None and now >= parked.until:
-                told = f"for {self._limits.extension_busy_seconds:g} s (extension_busy_seconds)"
+                seconds = self._limits.extension_busy_seconds
+                self._log.limit("extension_busy_seconds", seconds, extension=self.name)
+                told = f"for {seconds:g} s (extension_busy_seconds)"
                 self._reply(parked.client, Reply(parked.call.seq, None, _busy(told)))
             elif self._owner is None:
                 self._take(parked.client, parked.call)
@@ -279,6 +288,8 @@ class Desk:
                 raise ValueError(f"{call.operation}: no such call")
             return Reply(call.seq, operation(client, call))
         except SqliteError as error:
+            if (name := _LIMITS.get(error.code)) is not None:
+                self._log.limit(name, getattr(self._limits, name), extension=self.name, why=str(error))
             return Reply(call.seq, None, ("sqlite", error.code, str(error)))
         except OverLimit as error:
             self._log.limit(error.name, error.most, extension=self.name)
@@ -309,10 +320,10 @@ class Desk:
     # Cursors, for the operations
 
     def keep(self, client: Client, call: int, cursor: Any) -> int:
-        """A number for a cursor. Raises ValueError."""
+        """A number for a cursor. Raises OverLimit."""
         most = self._limits.extension_iterations
         if len(client.cursors) >= most:
-            raise ValueError(f"over {most} iterations at once (extension_iterations)")
+            raise OverLimit(f"iterate: {most} iterations go on already", "extension_iterations", most)
         number = client.next_cursor
         client.next_cursor += 1
         client.cursors[number] = (call, cursor)

@@ -335,6 +335,7 @@ class Process:
             self._pinged = self._loop.call_later(self._limits.extension_pong_seconds, self._silent)
         else:
             seconds = self._limits.extension_pong_seconds
+            self._log.limit("extension_pong_seconds", seconds, extension=self.name)
             told = f"it did not answer a ping within {seconds:g} s (extension_pong_seconds)"
             self.kill(f"{told}: something keeps its event loop")
 
