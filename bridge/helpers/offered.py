@@ -10,6 +10,7 @@ from spanbridge.manifests.model import UNIT, Rule
 from ..wire.find_program import find_program
 
 TWICE: Final = "a privileged bridge with the same id comes before it"
+_LONGEST_SECONDS: Final = 86_400.0  # a program, or a socket, is waited for; much more they would not take
 
 
 def ident_of(rule: Rule) -> str:
@@ -27,6 +28,7 @@ def offer(
     """
     offered: dict[str, Rule] = {}
     left_out: list[tuple[Rule, str]] = []
+    sudo_seconds = min(sudo_seconds, _LONGEST_SECONDS)
     for rule in rules:
         why = TWICE if ident_of(rule) in offered else _unusable(rule, environ, sudo_seconds)
         if why is None:

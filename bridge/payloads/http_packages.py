@@ -29,7 +29,7 @@ def http_stream(port: Port, message: dict[str, Any], services: Services) -> Chan
     async def serve(channel: Conversation) -> None:
         refusal = await _refusal(channel, method)
         library = services.once(Library)
-        if not library.slots.value:
+        if not library.slots.value and not library.slots.statistics().tasks_waiting:
             services.context.log.limit("package_answers", services.context.limits.package_answers)
         async with library.slots:
             made = await answer(request, library, services.context.log, refusal)

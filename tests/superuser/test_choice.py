@@ -157,13 +157,14 @@ def test_root_is_told_that_init_was_acted_on(site: Site) -> None:
     bridge.front_end.expect("superuser-init-done")
 
 
-def test_a_slow_sudo_holds_nobody_up(site: Site) -> None:
+@pytest.mark.parametrize("seconds", [100, 1e10])
+def test_a_slow_sudo_holds_nobody_up(site: Site, seconds: float) -> None:
     """What it can is asked of it apart from the session, which serves others meanwhile."""
     gate = site.gate()
     sudo = site.programs / "sudo"
     sudo.write_text(f"#!/bin/sh\nhead -c 1 {gate.path} > /dev/null\necho '-A, --askpass'\n")
     sudo.chmod(0o755)
-    bridge = site.start({"privileged": True, "spawn": [str(sudo), "-A", "true"]}, limits={"sudo_seconds": 100})
+    bridge = site.start({"privileged": True, "spawn": [str(sudo), "-A", "true"]}, limits={"sudo_seconds": seconds})
     front = bridge.front_end
     front.open("bus", "dbus-json3", bus="internal")
     front.expect("ready", "bus")

@@ -45,7 +45,7 @@ class Resolver:
         return _of_literal(host, port) or await self._look_up(host, port)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
-        if not self._places.value:
+        if not self._places.value and not self._places.statistics().tasks_waiting:
             self._log.limit("lookups", self._most)
         await self._places.acquire()
         found: Future[list[Address]] = self._loop.create_future()

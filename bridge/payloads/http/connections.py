@@ -126,11 +126,12 @@ class Connections:
         return waiter.connection
 
     def _tell_of_limit(self, group: Group | None) -> None:
-        """Which one it is that somebody waits for."""
+        """Which one it is that somebody waits for; once for all who wait together."""
         log = self._services.context.log
         if self._count >= self._most:
-            log.limit("http_connections", self._most)
-        elif group is not None and group.count >= self._most_of_one_name:
+            if len(self._waiting) == 1:
+                log.limit("http_connections", self._most)
+        elif group is not None and group.count >= self._most_of_one_name and group.waiting == 1:
             log.limit("http_connections_per_name", self._most_of_one_name, connection=group.name)
 
     async def _connect(self, where: Where) -> Transport:
