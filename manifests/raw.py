@@ -86,4 +86,4 @@ def _unreadable(file: str, message: str) -> Defect:
 
 
 def _too_large(file: str, max_bytes: int, found: str) -> Defect:
-    return _unreadable(file, f"found {found}, expected at most {max_bytes} bytes")
+    return _unreadable(file, f"found {found}, expected at most {max_bytes} bytes (manifest_bytes)")

@@ -227,7 +227,8 @@ class Splitter(Generic[Route]):
                         self._check_unended((cut if cut > 0 else end) - body, length, base + pos)
                         break
                     if length > self._control_bytes:
-                        message = f"control message of {length} bytes, above the limit of {self._control_bytes} bytes"
+                        most = f"{self._control_bytes} bytes (control_bytes)"
+                        message = f"control message of {length} bytes, above the limit of {most}"
                         raise FrameError(base + pos, message)
                     if stop > end:
                         break
@@ -312,7 +313,7 @@ class Splitter(Generic[Route]):
         if found >= length:
             raise FrameError(offset, f"no line feed ends the channel id within {length} bytes")
         if found > self._id_bytes:
-            raise FrameError(offset, f"channel id longer than the limit of {self._id_bytes} bytes")
+            raise FrameError(offset, f"channel id longer than the limit of {self._id_bytes} bytes (channel_id_bytes)")
 
     def _length(self, data: bytes, pos: int, body: int, offset: int) -> int:
         """The number on the length line at `pos`, 0 while it may still go on in the next chunk."""
@@ -327,7 +328,8 @@ class Splitter(Generic[Route]):
             raise FrameError(offset, "expected a frame length, found an empty line")
         length = int(digits)
         if length > self._frame_bytes:
-            raise FrameError(offset, f"frame of {length} bytes, above the limit of {self._frame_bytes} bytes")
+            most = f"{self._frame_bytes} bytes (frame_bytes)"
+            raise FrameError(offset, f"frame of {length} bytes, above the limit of {most}")
         if len(self._sizes) >= _SIZES_KEPT:
             self._sizes.clear()
         self._sizes[data[pos:body]] = length

@@ -116,7 +116,7 @@ class Channels:
             raise Problem(
                 PROTOCOL_ERROR,
                 f"open of channel {channel[:40]!r}: expected an id without a line feed, of at most"
-                f" {self._limits.channel_id_bytes} bytes",
+                f" {self._limits.channel_id_bytes} bytes (channel_id_bytes)",
             )
         if ident in self.routes:
             raise Problem(PROTOCOL_ERROR, f"open of channel {channel!r}, which is open already")

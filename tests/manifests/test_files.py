@@ -118,9 +118,9 @@ def test_as_deep_and_as_large_as_allowed(tree: Tree) -> None:
     catalog = tree.load()
     assert (names(catalog), catalog.defects) == (["deep", "large", "wide"], ())
     assert [defect.message for defect in tree.load(max_bytes=100).defects] == [
-        f"found {63 * 2 + 6} bytes, expected at most 100 bytes",
-        f"found {MAX_BYTES} bytes, expected at most 100 bytes",
-        f"found {5 * 1000 + 7} bytes, expected at most 100 bytes",
+        f"found {63 * 2 + 6} bytes, expected at most 100 bytes (manifest_bytes)",
+        f"found {MAX_BYTES} bytes, expected at most 100 bytes (manifest_bytes)",
+        f"found {5 * 1000 + 7} bytes, expected at most 100 bytes (manifest_bytes)",
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_hundred_megabytes_are_not_read(tree: Tree) -> None:
     file = tree.package("bad")
     os.truncate(file, 100_000_000)
     tree.package("good")
-    assert_one_defect(tree.load(), file, "found 100000000 bytes, expected at most 1048576 bytes")
+    assert_one_defect(tree.load(), file, "found 100000000 bytes, expected at most 1048576 bytes (manifest_bytes)")
 
 
 def test_a_file_that_says_it_is_empty_is_read_to_its_end_or_the_limit(tree: Tree) -> None:
@@ -137,7 +137,7 @@ def test_a_file_that_says_it_is_empty_is_read_to_its_end_or_the_limit(tree: Tree
     file = tree.first / "cockpit/bad/manifest.json"
     file.parent.mkdir()
     file.symlink_to("/proc/kallsyms")
-    assert_one_defect(tree.load(max_bytes=1000), file, "found more, expected at most 1000 bytes")
+    assert_one_defect(tree.load(max_bytes=1000), file, "found more, expected at most 1000 bytes (manifest_bytes)")
 
 
 def test_a_directory_that_is_a_link_to_itself(tree: Tree) -> None:

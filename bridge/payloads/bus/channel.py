@@ -101,6 +101,7 @@ class Messages:
     def _heed(self, payload: bytes) -> None:
         most = self._limits.bus_message_bytes
         if len(payload) > most:
+            self._log.limit("bus_message_bytes", most)
             told = f"dbus-json3: a message of {len(payload)} bytes, expected at most {most} (bus_message_bytes)"
             raise Problem(TOO_LARGE, told)
         message = _decode(payload)
@@ -164,6 +165,7 @@ class Messages:
             self._outbox_bytes += len(text)
             if self._outbox_bytes > self._limits.bus_answers_bytes and not self._held:
                 self._held = True
+                self._log.limit("bus_answers_bytes", self._limits.bus_answers_bytes)
                 self._backend.hold()
 
     def _may_send(self) -> bool:

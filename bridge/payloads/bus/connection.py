@@ -153,7 +153,10 @@ class Connection:
         finally:
             self.forget(serial)
         if not outcome:
-            raise BusError(TIMED_OUT, f"{message.destination or self.name} does not answer")
+            whom = message.destination or self.name
+            if seconds is None:
+                self._log.limit("dbus_answer_seconds", self.answer_seconds, destination=whom)
+            raise BusError(TIMED_OUT, f"{whom} does not answer")
         (answer,) = outcome
         if isinstance(answer, Problem):
             raise answer

@@ -28,7 +28,7 @@ class Descriptors:
             self._log.limit("dbus_descriptors", self._limits.dbus_descriptors)
             return None
         ident = os.urandom(16).hex()
-        timer = self._loop.call_later(self._limits.dbus_descriptors_seconds, self._expire, ident)
+        timer = self._loop.call_later(self._limits.dbus_descriptors_seconds, self._over, ident)
         self._kept[ident] = (os.dup(fd), owner, timer)
         idents.add(ident)
         return ident
@@ -52,6 +52,10 @@ class Descriptors:
         for ident in list(self._of.get(owner, ())):
             self._expire(ident)
         self._of.pop(owner, None)
+
+    def _over(self, ident: str) -> None:
+        self._log.limit("dbus_descriptors_seconds", self._limits.dbus_descriptors_seconds)
+        self._expire(ident)
 
     def _expire(self, ident: str) -> None:
         fd = self.take(ident)

@@ -144,6 +144,7 @@ class Jobs:
         self._patience = None
         now = self._loop.time()
         for job in [job for job in self._placed if job.until <= now]:
+            self._log.limit("file_job_seconds", self._seconds)
             self._give_place(job)
         while self._lacking and self._begin_thread():
             self._lacking -= 1
