@@ -178,9 +178,11 @@ def test_an_id_that_nobody_gave(start: Start) -> None:
 def test_not_kept_for_ever(bus: PrivateBus, serve: Serve, start: Start) -> None:
     pipes = Pipes()
     serve(bus, pipes)
-    front = start(environ=bus.environ, limits={"dbus_descriptors_seconds": 0.05}).front_end
+    bridge = start(environ=bus.environ, limits={"dbus_descriptors_seconds": 0.05})
+    front = bridge.front_end
     client = connect(front)
     (((told,), _),) = client.ask({"call": ["/", "a.b", "Get", [1]], "type": "u"})["reply"]
     assert pipes.ended()
+    assert bridge.log.wait("limit name=dbus_descriptors_seconds value=0.05")
     front.open("late", **told)
     front.expect("close", "late", problem="not-found")

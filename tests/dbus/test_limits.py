@@ -78,18 +78,20 @@ def test_what_one_channel_may_have(bus: PrivateBus, serve: Serve, start: Start) 
     client.say({"watch": {"path": "/" + "x" * 1_000}})
     told = bridge.front_end.expect("close", client.channel, problem="too-large")["message"]
     assert told.endswith("expected at most 1000 (bus_message_bytes)")
-    for name in ("dbus_objects", "dbus_watches", "dbus_published_calls"):
+    for name in ("dbus_objects", "dbus_watches", "dbus_published_calls", "bus_message_bytes"):
         assert bridge.log.wait(f"limit name={name}")
 
 
 def test_a_bus_that_does_not_answer_the_bridge(start: Start, tmp_path: Path) -> None:
     bus = Peer(tmp_path / "bus")
     environ = {"DBUS_SESSION_BUS_ADDRESS": bus.address}
-    front = start(environ=environ, limits={"dbus_answer_seconds": 0.05}).front_end
+    bridge = start(environ=environ, limits={"dbus_answer_seconds": 0.05})
+    front = bridge.front_end
     front.open("bus", "dbus-json3", bus="session")
     bus.welcome()
     assert bus.next().member == "Hello"
     assert "does not answer" in front.expect("close", "bus", problem="internal-error")["message"]
+    assert bridge.log.wait("limit name=dbus_answer_seconds value=0.05")
 
 
 def test_a_connection_that_is_not_kept(bus: PrivateBus, start: Start) -> None:
@@ -222,7 +224,8 @@ def test_a_bus_whose_signals_are_not_taken_is_read_no_more(bus: PrivateBus, serv
     """Nor does anybody else on the same connection hear of them, until what waits was taken."""
     service = serve(bus, silent)
     limits = {"window_bytes": 1_000, "bus_answers_bytes": 1_000}
-    front = start(environ=bus.environ, limits=limits).front_end
+    bridge = start(environ=bus.environ, limits=limits)
+    front = bridge.front_end
     flow: dict[str, Any] = {"flow-control": True}
     slow, other = connect(front, **flow), connect(front)
     for client in (slow, other):
@@ -234,6 +237,7 @@ def test_a_bus_whose_signals_are_not_taken_is_read_no_more(bus: PrivateBus, serv
     for _ in range(3):
         sync_with(front, bus)
     assert len(front.data_so_far(other.channel)) < 50_000
+    assert bridge.log.wait("limit name=bus_answers_bytes value=1000")
     told = 0
     while told < 100:
         frame = front.take(lambda frame: (frame.channel or frame.message.get("channel")) == slow.channel, "more")

@@ -54,10 +54,11 @@ def test_those_that_wait_have_no_place(home: Home, tmp_path: Path) -> None:
     """With two places, two that hang delay the third by no more than the time that they have."""
     dead = tmp_path / "dead"
     dead.mkdir()
-    with bridge_in(home, silent_mount(dead), limits={"file_jobs": 2, "file_job_seconds": 0.1}) as (_, files):
+    with bridge_in(home, silent_mount(dead), limits={"file_jobs": 2, "file_job_seconds": 0.1}) as (bridge, files):
         for number in range(6):
             hang(files, dead, number * len(PAYLOADS))
         assert files.look(tmp_path, "type") == {"info": {"type": "dir"}}
+        assert bridge.log.wait("limit name=file_job_seconds value=0.1")
 
 
 def test_there_are_not_threads_without_end(home: Home, tmp_path: Path) -> None:
