@@ -136,6 +136,8 @@ class FakeProcess(End):
         self.name = argv[0]
         self.helper: Helper = on_exit.__self__  # type: ignore[attr-defined]
         self.exited = asyncio.Event()
+        self.begun = True
+        self.on_begun: Callable[[], object] = bool
         self.pid = 1 << 24  # nobody's: pids are smaller
         self.running = True
         self._loop = asyncio.get_running_loop()
