@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from spanbridge.testing import processes
-from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
+from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import helper_rule, init, serve
+from spanbridge.testing.start import starting
 
 from ..superuser.conftest import directory, installation, site
 from ..superuser.site import Site
@@ -92,15 +94,13 @@ def test_no_process_is_left(site: Site) -> None:
     assert "Traceback" not in bridge.log.text
 
 
-def test_helpers_have_the_limit_that_the_bridge_was_started_with(start: Start) -> None:
+def test_helpers_have_the_limit_that_the_bridge_was_started_with(home: Home) -> None:
     """The bridge itself has as many descriptors as it may."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(300, before[1]), before[1]))
-    try:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    command = ["/bin/sh", "-c", 'ulimit -S -n 300; exec "$0" "$@"', str(SPANBRIDGE)]
+    with starting(home, command) as start:
         bridge = start(RULE)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    bridge.front_end.open("a")
-    helper = bridge.front_end.expect("ready", "a")["pid"]
-    assert resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
-    assert resource.prlimit(helper, resource.RLIMIT_NOFILE) == (300, before[1])
+        bridge.front_end.open("a")
+        helper = bridge.front_end.expect("ready", "a")["pid"]
+        assert resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE) == (most, most)
+        assert resource.prlimit(helper, resource.RLIMIT_NOFILE) == (300, most)
