@@ -1,12 +1,16 @@
 """The audit log: who did what, chained."""
 
+import asyncio
 import getpass
 import hashlib
 import json
 import os
 import sqlite3
+import threading
+from pathlib import Path
 
 from spanbridge.extensions.services.audit import verify
+from spanbridge.extensions.services.keeper import Keeper
 
 from .site import Site
 
@@ -107,3 +111,40 @@ def test_a_full_log_takes_what_the_user_does_and_nothing_of_extensions(site: Sit
     verified = page.get(f"{AUDIT}/verify").json
     assert (verified["ok"], verified["count"]) == (True, filled["count"] + 1)
     assert site.log.count("name=extension_audit_bytes") == 1
+
+
+def test_whoever_leaves_takes_no_log_along(tmp_path: Path) -> None:
+    """What a page has asked for is done by a thread that all share, whether the page waits for it or not."""
+    keeper = Keeper(str(tmp_path / "kept.db"), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);")
+    begun, on = threading.Event(), threading.Event()
+
+    def slow(db: sqlite3.Connection) -> None:
+        begun.set()
+        on.wait()
+        db.execute("INSERT INTO kept VALUES (1)")
+
+    async def leave() -> int:
+        waiting = asyncio.wrap_future(keeper.do(slow))
+        queued = asyncio.wrap_future(keeper.do(lambda db: db.execute("INSERT INTO kept VALUES (2)").rowcount))
+        await asyncio.to_thread(begun.wait)
+        waiting.cancel()
+        queued.cancel()
+        on.set()
+        found = await asyncio.wrap_future(keeper.do(lambda db: db.execute("SELECT sum(n) FROM kept").fetchone()))
+        return int(found[0])
+
+    assert asyncio.run(asyncio.wait_for(leave(), 60)) == 3
+    keeper.close()
+
+
+def test_a_page_that_leaves_at_once_is_noted(site: Site) -> None:
+    site.extension("noted", SOURCE)
+    page = site.session()
+    for _ in range(20):
+        for action in ("disable", "enable"):
+            channel = page.ask("POST", f"/api/extensions/noted/{action}")
+            page.front_end.close(channel)
+    assert page("POST", "/api/extensions/noted/disable").json["pid"] is None
+    assert page("POST", "/api/extensions/noted/enable").status == 200
+    assert page("POST", "/api/ext/noted/write", {"action": "create"}).status == 200
+    assert page.get(f"{AUDIT}/verify").json["ok"] is True

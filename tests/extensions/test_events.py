@@ -135,3 +135,13 @@ def test_what_goes_while_it_comes_again_is_counted(site: Site) -> None:
     (missed,) = [each["missed"] for each in told if "missed" in each]
     assert "missed" not in told[0]
     assert ids == [*range(1, 41 - missed), *range(41, 51), *range(51, 91, 2)]
+
+
+def test_an_id_of_another_host(site: Site) -> None:
+    """Ids begin anew with each host: what is newer than one that it has not given is all that it has."""
+    site.extension("talk", SOURCE)
+    page = site.session()
+    for number in range(3):
+        assert page("POST", SAY, {"topic": "n", "data": number}).status == 204
+    channel = page.listen("talk", after=5_000)
+    assert [page.event(channel)["id"] for _ in range(3)] == [1, 2, 3]

@@ -381,3 +381,16 @@ def test_an_extension_may_have_the_name_of_a_resource(site: Site, name: str) -> 
     assert page("POST", f"/api/extensions/{name}/enable").status == 200
     assert page.get(f"/api/ext/{name}/").status == 200
     assert page.get("/api/extensions/audit").json["entries"][0]["action"] == "disable"
+
+
+def test_a_setting_that_cannot_be_kept_does_not_count(site: Site) -> None:
+    site.extension("one", hello())
+    page = site.session()
+    assert page.get("/api/ext/one/").status == 200
+    (site.state / "settings.json.new").mkdir()
+    refused = page("POST", "/api/extensions/one/disable")
+    assert refused.error == (500, "internal-error")
+    assert "settings.json.new" in refused.json["message"]
+    assert listed(page, "one")["state"] == "running"
+    (site.state / "settings.json.new").rmdir()
+    assert page("POST", "/api/extensions/one/disable").json["state"] == "disabled"

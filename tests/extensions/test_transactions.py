@@ -221,3 +221,50 @@ def test_a_commit_that_fails_undoes_the_transaction(site: Site, language: str) -
     page = site.session()
     assert page("POST", "/api/ext/parents/").json == {"code": "SQLITE_CONSTRAINT_FOREIGNKEY"}
     assert page.get("/api/ext/parents/").json == {"p": 1, "c": 0}
+
+
+def test_a_thread_that_outlives_its_handler_writes_no_second_half(site: Site) -> None:
+    site.extension(
+        "tx",
+        """
+        import asyncio, threading
+
+        def init(router, services):
+            db = services.db
+            db.exec("CREATE TABLE IF NOT EXISTS ext_tx_t (half TEXT)")
+            insert = db.prepare("INSERT INTO ext_tx_t VALUES (?)")
+            on, failed = threading.Event(), threading.Event()
+
+            @router.post("/halves")
+            async def halves(req):
+                def both():
+                    insert.run("first")
+                    services.broadcast("half")
+                    on.wait()
+                    try:
+                        insert.run("second")
+                    except Exception as error:
+                        services.broadcast("failed", error.code)
+                        raise
+                await asyncio.to_thread(db.transaction(both))
+
+            @router.post("/on")
+            def go_on(req):
+                on.set()
+
+            @router.get("/rows")
+            def rows(req):
+                return db.prepare("SELECT half FROM ext_tx_t").pluck().all()
+        """,
+    )
+    page = site.session()
+    assert page.get("/api/ext/tx/rows").json == []
+    events = page.listen("tx")
+    halves = page.ask("POST", "/api/ext/tx/halves")
+    assert page.event(events)["topic"] == "half"
+    page.front_end.close(halves)
+    site.wait_log("transaction-undone")
+    assert page("POST", "/api/ext/tx/on").status == 204
+    failed = page.event(events)
+    assert (failed["topic"], failed["data"]) == ("failed", "SQLITE_ABORT")
+    assert page.get("/api/ext/tx/rows").json == []

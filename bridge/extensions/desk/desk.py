@@ -42,7 +42,7 @@ _LIMITS: Final = {
 class Client:
     """One process at the desk."""
 
-    __slots__ = ("actor", "cursors", "frames", "give_up", "hung_up", "name", "next_cursor", "sock", "waiting")
+    __slots__ = ("actor", "cursors", "frames", "give_up", "hung_up", "name", "next_cursor", "sock", "undone", "waiting")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Client:
         self.hung_up = hung_up
         self.frames = Frames(message_bytes)
         self.waiting = 0  # calls that are not answered
+        self.undone: set[int] = set()  # calls whose transaction was undone: a thread of theirs may go on
         self.cursors: dict[int, tuple[int, Any]] = {}  # number -> call, cursor
         self.next_cursor = 1
 
@@ -218,6 +219,7 @@ class Desk:
         self._close_cursors(client, call)
         owner = self._owner
         if owner is not None and owner.client is client and owner.call == call:
+            client.undone.add(call)
             self._undo_left_open("the handler has returned")
 
     def _undo_left_open(self, why: str) -> None:
@@ -254,6 +256,10 @@ class Desk:
     def _take(self, client: Client, call: Call) -> None:
         if not call.operation.startswith("db."):
             self._reply(client, self._served(client, call))
+            return
+        if call.call in client.undone:  # the second half of it by itself would be worse than nothing
+            told = ("sqlite", "SQLITE_ABORT", "the transaction was undone: its handler has returned")
+            self._reply(client, Reply(call.seq, None, told))
             return
         owner = self._owner
         if owner is None or (owner.client is client and owner.call == call.call):

@@ -196,6 +196,7 @@ class Asked:
         opened = self._opened
         self._process = process
         self._exchange = process.request(opened.method, path, query, opened.headers, self._body, self._user, self._head)
+        self._body = b""  # it is counted no more once the answer begins
         self._deadline = self._requests.deadlines.begin(self._late)
 
     def _head(self) -> None:

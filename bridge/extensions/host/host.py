@@ -249,10 +249,15 @@ class Host:
         # The relay was killed: so is its session.
         loop.add_reader(connection, session.end)
         try:
-            wrong = await session.over
+            await asyncio.wait([session.over])  # which is the session's to settle, also when this is cancelled
+        except BaseException:
+            session.end()
+            with anyio.CancelScope(shield=True):
+                await session.gone
+            raise
         finally:
             loop.remove_reader(connection)
-            session.end()
+        wrong = session.over.result()
         if wrong is not None:
             self._parts.log.warning("session", what=wrong)
         with contextlib.suppress(OSError):

@@ -143,21 +143,22 @@ class Management:
         if consent is not None and not consent.same(asks):
             raise Wrong(409, "permissions-differ", "what is agreed to is not what it asks for")
         setting = extension.setting
-        self._parts.settings.put(extension.name, Setting(True, asks, setting.version))
-        if not setting.enabled:
-            await self._note(extension, user, "enable", None)
-        if not asks.same(setting.consent):
-            await self._note(extension, user, "consent", msgspec.to_builtins(asks))
+        self._keep(extension, Setting(True, asks, setting.version))
+        # At once, and then told: whoever asked may not wait for all of it, and the log may be full.
         extension.retire()  # what runs was locked in otherwise
         self._life.start_if_always(extension)
+        notes = [] if setting.enabled else [self._note(extension, user, "enable", None)]
+        if not asks.same(setting.consent):
+            notes.append(self._note(extension, user, "consent", msgspec.to_builtins(asks)))
+        await asyncio.gather(*notes)
         return json_answer(200, extension.told())
 
     async def _disable(self, extension: Extension, body: bytes, user: User) -> Answer:
         setting = extension.setting
-        self._parts.settings.put(extension.name, Setting(False, setting.consent, setting.version))
+        self._keep(extension, Setting(False, setting.consent, setting.version))
+        extension.retire()  # at once, and then told
         if setting.enabled:
             await self._note(extension, user, "disable", None)
-        extension.retire()
         return json_answer(200, extension.told())
 
     async def _restart(self, extension: Extension, body: bytes, user: User) -> Answer:
@@ -227,12 +228,20 @@ class Management:
                 return _removed(await push.remove(decoded(asked.body, _Gone).endpoint))
         return nothing()
 
-    async def _note(self, extension: Extension, user: User, action: str, details: Any) -> None:
-        """An entry of the audit log, on disk."""
+    def _keep(self, extension: Extension, setting: Setting) -> None:
+        try:
+            self._parts.settings.put(extension.name, setting)
+        except OSError as error:
+            self._parts.log.error("settings", what=str(error))
+            raise Wrong(500, "internal-error", f"the settings cannot be written: {error}") from None
+
+    def _note(self, extension: Extension, user: User, action: str, details: Any) -> "asyncio.Future[int]":
+        """An entry of the audit log, which is written whether it is waited for or not; on disk once it was."""
         actor = {"name": user[0], "uid": user[1]}
-        await self._parts.audited(
-            self._parts.audit.write(extension.name, actor, action, "extension", extension.name, details, ours=True)
+        written = self._parts.audit.write(
+            extension.name, actor, action, "extension", extension.name, details, ours=True
         )
+        return asyncio.wrap_future(written)
 
 
 def nothing() -> Answer:

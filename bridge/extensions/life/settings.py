@@ -42,19 +42,20 @@ class Settings:
 
     def put(self, name: str, setting: Setting) -> None:
         """Raises OSError."""
-        self._values = {**self._values, name: setting}
-        self._write()
+        self._write({**self._values, name: setting})
 
     def forget(self, name: str) -> None:
-        if self._values.pop(name, None) is not None:
-            self._write()
+        if name in self._values:
+            self._write({each: setting for each, setting in self._values.items() if each != name})
 
-    def _write(self) -> None:
+    def _write(self, values: dict[str, Setting]) -> None:
+        """They count once they are on disk."""
         new = f"{self._path}.new"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            os.write(fd, msgspec.json.encode(self._values))
+            os.write(fd, msgspec.json.encode(values))
             os.fsync(fd)
         finally:
             os.close(fd)
         os.replace(new, self._path)
+        self._values = values

@@ -234,8 +234,8 @@ class Server:
         self._begin_task(serving, self._drive(serving, steps, req, res, begun))
 
     def _answer_now(self, number: int, answer: Answer) -> None:
-        self._under_way.pop(number, None)
         self._try(Response(number, answer.status, answer.headers, answer.body, True))
+        self._under_way.pop(number, None)  # when it is out: without any the process ends when it is told to stop
         if self._stopping:
             self._soon(self._stop_if_idle)
 
@@ -261,18 +261,15 @@ class Server:
             self._on_loop.add(serving.number)
             self._soon(self._drive_on_loop, serving, answer.steps, req, res, answer)
         elif isinstance(answer.body, bytes) and len(answer.body) <= PIECE:
-            self._under_way.pop(serving.number, None)
-            self._try(Response(serving.number, answer.status, answer.headers, answer.body, True))
-            if self._stopping:
-                self._soon(self._stop_if_idle)
+            self._answer_now(serving.number, answer)
         else:
             self._on_loop.add(serving.number)
             self._soon(self._stream, serving, answer)
 
     def _leave(self, number: int) -> None:
-        self._under_way.pop(number, None)
         self._on_loop.discard(number)
         self._try(Ended(number))
+        self._under_way.pop(number, None)
         if self._stopping:
             self._soon(self._stop_if_idle)
 

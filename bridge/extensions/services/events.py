@@ -130,6 +130,8 @@ class Events:
     ) -> Subscription:
         """`after`: what is kept and newer comes first. `on_news` is called with each event that comes later."""
         stream = self._streams.setdefault(extension, _Stream())
+        if after is not None and after > stream.last:  # an id of another host: here all is newer
+            after = 0
         subscription = Subscription(topics, self._limits.extension_events_waiting_bytes, stream.kept, after)
         subscription.on_news = on_news
         stream.subscriptions.add(subscription)

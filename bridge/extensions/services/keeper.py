@@ -31,6 +31,8 @@ class Keeper:
     def do(self, job: Job[T]) -> "concurrent.futures.Future[T]":
         """Run `job` on the connection. If it raises, what it wrote is undone, and only that."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        # What was asked for is done, though nobody may wait for it any more: to cancel it is not possible.
+        future.set_running_or_notify_cancel()
         self._jobs.put((job, future))
         return future
 
