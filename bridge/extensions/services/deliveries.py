@@ -164,13 +164,15 @@ class Deliveries:
                 "UPDATE deliveries SET state = ?, due = ?, attempts = 0 WHERE id = ?", (WAITING, time.time(), ident)
             ).rowcount
 
-        found = await asyncio.wrap_future(self.keeper.do(again)) > 0
-        self._news.set()
-        return found
+        try:
+            return await asyncio.wrap_future(self.keeper.do(again)) > 0
+        finally:
+            self._news.set()
 
     async def run(self) -> None:
         """Deliver, until it is cancelled."""
         at_once = self._limits.extension_deliveries_at_once
+        self._under_way.clear()  # one that was cancelled before its first step has left itself there
         await asyncio.wrap_future(self.keeper.do(_forget_dead))
         async with asyncio.TaskGroup() as tasks:
             while True:
