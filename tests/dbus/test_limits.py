@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from dbus_fast import Message
+from dbus_fast import Message, Variant
 
 from spanbridge.limits import Limits
 from spanbridge.log import Log
@@ -264,3 +264,24 @@ def test_large_answers_are_told_whatever_waits_for_them(bus: PrivateBus, serve: 
     for number in range(20):
         client.say({"call": ["/", "a.b", "Quick", []], "type": "", "id": number})
     assert [client.next()["id"] for _ in range(21)] == ["large", *range(20)]
+
+
+def test_all_of_a_watch_is_told_whatever_waits_for_it(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """Keeping what a manager has told takes many turns, and waits for nobody."""
+    count = 5_000
+    tree = Tree({f"/m/o{number}": {"a.b": {"N": Variant("u", number)}} for number in range(count)}, manager="/m")
+    tree.objects["/m"] = {}
+
+    def answer(service: Service, message: Message) -> Message | None:
+        answer = tree(service, message)
+        if message.member != "GetManagedObjects" or answer is None:
+            return answer
+        service.send(answer, *(Message.new_signal("/", "a.b", "Said", "u", [number]) for number in range(20)))
+        return None
+
+    serve(bus, answer)
+    client = connect(start(environ=bus.environ, limits={"dbus_waiting": 1}).front_end)
+    client.say({"add-match": {"member": "Said"}})
+    client.say({"watch": {"path_namespace": "/m"}, "id": "watch"})
+    told = [path for message in until(client, "watch") for path in message.get("notify", ())]
+    assert len(told) == count

@@ -42,7 +42,7 @@ class Cache:
         self._log = connection.services.context.log
         self._tasks = connection.services.tasks
         self._trees = Trees()
-        self._kept = Kept(name, self._trees, descriptions, connection.services.context.loop.time)
+        self._kept = Kept(name, self._trees, descriptions, connection.services)
         self._finder = Finder(connection, name, self._trees, self._kept, descriptions)
         self._changes = Changes(connection, name, self._trees, self._kept, descriptions)
 

@@ -35,6 +35,7 @@ class Finder:
         self._most = connection.services.context.limits.dbus_objects
         self._log = connection.services.context.log
         self._time = connection.services.context.loop.time
+        self._session = connection.services.tasks
         self._places = anyio.Semaphore(AT_ONCE)
 
     async def find(self, tree: Tree) -> None:
@@ -97,7 +98,7 @@ class Finder:
         return bool(found)
 
     async def _take_managed(self, tree: Tree, message: Message, unknown: dict[str, str], era: int) -> None:
-        turn = Turn(self._time)
+        turn = Turn(self._time, self._session)
         count = 0
         for path, interfaces in entries(message):
             if self._kept.era != era:

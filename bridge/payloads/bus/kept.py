@@ -1,11 +1,12 @@
 """The properties of one service's objects that are kept, and telling of those that are other than before."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import anyio
 import msgspec
 
+from ..base import Services
 from .descriptions import Descriptions
 from .slices import without_descriptors
 from .trees import Told, Tree, Trees, Watcher
@@ -23,11 +24,12 @@ class Kept:
 
     `era`: how often all was gone. What was said in an earlier one is not kept in this."""
 
-    def __init__(self, name: str | None, trees: Trees, descriptions: Descriptions, time: Callable[[], float]) -> None:
+    def __init__(self, name: str | None, trees: Trees, descriptions: Descriptions, services: Services) -> None:
         self._name = name
         self._trees = trees
         self._descriptions = descriptions
-        self._time = time
+        self._time = services.context.loop.time
+        self._session = services.tasks
         self._objects: dict[str, dict[str, bytes]] = {}
         self.empty: set[str] = set()
         self.era = 0
@@ -120,7 +122,7 @@ class Kept:
 
     async def tell_tree(self, tree: Tree, watcher: Watcher, told: anyio.Event) -> None:
         """Nothing of the service is heeded meanwhile: what is told fits together."""
-        turn = Turn(self._time)
+        turn = Turn(self._time, self._session)
         piece: Told = {}
         size = 0
         try:

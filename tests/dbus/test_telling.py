@@ -1,0 +1,57 @@
+"""Telling a watcher of what is known: payloads/bus/cache and kept, with a connection that is not there."""
+
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from spanbridge.payloads.bus.errors import BusError
+from spanbridge.payloads.bus.kept import Kept
+from spanbridge.payloads.bus.matches import Watch
+from spanbridge.payloads.bus.trees import Told, Trees
+
+pytestmark = pytest.mark.anyio
+
+I = "com.example.I"  # noqa: E741
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Watcher:
+    """Takes all that it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+
+    def describe(self, *_: object) -> None: ...
+
+    def notify(self, name: str | None, told: Told) -> None:
+        self.told.append(told)
+
+    async def turn(self) -> None: ...
+
+    def refused(self, error: BusError) -> None:
+        raise error
+
+
+async def test_what_takes_many_turns_is_told_whatever_waits_for_it() -> None:
+    """It waits for nobody: to give it up is no use."""
+    trees, watcher, told = Trees(), Watcher(), anyio.Event()
+    tree = trees.add(Watch(None, "/", None))
+    paths = [f"/o{number}" for number in range(5)]
+    async with anyio.create_task_group() as session:
+        loop = SimpleNamespace(time=count().__next__)  # each turn is over as soon as it has begun
+        services = SimpleNamespace(context=SimpleNamespace(loop=loop), tasks=session)
+        kept = Kept(None, trees, cast(Any, SimpleNamespace(metas={})), cast(Any, services))
+        for path in paths:
+            kept.update(path, I, {})
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await kept.tell_tree(tree, watcher, told)
+    assert [list(each) for each in watcher.told] == [paths]
+    assert told.is_set()
