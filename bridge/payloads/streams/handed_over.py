@@ -15,6 +15,7 @@ from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, NOT_FOUND
 from ...wire.writer import Writer
 from ..base import Services
 from ..bus.descriptors import Descriptors
+from ..files.shared import Shared, end_later
 from ..served.channel import Channel
 from ..served.jobs import Jobs
 from ..served.payload import Payload
@@ -119,8 +120,10 @@ class _File:
 
     def __init__(self, channel: Channel, services: Services, fd: int, reads: bool, writes: bool) -> None:
         self._channel = channel
+        self._services = services
         self._jobs = services.once(Jobs)
         self._fd = fd
+        self._shared = Shared(lambda: os.close(fd))
         self._writes = writes
         self._pieces: list[tuple[bytes, int]] = []
         self._came = anyio.Event()
@@ -158,7 +161,7 @@ class _File:
                 self._channel.close(Problem(INTERNAL_ERROR, f"{self._channel.kind}: {error.strerror}"))
             except Problem as problem:
                 self._channel.close(problem)
-        os.close(self._fd)
+        end_later(self._services, self._shared)
 
     async def _read(self) -> None:
         while data := await self._do(os.read, self._channel.room or _FILE_BYTES):
@@ -181,12 +184,10 @@ class _File:
             await self._came.wait()
 
     async def _do(self, call: Any, what: Any) -> Any:
-        """In a thread, on a descriptor of its own: one that is abandoned may use it when ours is long closed."""
+        """In a thread: one that is abandoned may use the descriptor when the channel is long over."""
 
-        def work(own: int) -> Any:
-            try:
-                return call(own, what)
-            finally:
-                os.close(own)
+        def work() -> Any:
+            with self._shared.using():
+                return call(self._fd, what)
 
-        return await self._jobs.run(work, os.dup(self._fd))
+        return await self._jobs.run(work)

@@ -1,0 +1,78 @@
+"""A file that came over D-Bus as a channel, without a bus: it is closed even where no thread came to read it."""
+
+import os
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from spanbridge.payloads.bus.descriptors import Descriptors
+from spanbridge.payloads.files import shared
+from spanbridge.payloads.served.jobs import Jobs
+from spanbridge.payloads.streams.stream import stream
+
+from ..bus.without_process import Opened, Workbench, workbench
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "file").write_text("text")
+    return tmp_path / "file"
+
+
+def open_channel(bench: Workbench, path: Path) -> Opened:
+    owner, fd = object(), os.open(path, os.O_RDONLY)
+    ident = bench.services.once(Descriptors).offer(owner, fd)
+    os.close(fd)
+    return bench.open(stream, internal=ident)
+
+
+def is_held(path: Path) -> bool:
+    """Whether this process has a descriptor of the file."""
+    return any(each.resolve() == path for each in Path("/proc/self/fd").iterdir())
+
+
+async def test_the_channel_ends_while_its_reading_waits_for_a_place(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    async with workbench(tmp_path) as bench:
+        jobs = bench.services.once(Jobs)
+        monkeypatch.setattr(jobs, "_places", 1)
+        monkeypatch.setattr(jobs, "_seconds", 1_000)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(jobs.run, go_on.wait)
+            await anyio.wait_all_tasks_blocked()
+            channel = open_channel(bench, path)
+            await anyio.wait_all_tasks_blocked()
+            assert is_held(path)
+            channel.end({})
+            await anyio.wait_all_tasks_blocked()
+            go_on.set()
+        await jobs.run(bool)  # after all that has waited
+        assert not is_held(path)
+
+
+async def test_no_thread_is_left_to_read_it(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(shared, "aside", lambda close: close())
+    async with workbench(tmp_path) as bench:
+        jobs = bench.services.once(Jobs)
+        monkeypatch.setattr(jobs, "_most", 1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(jobs.run, go_on.wait)
+            await anyio.wait_all_tasks_blocked()
+            channel = open_channel(bench, path)
+            await anyio.wait_all_tasks_blocked()
+            assert channel.closed is not None
+            assert channel.closed["problem"] == "internal-error"
+            assert not is_held(path)
+            go_on.set()
