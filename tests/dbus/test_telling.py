@@ -1,4 +1,4 @@
-"""Telling a watcher of what is known: payloads/bus/cache and kept, with a connection that is not there."""
+"""Telling a watcher of what is known: payloads/bus/watches, cache and kept, with a connection that is not there."""
 
 from itertools import count
 from types import SimpleNamespace
@@ -7,10 +7,13 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from spanbridge.limits import Limits
+from spanbridge.log import Log
 from spanbridge.payloads.bus.errors import BusError
 from spanbridge.payloads.bus.kept import Kept
 from spanbridge.payloads.bus.matches import Watch
 from spanbridge.payloads.bus.trees import Told, Trees
+from spanbridge.payloads.bus.watches import Watches
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +58,22 @@ async def test_what_takes_many_turns_is_told_whatever_waits_for_it() -> None:
             await kept.tell_tree(tree, watcher, told)
     assert [list(each) for each in watcher.told] == [paths]
     assert told.is_set()
+
+
+async def test_a_channel_that_ends_before_its_watch_begins_keeps_no_call_waiting() -> None:
+    async with anyio.create_task_group() as session:
+        context = SimpleNamespace(limits=Limits(), log=Log())
+        place: Any = SimpleNamespace(
+            front=None,
+            services=SimpleNamespace(context=context, tasks=session),
+            watching={},
+            name_of=lambda *_: None,
+            peer=lambda _: SimpleNamespace(cache=SimpleNamespace(unwatch=lambda *_: None)),
+        )
+        watches = Watches(place)
+        watches.watch({"path": "/a"}, {"id": "w"})
+        (over,) = place.watching[None]  # what a call waits for
+        watches.end()
+        await anyio.wait_all_tasks_blocked()
+        assert over.is_set()
+        assert place.watching == {None: []}

@@ -44,30 +44,35 @@ class Watches:
         self._tasks.start_soon(self._set_up, watch, message, scope, over)
 
     async def _set_up(self, watch: Watch, message: Message, scope: CancelScope, over: anyio.Event) -> None:
-        with scope:
-            if scope.cancel_called:  # the channel has ended before this began
-                return
-            cache = self._place.peer(watch.name).cache
-            try:
-                if watch in self._watches:  # else it was taken back before this began
-                    await cache.watch(_nameless(watch), self)
+        try:
+            with scope:
+                if not scope.cancel_called:  # else the channel has ended before this began
+                    await self._tell(watch, message)
+        finally:
+            self._scopes.discard(scope)
+            over.set()
+            self._place.watching[watch.name].remove(over)
+
+    async def _tell(self, watch: Watch, message: Message) -> None:
+        """Have all told that the watch reaches, and answer it."""
+        cache = self._place.peer(watch.name).cache
+        try:
+            if watch in self._watches:  # else it was taken back before this began
+                await cache.watch(_nameless(watch), self)
+            self._front.answer(message, {"reply": []})
+        except BusError as error:
+            if watch in self._watches:
+                while not self._watches.remove(watch):
+                    pass
+                cache.unwatch(_nameless(watch), self)
+                self._front.refuse(message, error)
+            else:  # it was taken back meanwhile
                 self._front.answer(message, {"reply": []})
-            except BusError as error:
-                if watch in self._watches:
-                    while not self._watches.remove(watch):
-                        pass
-                    cache.unwatch(_nameless(watch), self)
-                    self._front.refuse(message, error)
-                else:  # it was taken back meanwhile
-                    self._front.answer(message, {"reply": []})
-            except Problem as problem:
-                self._front.close(problem)
-            except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
-                self._front.mistake("watch", error)
-                self._front.close(Problem(INTERNAL_ERROR, "dbus-json3: a mistake within the bridge"))
-        self._scopes.discard(scope)
-        over.set()
-        self._place.watching[watch.name].remove(over)
+        except Problem as problem:
+            self._front.close(problem)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this channel alone
+            self._front.mistake("watch", error)
+            self._front.close(Problem(INTERNAL_ERROR, "dbus-json3: a mistake within the bridge"))
 
     def unwatch(self, asked: Any, message: Message) -> None:
         """Raises Problem."""
