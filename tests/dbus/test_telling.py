@@ -1,17 +1,26 @@
 """Telling a watcher of what is known: payloads/bus/watches, cache and kept, with a connection that is not there."""
 
+from collections.abc import Awaitable, Callable
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
+from anyio.abc import TaskGroup
 
 from spanbridge.limits import Limits
 from spanbridge.log import Log
+from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.cache import Cache
+from spanbridge.payloads.bus.descriptions import Descriptions
 from spanbridge.payloads.bus.errors import BusError
 from spanbridge.payloads.bus.kept import Kept
 from spanbridge.payloads.bus.matches import Watch
+from spanbridge.payloads.bus.message import Message
+from spanbridge.payloads.bus.meta import PROPERTIES
+from spanbridge.payloads.bus.signature import Variant
 from spanbridge.payloads.bus.trees import Told, Trees
 from spanbridge.payloads.bus.watches import Watches
 
@@ -77,3 +86,44 @@ async def test_a_channel_that_ends_before_its_watch_begins_keeps_no_call_waiting
         await anyio.wait_all_tasks_blocked()
         assert over.is_set()
         assert place.watching == {None: []}
+
+
+class Line:
+    """A connection to a peer that has one object, and answers at once."""
+
+    answer_seconds = 1_000.0
+
+    def __init__(self, session: TaskGroup) -> None:
+        context = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0), limits=Limits(), log=Log())
+        self.services = SimpleNamespace(context=context, tasks=session)
+        self.rules = SimpleNamespace(add=lambda *_: None, remove=lambda *_: None)
+
+    async def ask_for(self, signature: str, message: Message) -> list[Any]:
+        return [f'<node><interface name="{I}"><property name="N" type="u" access="read"/></interface></node>']
+
+    def call(self, message: Message, answered: Callable[[Message], object], **_: object) -> int:
+        answered(wire.reply(message, "a{sv}", [{"N": Variant("u", 1)}]))
+        return 1
+
+    def forget(self, serial: int) -> None: ...
+
+    def in_order(self, peer: str | None, job: Callable[[], Awaitable[None]]) -> None:
+        self.services.tasks.start_soon(job)
+
+
+async def test_a_watch_that_is_taken_back_while_it_is_to_be_told_again() -> None:
+    """Another one watches, too: that one alone is told of what changes then."""
+    watch, one, other = Watch("/a", None, None), Watcher(), Watcher()
+    async with anyio.create_task_group() as session:
+        line: Any = Line(session)
+        cache = Cache(line, None, Descriptions(line, None, Log()))
+        await cache.watch(watch, one)
+        await cache.watch(watch, other)
+        session.start_soon(cache.watch, watch, other)
+        await anyio.lowlevel.checkpoint()
+        cache.unwatch(watch, other)
+        await anyio.wait_all_tasks_blocked()
+        changed = wire.signal("/a", PROPERTIES, "PropertiesChanged", "sa{sv}as", [I, {"N": Variant("u", 2)}, []])
+        assert cache.heed(changed) is None
+    assert one.told == [{"/a": {I: b'{"N":1}'}}, {"/a": {I: b'{"N":2}'}}]
+    assert other.told == [{"/a": {I: b'{"N":1}'}}]

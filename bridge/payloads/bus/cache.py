@@ -63,6 +63,8 @@ class Cache:
         elif watcher in tree.told:  # it was not taken back meanwhile
             if again:
                 await tree.told[watcher].wait()
+                if watcher not in tree.users:
+                    return  # it was taken back meanwhile
                 tree.told[watcher] = anyio.Event()
             self._tell_later(tree, watcher)
         if self._trees.get(watch) is not tree:
