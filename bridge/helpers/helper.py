@@ -64,7 +64,7 @@ class Helper:
             put=self.put,
             adopted=lambda opening: table.adopted(opening, self),
             counted=lambda: self._congestion.waiting(self.roster.waiting_bytes),
-            idle=lambda: owner.idle(self),
+            idle=self._has_no_channel,
             give_away=lambda opening: owner.overdue(self, opening),
             refuse=table.refuse,
         )
@@ -276,7 +276,10 @@ class Helper:
         if not started.exited:
             started.link.resume()
             return
-        if self.life.state not in (STARTING, READY) or not self._front.ready(self.go_on):
+        if self.life.state not in (STARTING, READY):
+            return
+        self._retire()
+        if not self._front.ready(self.go_on):
             return
         if started.read_on(lambda: self.dialogue.heard):
             self._context.loop.call_soon(self.go_on)
@@ -308,6 +311,11 @@ class Helper:
         """It is about to end: the next open is for another one."""
         if self.life.state == READY:
             self._owner.retired(self)
+
+    def _has_no_channel(self) -> None:
+        """One that has exited ends once what it had written is read: only that tells how."""
+        if self.life.state != READY or self._started is None or not self._started.exited:
+            self._owner.idle(self)
 
     def _stdin_broken(self, reason: str) -> None:
         self._context.log.debug("helper", "stdin-broken", helper=self.name, pid=self.pid, why=reason)

@@ -230,6 +230,44 @@ def test_what_an_exited_helper_had_written_whole_goes_out_however_slow_the_front
     assert scene.closes("a") == ["terminated"]
 
 
+def test_an_exited_helper_has_no_more_opens_however_slow_the_front_end(play: Play) -> None:
+    scene = play()
+    one, two = scene.open("a", "one"), scene.open("b", "two")
+    scene.greet(one)
+    scene.greet(two)
+    two.say(encode("b", bytes(1_000)) * 200)
+    for _ in range(10):  # until the pipes on the way are full
+        two.write()
+        scene.stage.turn(2)
+    one.exit()
+    scene.stage.turn(3)
+    another = scene.open("c", "one")
+    assert another not in (one, two)
+    scene.greet(another, encode("c", b"served"))
+    scene.stage.settle()
+    assert scene.closes("a") == ["terminated"]
+    assert scene.of("c") == [b"served"]
+
+
+def test_all_that_an_exited_helper_had_written_counts_after_its_last_close(play: Play) -> None:
+    """It answers the front end's close of one channel after it has closed the other."""
+    scene = play()
+    one, two = scene.open("a", "one"), scene.open("b", "two")
+    scene.open("c", "one")
+    scene.greet(one)
+    scene.greet(two)
+    scene.tell(encode_control(command="close", channel="a"))
+    two.say(encode("b", bytes(1_000)) * 200)
+    for _ in range(10):  # until the pipes on the way are full
+        two.write()
+        scene.stage.turn(2)
+    one.say(encode_control(command="close", channel="c") + encode_control(command="close", channel="a"))
+    one.write()
+    one.exit()
+    scene.stage.settle()
+    assert len(scene.closes("c")) == len(scene.closes("a")) == 1
+
+
 def test_what_an_exited_helper_had_written_waits_in_its_pipe(play: Play) -> None:
     scene = play(limits(read_bytes=500))
     process = scene.open("a")
