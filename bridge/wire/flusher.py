@@ -53,9 +53,29 @@ class Flusher:
         self._turn = False
         while self._dirty or self._later:
             dirty, self._dirty = self._dirty, []
-            for writer in dirty:
-                writer.flush()
+            writers = iter(dirty)
+            try:
+                for writer in writers:
+                    writer.flush()
+            except BaseException:
+                self._dirty[:0] = writers
+                self._go_on_next_turn()
+                raise
             if self._later:
-                later, self._later = self._later, []
-                for call in later:
-                    call()
+                self._call_later()
+
+    def _call_later(self) -> None:
+        later, self._later = self._later, []
+        calls = iter(later)
+        try:
+            for call in calls:
+                call()
+        except BaseException:
+            self._later[:0] = calls
+            self._go_on_next_turn()
+            raise
+
+    def _go_on_next_turn(self) -> None:
+        """One has raised something, which is for the event loop: the others have their turn all the same."""
+        self._turn = True
+        self._loop.call_soon(self.flush)

@@ -7,7 +7,7 @@ From the front end: it is not read while anybody's queue is full (`block`), nor 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import anyio.lowlevel
@@ -46,6 +46,7 @@ class Front:
             on_broken=on_broken,
         )
         self._said_all = False
+        self._loop = context.loop
         self._flusher = context.flusher
         self._log = context.log
         self._limits = context.limits
@@ -122,5 +123,12 @@ class Front:
 
     def _empty(self) -> None:
         turns, self._turns = self._turns, deque()
-        for go_on in turns:
-            go_on()
+        self._call(iter(turns))
+
+    def _call(self, turns: Iterator[Callable[[], None]]) -> None:
+        try:
+            for go_on in turns:
+                go_on()
+        except BaseException:  # it is for the event loop; the others have their turn all the same
+            self._loop.call_soon(self._call, turns)
+            raise

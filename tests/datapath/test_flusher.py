@@ -1,6 +1,7 @@
 """What is written once a turn, and what is left until then."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -48,3 +49,29 @@ def test_what_it_has_to_write_goes_out_in_the_same_turn(turns: Turns) -> None:
     notes: list[str] = []
     turns.flusher.turn(turns.flusher.later, lambda: turns.flusher.add(Writer(notes)))
     assert notes == ["written"]
+
+
+def test_one_that_raises_something_costs_the_others_nothing(turns: Turns) -> None:
+    """In each of the ways in which a flush begins; the error is told to the event loop."""
+    notes: list[str] = []
+
+    class Broken:
+        def flush(self) -> None:
+            raise ValueError("broken")
+
+    def fill() -> None:
+        for _ in range(2):
+            turns.flusher.add(Broken())
+            turns.flusher.add(Writer(notes))
+        turns.flusher.later(Broken().flush)
+        turns.flusher.later(lambda: notes.append("later"))
+
+    for begin in (fill, lambda: turns.loop.call_soon(turns.flusher.turn, fill)):
+        begin()
+        for _ in range(6):
+            with suppress(AssertionError):  # that something has escaped from a callback
+                turns.turn()
+        assert notes == ["written", "written", "later"]
+        assert [str(details["exception"]) for details in turns.errors] == ["broken"] * 3
+        notes.clear()
+        turns.errors.clear()

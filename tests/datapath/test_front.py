@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from contextlib import suppress
+from functools import partial
 from random import Random
 
 from hypothesis import strategies as st
@@ -175,6 +177,29 @@ def test_what_was_put_in_this_turn_and_goes_out_at_its_end_keeps_nobody_waiting(
     stand.turns.turn(3)
     assert stand.front.link.queued == 0
     assert called == (["go on"] if waits else [])
+    stand.close()
+
+
+def test_one_that_raises_something_keeps_nobody_else_waiting() -> None:
+    """The error is told to the event loop."""
+    stand = Stand()
+    called: list[int] = []
+    stand.front.put(bytes(30_000))
+    stand.turns.turn(2)
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    for number in range(3):
+        assert not stand.front.ready(broken)
+        assert not stand.front.ready(partial(called.append, number))
+    for _ in range(20):
+        take(stand.from_bridge, 4_096)
+        with suppress(AssertionError):  # that something has escaped from a callback
+            stand.turns.turn()
+    assert called == [0, 1, 2]
+    assert [str(details["exception"]) for details in stand.turns.errors] == ["broken"] * 3
+    stand.turns.errors.clear()
     stand.close()
 
 
