@@ -156,6 +156,42 @@ def test_it_is_sent_once_more_once(client: Client) -> None:
     assert client.receive(channel).problem == "disconnected"
 
 
+def test_it_is_sent_once_more_on_a_new_connection(client: Client) -> None:
+    """A server that restarts ends all that were kept, one after the other."""
+    channels = [client.send(connection="all-end") for _ in range(2)]
+    with client.server.accept() as one:
+        with client.server.accept() as other:
+            served(client, one, channels[0])
+            served(client, other, channels[1])
+            channel = client.send(connection="all-end")
+            other.head()
+        with client.server.accept() as fresh:
+            served(client, fresh, channel)
+
+
+def test_a_kept_one_makes_room_for_the_new_one_of_its_name(spanbridge_start: Start, server: Server) -> None:
+    bridge = spanbridge_start(limits={"http_connections_per_name": 2})
+    client = Client(bridge.front_end, server)
+    channels = [client.send(connection="full") for _ in range(2)]
+    with server.accept() as one:
+        with server.accept() as other:
+            served(client, one, channels[0])
+            served(client, other, channels[1])
+            again, waits = client.send(connection="full"), client.send(connection="full")
+            other.head()
+            one.head()
+            more = client.send(connection="full")
+            bridge.log.wait("limit name=http_connections_per_name value=2 .* connection=full")
+        # What waited has the place of the connection that has ended.
+        with server.accept() as fresh:
+            served(client, fresh, more)
+            with server.accept() as another:
+                served(client, another, again)
+                assert fresh.rest() == b""
+                one.answer(b"ok")
+                assert client.receive(waits).body == b"ok"
+
+
 def test_at_most_sixteen_of_one_name(client: Client) -> None:
     channels = [client.send(connection="many") for _ in range(18)]
     peers = [client.server.accept() for _ in range(16)]

@@ -49,6 +49,7 @@ class _Waiter(msgspec.Struct, eq=False):
 
     group: Group | None
     allowed: anyio.Event
+    fresh: bool  # not one that was kept
     connection: Connection | None = None  # that was kept
 
 
@@ -89,10 +90,10 @@ class Connections:
         self._add(group)
         return Connection(Transport(sock, self._services.context.poller), group)
 
-    async def get(self, where: Where, name: str | None) -> Connection:
-        """A connection, kept or new. Raises Problem. `release` is due."""
+    async def get(self, where: Where, name: str | None, *, fresh: bool = False) -> Connection:
+        """A connection, kept or new; `fresh`: a new one. Raises Problem. `release` is due."""
         group = self._group(where, name)
-        kept = await self._allowed(group)
+        kept = await self._allowed(group, fresh)
         if kept is not None:
             return kept
         try:
@@ -101,9 +102,9 @@ class Connections:
             self._remove(group)
             raise
 
-    async def _allowed(self, group: Group | None) -> Connection | None:
-        """Wait for leave to connect; or for a kept connection."""
-        waiter = _Waiter(group, anyio.Event())
+    async def _allowed(self, group: Group | None, fresh: bool) -> Connection | None:
+        """Wait for leave to connect; or for a kept connection, unless it is to be `fresh`."""
+        waiter = _Waiter(group, anyio.Event(), fresh)
         self._waiting.append(waiter)
         if group is not None:
             group.waiting += 1
@@ -234,7 +235,10 @@ class Connections:
 
     def _has_room(self, group: Group | None) -> bool:
         if group is not None and group.count >= self._most_of_one_name:
-            return False
+            idle = next((each for each in self._idle if each.group is group), None)
+            if idle is None:
+                return False
+            self._discard(idle)
         if self._count >= self._most and self._idle:
             self._discard(next(iter(self._idle)))
         return self._count < self._most
@@ -259,7 +263,7 @@ class Connections:
     def _settle(self) -> None:
         """Let those go on who wait, in order. One whose name has all that it may have holds up nobody else."""
         for waiter in list(self._waiting):
-            kept = self._kept(waiter.group)
+            kept = None if waiter.fresh else self._kept(waiter.group)
             if kept is None and not self._has_room(waiter.group):
                 if self._count >= self._most and not self._idle:
                     return

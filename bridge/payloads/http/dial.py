@@ -30,15 +30,15 @@ class Dial:
         else:
             self.begin_later(where, name)
 
-    def begin_later(self, where: Where, name: str | None) -> None:
-        """The same, but in no case before the next turn."""
+    def begin_later(self, where: Where, name: str | None, *, fresh: bool = False) -> None:
+        """The same, but in no case before the next turn. `fresh`: the connection is to be a new one."""
         self._scope = CancelScope()
-        self._services.tasks.start_soon(self._wait, self._scope, where, name)
+        self._services.tasks.start_soon(self._wait, self._scope, where, name, fresh)
 
-    async def _wait(self, scope: CancelScope, where: Where, name: str | None) -> None:
+    async def _wait(self, scope: CancelScope, where: Where, name: str | None, fresh: bool) -> None:
         with scope:
             try:
-                connection = await self._connections.get(where, name)
+                connection = await self._connections.get(where, name, fresh=fresh)
             except Exception as error:  # noqa: BLE001 - `guard` tells a Problem from a mistake of ours
                 self._channel.guard(_raise, error)
                 return

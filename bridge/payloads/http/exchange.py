@@ -261,7 +261,8 @@ class Exchange:
             self._connections.release(self._connection, keep=False)
             self._connection = None
             self._repeatable = False
-            self._dial.begin_later(self._request.where, self._request.name)
+            # Whatever made the server end this one may be about to end the others that are kept.
+            self._dial.begin_later(self._request.where, self._request.name, fresh=True)
         else:
             raise self._disconnected("end of file" if error is None else error.strerror or str(error))
 
