@@ -6,12 +6,17 @@ from typing import Protocol
 
 from spanbridge.protocol.problems import Problem
 
+from .life import STARTING
 from .process import Running
 from .way import Command, Way
 
 
 class Comer(Protocol):
     """The helper."""
+
+    @property
+    def state(self) -> str:
+        """As in Life."""
 
     def start(self, command: Command, /) -> Running | None:
         """Its process; None: it has ended with that."""
@@ -38,10 +43,14 @@ class Arrival:
         """Where that fails, have the way say why."""
         helper, way = self._helper, self._way
         try:
-            process = helper.start(await way.prepare())
+            command = await way.prepare()
         except Problem as problem:
             helper.end(problem)
             return
+        if helper.state != STARTING:  # it has ended in the turn in which that was done
+            way.over()
+            return
+        process = helper.start(command)
         if process is not None:
             way.started(process.pid)
             await self._over.wait()

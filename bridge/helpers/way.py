@@ -50,4 +50,4 @@ class Way(Protocol):
         """What they are closed with for any other end. `served`: it had sent its `init`."""
 
     def over(self) -> None:
-        """It takes nothing more."""
+        """It takes nothing more: let go of all that is kept for it. May be called twice."""
