@@ -54,6 +54,9 @@ class Starter(Protocol):
     def ready(self, helper: Helper) -> None:
         """It has come up."""
 
+    def retired(self, helper: Helper) -> None:
+        """It is about to end, and is to have no more opens."""
+
     def ended(self, helper: Helper, problem: Problem) -> None:
         """It takes nothing more."""
 
@@ -211,6 +214,9 @@ class Pool:
     def retired(self, helper: Helper) -> None:
         """It takes no more opens; it has channels still."""
         self._take_out(helper)
+        starter = self._starters.get(helper)
+        if starter is not None:
+            starter.retired(helper)
         self._channels.retired(helper)
 
     def ended(self, helper: Helper, problem: Problem, waiting: list[Opening], end: End) -> None:

@@ -301,6 +301,13 @@ class Superuser:
             start.tried.set()
             self._settle(start)
 
+    def retired(self, helper: Helper) -> None:
+        """The one that runs is about to end, and is to have no more opens. Its channels are told once it has."""
+        if self._running is not None and self._running[1] is helper:
+            self._running = None
+            self._leaving = helper
+            self._move("ended")
+
     def ended(self, helper: Helper, problem: Problem) -> None:
         """The one that runs, or was coming up, takes nothing more."""
         self._asking.forget(helper.dialogue)
@@ -312,9 +319,8 @@ class Superuser:
                 self._log.info("superuser-failed", id=start.ident, why=start.error)
             if start.stopped or not start.candidates:
                 self._settle(start)
-        elif self._running is not None and self._running[1] is helper:
-            self._running = None
-            self._move("ended")
+        else:
+            self.retired(helper)
 
     # Stop
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spanbridge.testing.script import data, exit_with, forever, init, note, send, serve, stderr, wait
+from spanbridge.testing.script import close_fd, data, exit_with, forever, init, note, send, serve, stderr, wait
 
 from .site import Site
 
@@ -188,6 +188,31 @@ def test_an_internal_payload_is_the_privileged_sides_too(site: Site) -> None:
     front.open("c", "echo", superuser="require")
 
     assert front.expect("ready", "c")["environ"]["SIDE"] == "privileged"
+
+
+def test_one_that_has_closed_its_stdin_and_stdout_gets_no_more(site: Site) -> None:
+    """It has some time to exit, for which nobody is to wait who would not be served."""
+    gate = site.gate()
+    steps = [init(), serve({"data": [close_fd(0), close_fd(1), wait(gate), exit_with(0)]})]
+    bridge, front, superuser = site.superuser(*rules(site, steps), limits={"last_words_seconds": 1000})
+    superuser.call("Start", "one")
+    front.open("c", superuser="require")
+    front.expect("ready", "c")
+    front.send("c", b"close it")
+    bridge.log.wait("superuser current=none")
+
+    front.open("must", superuser="require")
+    front.open("may", superuser="try")
+    started = superuser.begin("Start", "one")
+
+    assert front.expect("close", "must")["problem"] == "access-denied"
+    assert front.expect("ready", "may")["environ"]["SIDE"] == "ordinary"
+    assert "close" not in front.commands("c")
+    gate.release()
+    assert front.expect("close", "c")["problem"] == "terminated"
+    superuser.outcome(started)
+    front.open("next", superuser="require")
+    assert front.expect("ready", "next")["environ"]["SIDE"] == "privileged"
 
 
 def test_an_id_that_is_used_again_while_the_helper_dies(site: Site) -> None:
