@@ -99,6 +99,8 @@ class Extension:
     async def open(self) -> Bench:
         """Its thread, started if there is none. Raises CannotStart, OSError."""
         async with self._opening:
+            if self._gone:
+                raise CannotStart("it was removed")
             if self._bench is None:
                 self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
         return self._bench
@@ -137,6 +139,8 @@ class Extension:
         return None if process is None or process.exited.done() else process
 
     def _check(self) -> None:
+        if self._gone:
+            raise Unavailable(404, "no-such-extension", f"the extension {self.name} was removed")
         state = self.state
         if state == BROKEN:
             raise Unavailable(503, "extension-failed", self.error, self._parts.limits.extension_backoff_most_seconds)
@@ -159,7 +163,7 @@ class Extension:
         try:
             return starting.result()
         except (Died, CannotStart, OSError) as error:
-            if not self.may_run:
+            if self._gone or not self.may_run:
                 self._check()
             raise Unavailable(503, "extension-failed", self.error or str(error), self._left_of_rest()) from None
 
@@ -179,7 +183,8 @@ class Extension:
             except (Died, CannotStart, OSError) as error:
                 if self._is_late(found):
                     continue
-                self._failed(str(error))
+                if not self._gone:
+                    self._failed(str(error))
                 raise
             if not self._is_late(found):
                 break
@@ -225,6 +230,10 @@ class Extension:
             parts.stirred.set,
         )
         await process.start()
+        if self._gone:  # and so is its thread, which would have closed this
+            process.calls.close()
+            process.kill("stopped")
+            raise CannotStart("it was removed while it started")
         loop = asyncio.get_running_loop()
 
         def give_up(why: str) -> None:
@@ -358,7 +367,8 @@ class Extension:
             await asyncio.wait([self._starting])
         for process in self.processes:
             await asyncio.wait([process.exited])
-        bench, self._bench = self._bench, None
+        async with self._opening:
+            bench, self._bench = self._bench, None
         if bench is not None:
             await asyncio.to_thread(bench.desk.close)
 

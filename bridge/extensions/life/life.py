@@ -78,6 +78,8 @@ class Life:
     async def open_those_with_alerts(self) -> None:
         """Alerts are looked at, and listed, from the start of the host on, whether their extension runs or not."""
         for extension in list(self.extensions.values()):
+            if self.extensions.get(extension.name) is not extension:  # removed meanwhile
+                continue
             if extension.bench is None and self._parts.has_metrics(extension.name):
                 try:
                     await extension.open()

@@ -1,0 +1,88 @@
+"""After the end of an extension nothing of it is opened or started, and all that was opened is closed."""
+
+import asyncio
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from spanbridge.extensions.desk.desk import Desk
+from spanbridge.extensions.host_log import HostLog
+from spanbridge.extensions.life.extension import Extension, Unavailable
+from spanbridge.extensions.life.settings import Setting
+from spanbridge.extensions.process.launcher import CannotStart
+from spanbridge.limits import Limits
+
+
+class Desks:
+    """Opened in the threads that ask for one, once `let` is set."""
+
+    def __init__(self, directory: Path) -> None:
+        self.let = threading.Event()
+        self.began = threading.Semaphore(0)
+        self.opened: list[Desk] = []
+        self.closed = 0
+        self._log = HostLog(str(directory / "host.log"), 1_000_000)
+
+    def open(self, name: str = "one") -> Any:
+        self.began.release()
+        self.let.wait()
+        desk = Desk(
+            name,
+            {},
+            self._log,
+            in_transaction=lambda: False,
+            undo=lambda: None,
+            close=self._close,
+            limits=Limits(),
+        )
+        self.opened.append(desk)
+        return SimpleNamespace(desk=desk)
+
+    def _close(self) -> None:
+        self.closed += 1
+
+    def extension(self) -> Extension:
+        asks = SimpleNamespace(within=lambda consent: True)
+        found = SimpleNamespace(name="one", broken="", asks=asks, always=True)
+        parts = SimpleNamespace(open_desk=self.open, limits=Limits(), log=self._log, settings={"one": Setting()})
+        return Extension(cast(Any, found), cast(Any, parts))
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Desks:
+    return Desks(tmp_path)
+
+
+def test_one_that_was_removed_is_neither_opened_nor_started(desks: Desks) -> None:
+    desks.let.set()
+
+    async def run() -> None:
+        extension = desks.extension()
+        await extension.open()
+        await extension.finish()
+        with pytest.raises(CannotStart, match="removed"):
+            await extension.open()
+        with pytest.raises(Unavailable) as raised:
+            await extension.running()
+        assert raised.value.status == 404
+
+    asyncio.run(run())
+    assert (len(desks.opened), desks.closed) == (1, 1)
+
+
+def test_what_is_being_opened_when_it_is_removed_is_closed(desks: Desks) -> None:
+    async def run() -> None:
+        extension = desks.extension()
+        opening = asyncio.create_task(extension.open())
+        await asyncio.to_thread(desks.began.acquire)
+        finishing = asyncio.create_task(extension.finish())
+        await asyncio.sleep(0)
+        desks.let.set()
+        await asyncio.wait([opening, finishing])
+        finishing.result()
+
+    asyncio.run(run())
+    assert (len(desks.opened), desks.closed) == (1, 1)
