@@ -86,3 +86,18 @@ def test_what_is_being_opened_when_it_is_removed_is_closed(desks: Desks) -> None
 
     asyncio.run(run())
     assert (len(desks.opened), desks.closed) == (1, 1)
+
+
+def test_whoever_leaves_while_it_is_opened_leaves_no_second_one(desks: Desks) -> None:
+    async def run() -> None:
+        extension = desks.extension()
+        leaves = asyncio.create_task(extension.open())
+        await asyncio.to_thread(desks.began.acquire)
+        leaves.cancel()
+        await asyncio.wait([leaves])
+        desks.let.set()
+        await extension.open()
+        await extension.finish()
+
+    asyncio.run(run())
+    assert (len(desks.opened), desks.closed) == (1, 1)

@@ -51,7 +51,7 @@ class Extension:
         self._clients: dict[Process, Client] = {}
         self._bench: Bench | None = None
         self._starting: asyncio.Task[Process] | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Bench] | None = None
         self._failures: list[float] = []
         self._rest = 0.0
         self._rests_until = 0.0
@@ -98,12 +98,25 @@ class Extension:
 
     async def open(self) -> Bench:
         """Its thread, started if there is none. Raises CannotStart, OSError."""
-        async with self._opening:
-            if self._gone:
-                raise CannotStart("it was removed")
-            if self._bench is None:
-                self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
+        if self._gone:
+            raise CannotStart("it was removed")
+        if self._bench is not None:
+            return self._bench
+        opening = self._opening
+        if opening is None:
+            opening = self._opening = asyncio.get_running_loop().create_task(self._open())
+            opening.add_done_callback(self._opened)
+        await asyncio.wait([opening])  # who waits may leave; what is opened meanwhile is kept
+        return opening.result()
+
+    async def _open(self) -> Bench:
+        self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
         return self._bench
+
+    def _opened(self, task: "asyncio.Task[Bench]") -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # those who waited have been told
 
     def told(self) -> dict[str, Any]:
         """As the list has it."""
@@ -367,8 +380,9 @@ class Extension:
             await asyncio.wait([self._starting])
         for process in self.processes:
             await asyncio.wait([process.exited])
-        async with self._opening:
-            bench, self._bench = self._bench, None
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        bench, self._bench = self._bench, None
         if bench is not None:
             await asyncio.to_thread(bench.desk.close)
 
