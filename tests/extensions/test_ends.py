@@ -1,6 +1,8 @@
 """After the end of an extension nothing of it is opened or started, and all that was opened is closed."""
 
 import asyncio
+import os
+import socket
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,3 +103,32 @@ def test_whoever_leaves_while_it_is_opened_leaves_no_second_one(desks: Desks) ->
 
     asyncio.run(run())
     assert (len(desks.opened), desks.closed) == (1, 1)
+
+
+def descriptors() -> set[int]:
+    return {int(each) for each in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{each}")}
+
+
+def test_after_its_end_a_desk_writes_to_no_descriptor_that_was_its_own(desks: Desks) -> None:
+    desks.let.set()
+    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    ours, theirs = socket.socketpair()
+    before = descriptors()
+    desk: Desk = desks.open().desk
+    its_own = descriptors() - before
+    assert len(its_own) == 2
+    desk.close()
+    for number in its_own:
+        os.dup2(write, number)
+    try:
+        desk.detach(desk.attach(theirs, lambda call: None, lambda why: None, lambda: None))
+        with pytest.raises(BlockingIOError):
+            os.read(read, 1)
+        ours.setblocking(False)
+        assert ours.recv(1) == b""
+        with pytest.raises(RuntimeError, match="ended"):
+            desk.do(lambda: None).result(0)
+    finally:
+        ours.close()
+        for number in {read, write, *its_own}:
+            os.close(number)

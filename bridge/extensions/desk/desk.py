@@ -113,6 +113,9 @@ class Desk:
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
         self._over = False
+        self._closed = False
+        """Whether `_wake` may be somebody else's by now."""
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"desk {name}", daemon=True)
         self._thread.start()
 
@@ -127,7 +130,8 @@ class Desk:
     ) -> Client:
         """Serve the process at the other end of `sock`, which is the desk's from now on."""
         client = Client(self.name, sock, actor, give_up, hung_up, self._limits.extension_message_bytes)
-        self._put(lambda: self._attach(client))
+        if not self._put(lambda: self._attach(client)):
+            sock.close()
         return client
 
     def detach(self, client: Client) -> None:
@@ -141,7 +145,7 @@ class Desk:
             self._put(lambda: self._ended(client, call))
 
     def do(self, job: Callable[[], T]) -> "concurrent.futures.Future[T]":
-        """Run `job` in the thread."""
+        """Run `job` in the thread. The future has a RuntimeError if that has ended."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def run() -> None:
@@ -152,7 +156,8 @@ class Desk:
             except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
                 future.set_exception(error)
 
-        self._put(run)
+        if not self._put(run):
+            future.set_exception(RuntimeError(f"{self.name}: it has ended"))
         return future
 
     def close(self) -> None:
@@ -160,10 +165,15 @@ class Desk:
         self._put(self._end)
         self._thread.join(2.0)
 
-    def _put(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._wake, b"\0")
+    def _put(self, job: Callable[[], None]) -> bool:
+        """Whether it will be done: not after the end of the thread."""
+        with self._closing:
+            if self._closed:
+                return False
+            self._jobs.put(job)
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._wake, b"\0")
+        return True
 
     # In the thread
 
@@ -171,16 +181,21 @@ class Desk:
         while not self._over:
             for fd, _ in self._poll.poll(self._patience()):
                 if fd == self._woken:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self._woken, 4096)
                     self._do_jobs()
                 elif fd in self._clients:
                     self._readable(self._clients[fd])
             if self._parked:
                 self._look_at_parked()
+        with self._closing:
+            self._closed = True
+            os.close(self._woken)
+            os.close(self._wake)
+        self._do_jobs()  # what has come since
         for client in list(self._clients.values()):
             self._detach(client)
         self._shut()
-        os.close(self._woken)
-        os.close(self._wake)
 
     def _patience(self) -> float | None:
         if not self._parked:
@@ -189,8 +204,6 @@ class Desk:
         return min(max(0.0, seconds), _LONGEST_SECONDS) * 1000 + 1
 
     def _do_jobs(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._woken, 4096)
         with contextlib.suppress(queue.Empty):
             while True:
                 self._jobs.get_nowait()()
