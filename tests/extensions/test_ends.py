@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from spanbridge.extensions.host_log import HostLog
 from spanbridge.extensions.life.extension import Extension, Unavailable
 from spanbridge.extensions.life.settings import Setting
 from spanbridge.extensions.process.launcher import CannotStart
+from spanbridge.extensions.process.process import Process
 from spanbridge.limits import Limits
 
 
@@ -132,3 +134,39 @@ def test_after_its_end_a_desk_writes_to_no_descriptor_that_was_its_own(desks: De
         ours.close()
         for number in {read, write, *its_own}:
             os.close(number)
+
+
+class Starts:
+    """Stands in for the launcher of one process, which ends when `gone` is called."""
+
+    def __init__(self) -> None:
+        self.killed: list[int] = []
+        self.gone: Callable[[int], None]
+
+    async def start(self, task: object, fds: list[int], on_exit: Callable[[int], None]) -> int:
+        self.gone = on_exit
+        return 4711
+
+    def kill(self, pid: int) -> None:
+        self.killed.append(pid)
+
+
+def test_a_process_that_has_ended_is_not_killed_since_its_number_may_be_anothers() -> None:
+    starts = Starts()
+
+    async def run() -> None:
+        poller = SimpleNamespace(watch_read=lambda fd, call: None, watch_write=lambda fd, call: None)
+        flusher = SimpleNamespace(turn=lambda call: None)
+        given = (SimpleNamespace(name="one"), starts, poller, flusher, Limits(), None, None, None, lambda: None)
+        process = Process(*cast(Any, given))
+        await process.start()
+        process.calls.close()
+        before = process.is_ending
+        process.kill("first")
+        assert (before, process.is_ending) == (False, True)
+        starts.gone(-9)
+        process.kill("late")
+        assert process.why == "first"
+
+    asyncio.run(run())
+    assert starts.killed == [4711]

@@ -315,6 +315,37 @@ def test_whoever_asks_while_it_dies_is_answered(site: Site, whose: str) -> None:
         assert {page.receive(channel).status for channel in asked} <= {200, 502}
 
 
+def test_one_that_has_hung_up_and_lives_on_is_replaced(site: Site) -> None:
+    source = """
+    import os, socket, threading
+
+    def init(router, services):
+        router.get("/pid", lambda req: {"pid": os.getpid()})
+
+        @router.get("/hang-up")
+        def hang_up(req):
+            for number in range(3, 32):
+                try:
+                    with socket.socket(fileno=os.dup(number)) as copy:
+                        copy.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+            open(f"{services.files}/hung-up", "w").close()
+            threading.Event().wait()
+    """
+    site.extension("one", source)
+    page = site.session(extension_pong_seconds=300)
+    pid = page.get("/api/ext/one/pid").json["pid"]
+    hung = page.ask("GET", "/api/ext/one/hang-up")
+    wait_until((site.state / "one" / "files" / "hung-up").exists, "its sockets to be closed")
+    page.get(LIST)  # when that is answered, the host has seen it
+    assert page.get("/api/ext/one/pid").json["pid"] != pid
+    assert page.receive(hung).error == (502, "extension-died")
+    assert processes.wait_ended([pid]) == []
+    site.wait_log("extension-ended")
+    assert listed(page, "one")["restarts"] == 1
+
+
 def test_a_runtime_directory_is_not_needed(site: Site) -> None:
     site.extension("one", hello())
     page = site.session(environ={"XDG_RUNTIME_DIR": ""})

@@ -147,9 +147,9 @@ class Extension:
 
     @property
     def _alive(self) -> Process | None:
-        """Its process. What is due when one has ended is done a moment later, and a request may come before that."""
+        """Its process, unless that is as good as dead: until all is done that is due then, requests come."""
         process = self._process
-        return None if process is None or process.exited.done() else process
+        return None if process is None or process.is_ending else process
 
     def _check(self) -> None:
         if self._gone:
@@ -161,7 +161,7 @@ class Extension:
             raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
         if state == NEEDS_CONSENT:
             raise Unavailable(503, "needs-consent", f"the extension {self.name} asks for permissions first")
-        if self._process is not None or self._starting is not None:
+        if self._alive is not None or self._starting is not None:
             return
         rest = self._rests_until - time.monotonic()
         if rest > 0:
@@ -314,14 +314,17 @@ class Extension:
             self._bench.desk.detach(client)
         if self._process is process:
             self._process = None
-            self._parts.log.warning("extension-ended", extension=self.name, pid=process.pid, why=why)
+            self._log_end(process, why)
             self.error = why
+
+    def _log_end(self, process: Process, why: str) -> None:
+        self._parts.log.warning("extension-ended", extension=self.name, pid=process.pid, why=why)
 
     # Changes
 
     async def use(self, found: Found) -> None:
         """Something else lies on disk now. If it runs, the new one takes over, unless it fails."""
-        running, self.found = self._process, found
+        running, self.found = self._alive, found
         self._failures.clear()
         self._rest = self._rests_until = 0.0
         if found.broken:
@@ -358,6 +361,10 @@ class Extension:
             self._drain(running)
 
     def _drain(self, process: Process) -> None:
+        if process.is_ending:  # by itself, or for what it did
+            process.exited.add_done_callback(lambda future: self._log_end(process, future.result()))
+            process.kill("it has closed its socket")
+            return
         process.stop()
         seconds = self._parts.limits.extension_drain_seconds
         asyncio.get_running_loop().call_later(seconds, process.kill, "replaced")

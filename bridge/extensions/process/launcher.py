@@ -1,6 +1,7 @@
 """Starts processes of extensions through the fork server, which is started with the first, and anew if it dies."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -61,7 +62,8 @@ class Launcher:
     def kill(self, pid: int) -> None:
         """Kill a process and its group. Harmless if it has ended."""
         if pid in self._running:
-            self._send(Kill(pid), [])
+            with contextlib.suppress(CannotStart):  # the fork server has died, and with it the process
+                self._send(Kill(pid), [])
 
     def close(self) -> None:
         """All processes end with the fork server."""

@@ -115,6 +115,7 @@ class Process:
         self._unsent: deque[bytes] = deque()
         self._writing = False
         self._closed = False
+        self._ending = False
 
     async def start(self) -> None:
         """Raises CannotStart."""
@@ -145,6 +146,11 @@ class Process:
         return self._why
 
     @property
+    def is_ending(self) -> bool:
+        """Whether nothing is to be asked of it any more: it was killed, has closed a socket, or has ended."""
+        return self._ending or self.exited.done()
+
+    @property
     def idle(self) -> bool:
         return not self._calling and not self.exchanges
 
@@ -158,13 +164,17 @@ class Process:
         return None if exchange is None else exchange.user
 
     def kill(self, why: str) -> None:
-        """It ends; `why` is what is told of it. Harmless a second time."""
+        """It ends; `why` is what is told of it. Harmless a second time, and when it has ended."""
+        if self._closed:  # its number may be another one's
+            return
+        self._ending = True
         if not self._why:
             self._why = why
         self._launcher.kill(self.pid)
 
     def expect_end(self) -> None:
         """It has closed a socket: it has ended, and its exit will tell how; or it has not, and is of no use."""
+        self._ending = True
         self._loop.call_later(self._limits.extension_pong_seconds, self.kill, "it has closed its socket")
 
     def stop(self) -> None:
