@@ -48,11 +48,11 @@ class Desks:
     def _close(self) -> None:
         self.closed += 1
 
-    def extension(self) -> Extension:
+    def extension(self, *before: asyncio.Task[None]) -> Extension:
         asks = SimpleNamespace(within=lambda consent: True)
         found = SimpleNamespace(name="one", broken="", asks=asks, always=True)
         parts = SimpleNamespace(open_desk=self.open, limits=Limits(), log=self._log, settings={"one": Setting()})
-        return Extension(cast(Any, found), cast(Any, parts))
+        return Extension(cast(Any, found), cast(Any, parts), before)
 
 
 @pytest.fixture
@@ -105,6 +105,31 @@ def test_whoever_leaves_while_it_is_opened_leaves_no_second_one(desks: Desks) ->
 
     asyncio.run(run())
     assert (len(desks.opened), desks.closed) == (1, 1)
+
+
+def test_the_next_of_a_name_is_opened_once_all_of_the_one_before_is_closed(desks: Desks) -> None:
+    async def run() -> None:
+        first = desks.extension()
+        opening = asyncio.create_task(first.open())
+        await asyncio.to_thread(desks.began.acquire)
+        ending = asyncio.create_task(first.finish())
+        second = desks.extension(ending)
+        opening_next = asyncio.create_task(second.open())
+        third = desks.extension(ending)
+        removed = asyncio.create_task(third.open())
+        await asyncio.sleep(0)
+        ending_third = asyncio.create_task(third.finish())
+        await asyncio.sleep(0)
+        assert not desks.began.acquire(blocking=False)
+        desks.let.set()
+        await asyncio.wait([opening, opening_next, removed, ending_third])
+        assert (len(desks.opened), desks.closed) == (2, 1)
+        with pytest.raises(CannotStart, match="removed"):
+            removed.result()
+        await second.finish()
+
+    asyncio.run(run())
+    assert (len(desks.opened), desks.closed) == (2, 2)
 
 
 def descriptors() -> set[int]:

@@ -100,6 +100,33 @@ def test_added_and_removed(site: Site) -> None:
     assert page.get("/api/ext/second/").json == [{"c": 0}]
 
 
+def test_one_that_is_put_back_waits_for_the_end_of_the_one_removed(site: Site) -> None:
+    """Two that serve one database would be in each other's way: a transaction of one is unforeseen by the other."""
+    source = """
+    import os, threading
+
+    def init(router, services):
+        router.get("/pid", lambda req: {"pid": os.getpid()})
+
+        @router.get("/stay")
+        def stay(req):
+            open(f"{services.files}/begun", "w").close()
+            threading.Event().wait()
+    """
+    directory = site.extension("one", source)
+    page = site.session(extension_drain_seconds=1)
+    before = page.get("/api/ext/one/pid").json["pid"]
+    stays = page.ask("GET", "/api/ext/one/stay")
+    wait_until((site.state / "one" / "files" / "begun").exists, "a request to be under way")
+    directory.rename(site.home.root / "away")
+    wait_until(lambda: page.get(LIST).json["extensions"] == [], "the removal to be seen")
+    (site.home.root / "away").rename(directory)
+    wait_until(lambda: page.get(LIST).json["extensions"] != [], "it to be seen again")
+    assert page.get("/api/ext/one/pid").json["pid"] != before
+    assert not os.path.exists(f"/proc/{before}")
+    assert page.receive(stays).error == (502, "extension-died")
+
+
 def test_what_has_come_or_gone_is_known_to_whoever_asks(site: Site) -> None:
     """Also before the host was told of it."""
     page = site.session(extension_memory_bytes=(1 << 63) - 1)  # whatever is made of that can be set, too

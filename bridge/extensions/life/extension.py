@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from ..desk.desk import Client
@@ -41,12 +42,14 @@ class Unavailable(Exception):
 class Extension:
     """Lives as long as something of its name is found."""
 
-    def __init__(self, found: Found, parts: Parts) -> None:
+    def __init__(self, found: Found, parts: Parts, before: Collection[asyncio.Task[None]] = ()) -> None:
+        """`before`: the ends of those of its name that were removed. It opens nothing until they are over."""
         self.found = found
         self.name = found.name
         self.error = found.broken
         self.restarts = 0
         self._parts = parts
+        self._before = before
         self._process: Process | None = None
         self._clients: dict[Process, Client] = {}
         self._bench: Bench | None = None
@@ -110,6 +113,11 @@ class Extension:
         return opening.result()
 
     async def _open(self) -> Bench:
+        if self._before:
+            await asyncio.wait(self._before)
+            self._before = ()
+        if self._gone:  # since it began to wait
+            raise CannotStart("it was removed")
         self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
         return self._bench
 

@@ -70,7 +70,8 @@ class Life:
             if name in self.extensions or (each.broken and not settled):
                 continue
             self._note_version(each)
-            known = self.extensions[name] = Extension(each, self._parts)
+            ends = [ending for ending, gone in self._ending.items() if gone.name == name]
+            known = self.extensions[name] = Extension(each, self._parts, ends)
             self._parts.log.info("extension-found", extension=name, version=each.version, path=each.path)
             if self._began:
                 self.start_if_always(known)
