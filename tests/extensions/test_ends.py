@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -15,9 +16,12 @@ from spanbridge.extensions.desk.desk import Desk
 from spanbridge.extensions.host_log import HostLog
 from spanbridge.extensions.life.extension import Extension, Unavailable
 from spanbridge.extensions.life.settings import Setting
-from spanbridge.extensions.process.launcher import CannotStart
+from spanbridge.extensions.process.launcher import CannotStart, Launcher
 from spanbridge.extensions.process.process import Process
+from spanbridge.extensions.runner.task import Task
+from spanbridge.extensions.sandbox.cage import Cage
 from spanbridge.limits import Limits
+from spanbridge.testing import processes
 
 
 class Desks:
@@ -195,3 +199,40 @@ def test_a_process_that_has_ended_is_not_killed_since_its_number_may_be_anothers
 
     asyncio.run(run())
     assert starts.killed == [4711]
+
+
+def children() -> set[int]:
+    return {pid for pid, parent in processes.parents().items() if parent == os.getpid()}
+
+
+def kill_and_wait(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_a_kill_is_harmless_when_the_fork_server_has_just_died(tmp_path: Path) -> None:
+    exits: list[int] = []
+    before = children()
+    null = os.open(os.devnull, os.O_RDWR)
+
+    async def run() -> None:
+        launcher = Launcher(HostLog(str(tmp_path / "host.log"), 1_000_000))
+        cage = Cage(str(tmp_path), str(tmp_path), 1 << 30, 64, 1 << 20, False, (), (), False, "")
+        ended = asyncio.Event()
+
+        def gone(code: int) -> None:
+            exits.append(code)
+            ended.set()
+
+        pid = await launcher.start(Task("one", "1", "absent.py", 65_536, cage), [null] * 3, gone)
+        (server,) = children() - before
+        kill_and_wait(server)
+        launcher.kill(pid)
+        await ended.wait()
+        launcher.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        os.close(null)
+    assert len(exits) == 1
