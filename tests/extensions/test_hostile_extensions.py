@@ -210,7 +210,6 @@ def lie(*messages: Any) -> list[Any]:
         ("descriptors", None, 500, "Too many open files"),
         ("loop", None, 504, "did not answer in time"),
         ("query", None, 500, "limit name=extension_query_seconds"),
-        ("compile", None, 500, "limit name=extension_memory_bytes"),
         ("garbage", None, 502, "inner-protocol"),
         ("long", None, 502, "extension_message_bytes"),
         ("lies", lie(("response", 99_999, 200, [], "x", True)), 502, "inner-protocol"),
@@ -309,6 +308,16 @@ def test_why_node_has_ended(site: Site) -> None:
         assert answer.error == (502, "extension-died")
         assert answer.json["message"].startswith(said)
     assert "limit name=extension_memory_bytes value=67108864" in site.log
+
+
+def test_a_statement_that_takes_all_memory_is_an_error(site: Site) -> None:
+    # By itself, with time: what it takes comes before it is late, however busy the machine is.
+    site.extension("bad", SOURCE)
+    page = site.session(extension_memory_bytes=256 << 20, extension_request_seconds=100, extension_query_seconds=100)
+    assert page("POST", "/api/ext/bad/compile", {}).status == 500
+    site.wait_log("limit name=extension_memory_bytes")
+    assert "bounded by extension_memory_bytes" in site.log
+    assert page.get("/api/ext/bad/well").status == 200
 
 
 def test_who_prints_too_much_is_cut(site: Site) -> None:
