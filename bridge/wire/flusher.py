@@ -1,7 +1,7 @@
 """Writing once a turn: who has something new to write."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 
@@ -59,23 +59,19 @@ class Flusher:
                     writer.flush()
             except BaseException:
                 self._dirty[:0] = writers
-                self._go_on_next_turn()
+                self._turn = True
+                self._loop.call_soon(self.flush)
                 raise
             if self._later:
-                self._call_later()
+                later, self._later = self._later, []
+                call_all(self._loop, iter(later))
 
-    def _call_later(self) -> None:
-        later, self._later = self._later, []
-        calls = iter(later)
-        try:
-            for call in calls:
-                call()
-        except BaseException:
-            self._later[:0] = calls
-            self._go_on_next_turn()
-            raise
 
-    def _go_on_next_turn(self) -> None:
-        """One has raised something, which is for the event loop: the others have their turn all the same."""
-        self._turn = True
-        self._loop.call_soon(self.flush)
+def call_all(loop: asyncio.AbstractEventLoop, calls: Iterator[Callable[[], object]]) -> None:
+    """Call them, in order. What one of them raises is for the event loop: the others are called in the next turn."""
+    try:
+        for call in calls:
+            call()
+    except BaseException:
+        loop.call_soon(call_all, loop, calls)
+        raise

@@ -7,7 +7,7 @@ From the front end: it is not read while anybody's queue is full (`block`), nor 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
@@ -15,6 +15,7 @@ import anyio.lowlevel
 from spanbridge.protocol.frames import Span
 
 from .context import Context
+from .flusher import call_all
 from .link import Link
 from .source import Source
 
@@ -123,12 +124,4 @@ class Front:
 
     def _empty(self) -> None:
         turns, self._turns = self._turns, deque()
-        self._call(iter(turns))
-
-    def _call(self, turns: Iterator[Callable[[], None]]) -> None:
-        try:
-            for go_on in turns:
-                go_on()
-        except BaseException:  # it is for the event loop; the others have their turn all the same
-            self._loop.call_soon(self._call, turns)
-            raise
+        call_all(self._loop, iter(turns))

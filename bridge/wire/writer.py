@@ -17,7 +17,7 @@ from typing import Final
 
 from spanbridge.protocol.frames import Span
 
-from .flusher import Flusher
+from .flusher import Flusher, call_all
 from .outbox import Outbox, drop, join, unpin
 from .pipe_budget import PIPE_BYTES, PipeBudget
 from .poller import Poller
@@ -254,8 +254,7 @@ class Writer:
 
     def _call_waiting(self) -> None:
         waiting, self._when_empty = self._when_empty, []
-        for call in waiting:
-            call()
+        call_all(self._loop, iter(waiting))
 
     def _wrote(self, count: int) -> None:
         self.written += count
