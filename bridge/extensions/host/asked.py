@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ..life.extension import Extension, Unavailable
-from ..process.process import Exchange, Process
+from ..process.exchange import Exchange
+from ..process.process import Process
 from .answers import Answer, Unsendable, error, sent_headers, with_ours
 from .deadlines import Deadline
 from .opening import HttpOpen

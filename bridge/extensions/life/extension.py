@@ -12,6 +12,7 @@ from ..process.process import Died, Process
 from ..runner.task import Task
 from ..sandbox.cage import Cage
 from .on_disk import Found
+from .own_bench import OwnBench
 from .parts import Bench, Parts
 from .settings import Setting
 
@@ -43,18 +44,16 @@ class Extension:
     """Lives as long as something of its name is found."""
 
     def __init__(self, found: Found, parts: Parts, before: Collection[asyncio.Task[None]] = ()) -> None:
-        """`before`: the ends of those of its name that were removed. It opens nothing until they are over."""
+        """`before`: the ends of those of its name that were removed, as for OwnBench."""
         self.found = found
         self.name = found.name
         self.error = found.broken
         self.restarts = 0
         self._parts = parts
-        self._before = before
+        self._own = OwnBench(self.name, parts, before)
         self._process: Process | None = None
         self._clients: dict[Process, Client] = {}
-        self._bench: Bench | None = None
         self._starting: asyncio.Task[Process] | None = None
-        self._opening: asyncio.Task[Bench] | None = None
         self._failures: list[float] = []
         self._rest = 0.0
         self._rests_until = 0.0
@@ -97,34 +96,11 @@ class Extension:
     @property
     def bench(self) -> Bench | None:
         """Its thread, once it has one."""
-        return self._bench
+        return self._own.now
 
     async def open(self) -> Bench:
         """Its thread, started if there is none. Raises CannotStart, OSError."""
-        if self._gone:
-            raise CannotStart("it was removed")
-        if self._bench is not None:
-            return self._bench
-        opening = self._opening
-        if opening is None:
-            opening = self._opening = asyncio.get_running_loop().create_task(self._open())
-            opening.add_done_callback(self._opened)
-        await asyncio.wait([opening])  # who waits may leave; what is opened meanwhile is kept
-        return opening.result()
-
-    async def _open(self) -> Bench:
-        if self._before:
-            await asyncio.wait(self._before)
-            self._before = ()
-        if self._gone:  # since it began to wait
-            raise CannotStart("it was removed")
-        self._bench = await asyncio.to_thread(self._parts.open_desk, self.name)
-        return self._bench
-
-    def _opened(self, task: "asyncio.Task[Bench]") -> None:
-        self._opening = None
-        if not task.cancelled():
-            task.exception()  # those who waited have been told
+        return await self._own.open()
 
     def told(self) -> dict[str, Any]:
         """As the list has it."""
@@ -312,14 +288,14 @@ class Extension:
         return client is not None and client.waiting > 0
 
     def _call_ended(self, process: Process, call: int) -> None:
-        client = self._clients.get(process)
-        if client is not None and self._bench is not None:
-            self._bench.desk.ended(client, call)
+        client, bench = self._clients.get(process), self._own.now
+        if client is not None and bench is not None:
+            bench.desk.ended(client, call)
 
     def _exited(self, process: Process, why: str) -> None:
-        client = self._clients.pop(process)
-        if self._bench is not None:
-            self._bench.desk.detach(client)
+        client, bench = self._clients.pop(process), self._own.now
+        if bench is not None:
+            bench.desk.detach(client)
         if self._process is process:
             self._process = None
             self._log_end(process, why)
@@ -390,16 +366,13 @@ class Extension:
     async def finish(self) -> None:
         """It was removed: let its processes answer what they have, then close its databases."""
         self._gone = True
+        self._own.remove()
         self.retire()
         if self._starting is not None:
             await asyncio.wait([self._starting])
         for process in self.processes:
             await asyncio.wait([process.exited])
-        if self._opening is not None:
-            await asyncio.wait([self._opening])
-        bench, self._bench = self._bench, None
-        if bench is not None:
-            await asyncio.to_thread(bench.desk.close)
+        await self._own.finish()
 
     def stop(self) -> None:
         """End all that runs, now."""
@@ -410,6 +383,4 @@ class Extension:
     def close(self) -> None:
         """It is no more. Blocks for a moment."""
         self.stop()
-        if self._bench is not None:
-            self._bench.desk.close()
-            self._bench = None
+        self._own.close()

@@ -34,35 +34,16 @@ from ..inner.messages import (
 )
 from ..inner.wire import Frames, WireError, framed
 from ..runner.task import Task
+from .exchange import Exchange, nobody_waits
 from .launcher import Launcher, open_output
 from .output import Output
+from .pulse import Pulse
 
 _NO_MEMORY: Final = "heap out of memory"  # as node has it
 
 
 class Died(Exception):
     """The process has ended; the text says how."""
-
-
-class Exchange:
-    """One request and its answer. `tell` is called when something new has come: the head, bytes, the end."""
-
-    __slots__ = ("broken", "head", "number", "over", "pieces", "received", "taken", "tell", "user")
-
-    def __init__(self, number: int, user: tuple[str, int], tell: Callable[[], None]) -> None:
-        self.number = number
-        self.head: Response | None = None
-        self.pieces: deque[bytes] = deque()
-        self.received = 0
-        self.taken = 0
-        self.over = False
-        self.broken = False
-        self.user = user
-        self.tell = tell
-
-
-def _nobody() -> None:
-    """Nobody waits any more."""
 
 
 class Process:
@@ -104,10 +85,7 @@ class Process:
         self._calling: set[int] = set()
         """Requests whose handler has not returned."""
         self._number = 0
-        self._pings = 0
-        self._number_pinged = 0
-        """The last request when it was pinged last."""
-        self._pinged: asyncio.TimerHandle | None = None
+        self._pulse = Pulse(self, limits, lambda number: self._send(Ping(number)), self._waits_for_us, self._silent)
         self._why = ""
         self._output: Output
         self._sock: socket.socket
@@ -155,8 +133,9 @@ class Process:
         return not self._calling and not self.exchanges
 
     @property
-    def waiting(self) -> int:
-        return len(self.exchanges)
+    def asked(self) -> int:
+        """How many requests it was handed."""
+        return self._number
 
     def user_of(self, call: int) -> tuple[str, int] | None:
         """Whose request it is. From any thread."""
@@ -206,8 +185,8 @@ class Process:
         self._send(Request(number, method, path, query, headers, body, user))
         self._output.forget()
         self._calling.add(number)
-        if self._pinged is None:
-            self._ping_later()
+        if not self._pulse.beats:
+            self._pulse.soon()
             self._stirred()
         return exchange
 
@@ -223,13 +202,13 @@ class Process:
 
     def leave(self, exchange: Exchange, *, late: bool = False) -> None:
         """Nobody waits for the answer any more, or it is there."""
-        exchange.tell = _nobody
+        exchange.tell = nobody_waits
         if self.exchanges.pop(exchange.number, None) is None or self._closed:
             return
         if not exchange.over and not exchange.broken:
             self._send(Cancel(exchange.number, late))
-            if late:
-                self._ping(asked=True)
+            if late and self.ready.done():
+                self._pulse.now()
 
     # What it sends
 
@@ -267,7 +246,7 @@ class Process:
         elif isinstance(message, Ended):
             self._ended(message.id)
         elif isinstance(message, Pong):
-            self._answered(message.number)
+            self._pulse.answered(message.number)
         elif isinstance(message, Ready):
             self._settle(message)
         elif isinstance(message, Failed):
@@ -282,7 +261,7 @@ class Process:
         if self.ready.done():
             raise _Wrong("ready a second time")
         self.ready.set_result(message)
-        self._ping_later()
+        self._pulse.soon()
 
     def _response(self, message: Response) -> None:
         exchange = self.exchanges.get(message.id)
@@ -317,37 +296,16 @@ class Process:
         self._calling.discard(number)
         self._call_ended(self, number)
 
-    # Whether it lives: asked while it has something to do, and once after that. An idle one costs nothing.
+    # Whether it lives
 
-    def _ping_later(self) -> None:
-        self._pinged = self._loop.call_later(self._limits.extension_ping_seconds, self._ping)
-
-    def _answered(self, ping: int) -> None:
-        if ping != self._pings or self._pinged is None:
-            return
-        self._pinged.cancel()
-        self._pinged = None
-        if not self.idle or self._number != self._number_pinged:
-            self._ping_later()
-
-    def _ping(self, asked: bool = False) -> None:
-        if self._closed or (asked and not self.ready.done()):
-            return
-        if self._pinged is not None:
-            self._pinged.cancel()
-        self._pings += 1
-        self._number_pinged = self._number
-        self._send(Ping(self._pings))
-        self._pinged = self._loop.call_later(self._limits.extension_pong_seconds, self._silent)
+    def _waits_for_us(self) -> bool:
+        return self._calls_waiting(self)
 
     def _silent(self) -> None:
-        if self._calls_waiting(self):  # it is we who keep it waiting
-            self._pinged = self._loop.call_later(self._limits.extension_pong_seconds, self._silent)
-        else:
-            seconds = self._limits.extension_pong_seconds
-            self._log.limit("extension_pong_seconds", seconds, extension=self.name)
-            told = f"it did not answer a ping within {seconds:g} s (extension_pong_seconds)"
-            self.kill(f"{told}: something keeps its event loop")
+        seconds = self._limits.extension_pong_seconds
+        self._log.limit("extension_pong_seconds", seconds, extension=self.name)
+        told = f"it did not answer a ping within {seconds:g} s (extension_pong_seconds)"
+        self.kill(f"{told}: something keeps its event loop")
 
     # Writing, and the end
 
@@ -427,9 +385,7 @@ class Process:
         if self._closed:
             return
         self._closed = True
-        if self._pinged is not None:
-            self._pinged.cancel()
-            self._pinged = None
+        self._pulse.end()
         self._poller.watch_read(self._sock.fileno(), None)
         self._poller.watch_write(self._sock.fileno(), None)
         self._sock.close()
