@@ -242,11 +242,30 @@ def test_after_three_failures_it_rests(site: Site) -> None:
     assert site.log.count("extension-failed") == 3
 
 
+_CRASHES = """
+import asyncio, os
+
+def init(router, services):
+    @router.get("/waits")
+    async def waits(req):
+        await asyncio.Event().wait()
+
+    @router.get("/dies")
+    def dies(req):
+        os._exit(0)
+
+    @router.get("/")
+    def pid(req):
+        return {"pid": os.getpid()}
+"""
+
+
 def test_one_that_crashed_is_started_by_the_next_request(site: Site) -> None:
-    site.extension("one", hello('import os; return os._exit(0) if req.path == "/die" else {"pid": os.getpid()}'))
+    site.extension("one", _CRASHES)
     page = site.session()
     first = page.get("/api/ext/one/").json["pid"]
-    waiting = [page.ask("GET", f"/api/ext/one/{path}") for path in ("die", "x")]
+    # In this order: one that comes after the end has a new process.
+    waiting = [page.ask("GET", f"/api/ext/one/{path}") for path in ("waits", "dies")]
     assert [page.receive(channel).error for channel in waiting] == [(502, "extension-died")] * 2
     second = page.get("/api/ext/one/").json["pid"]
     assert second != first
