@@ -285,3 +285,36 @@ def test_all_of_a_watch_is_told_whatever_waits_for_it(bus: PrivateBus, serve: Se
     client.say({"watch": {"path_namespace": "/m"}, "id": "watch"})
     told = [path for message in until(client, "watch") for path in message.get("notify", ())]
     assert len(told) == count
+
+
+def test_all_of_a_watch_is_told_to_one_who_takes_nothing(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """What comes meanwhile has the rest of it told at once; it is not as if it had been told."""
+    count = 12
+    large = Variant("s", "x" * 300_000)  # four of them are one message
+    tree = Tree({f"/m/o{number}": {"a.b": {"N": large}} for number in range(count)}, manager="/m")
+    tree.objects["/m"] = {}
+    service = serve(bus, tree)
+    limits = {"dbus_waiting": 1, "window_bytes": 16_384, "bus_answers_bytes": 16 << 20}
+    bridge = start(environ=bus.environ, limits=limits)
+    front = bridge.front_end
+    flow: dict[str, Any] = {"flow-control": True}
+    slow = connect(front, **flow)
+    slow.say({"watch": {"path_namespace": "/m"}, "id": "watch"})
+    slow.take("meta")
+    told = list(slow.take("notify"))  # the second message waits, and the third for that
+    service.emit("/", "a.b", "Said", "u", 1)
+    other = connect(front)
+    other.say({"add-match": {"member": "Said"}})
+    sync(other)
+    service.emit("/", "a.b", "Said", "u", 2)
+    assert bridge.log.wait("limit name=dbus_waiting value=1")
+    answered = False
+    while not answered:
+        frame = front.take(lambda frame: (frame.channel or frame.message.get("channel")) == slow.channel, "more")
+        if frame.channel:
+            said = json.loads(frame.payload)
+            told += said.get("notify", ())
+            answered = said.get("id") == "watch"
+        elif frame.message["command"] == "ping":
+            front.message({**frame.message, "command": "pong"})
+    assert told == [f"/m/o{number}" for number in range(count)]

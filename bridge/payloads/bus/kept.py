@@ -123,23 +123,37 @@ class Kept:
     async def tell_tree(self, tree: Tree, watcher: Watcher, told: anyio.Event) -> None:
         """Nothing of the service is heeded meanwhile: what is told fits together."""
         turn = Turn(self._time, self._session)
-        piece: Told = {}
-        size = 0
+        steps = self._steps(tree)
         try:
-            for path in [tree.watch.path] if tree.watch.path is not None else list(self._objects):
-                interfaces = {name: text for name, text in self._objects.get(path, {}).items() if tree.fits(path, name)}
-                if interfaces:
-                    piece[path] = dict(interfaces)
-                    size += len(path) + sum(len(name) + len(text) for name, text in interfaces.items())
-                if size > NOTIFY_BYTES:
+            for piece in steps:
+                if piece:
                     self._tell({watcher: piece})
-                    piece, size = {}, 0
                     await watcher.turn()
                 await turn.pause()
-            if piece:
-                self._tell({watcher: piece})
+        except anyio.get_cancelled_exc_class():
+            # Too much waits behind this (lanes.py), or all is over. It counts as told: so the rest is told at once.
+            if not self._session.cancel_scope.cancel_called:
+                for piece in filter(None, steps):
+                    self._tell({watcher: piece})
+            raise
         finally:
             told.set()
+
+    def _steps(self, tree: Tree) -> Iterator[Told]:
+        """All that the tree holds, in pieces of about NOTIFY_BYTES; most steps on the way give nothing yet."""
+        piece: Told = {}
+        size = 0
+        for path in [tree.watch.path] if tree.watch.path is not None else list(self._objects):
+            interfaces = {name: text for name, text in self._objects.get(path, {}).items() if tree.fits(path, name)}
+            if interfaces:
+                piece[path] = {**interfaces}
+                size += len(path) + sum(len(name) + len(text) for name, text in interfaces.items())
+            if size > NOTIFY_BYTES:
+                yield piece
+                piece, size = {}, 0
+            else:
+                yield {}
+        yield piece
 
     def _tell(self, told: dict[Watcher, Told]) -> None:
         for watcher, objects in told.items():
