@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
+import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -221,7 +223,8 @@ class Deaf:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         command = [sys.executable, "-I", "-m", "spanbridge.extensions.relay.relay"]
-        stdin, self._to = os.pipe()
+        stdin, to = os.pipe()
+        self._to = open(to, "wb")
         self._from, stdout = os.pipe()
         try:
             self._process = subprocess.Popen(command, stdin=stdin, stdout=stdout, env=environ)
@@ -235,18 +238,22 @@ class Deaf:
     def __exit__(self, *raised: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._to.close()
         os.close(self._from)
 
     def ask(self, path: str) -> None:
-        """For more than fits into the pipe; wait until that is full, and end the session."""
-        with open(self._to, "wb") as to:
-            opened = {"command": "open", "channel": "much", "payload": "http-stream2", "internal": "extensions"}
-            to.write(encode_control({"command": "init", "version": 1}))
-            to.write(encode_control({**opened, "method": "GET", "path": path, "binary": "raw"}))
-            to.write(encode_control({"command": "done", "channel": "much"}))
-            to.flush()
-            # Full, or nearly so: the rest of the message whose beginning lies in it waits in the host.
-            wait_until(lambda: self._unread > 50_000, "the pipe to be full")
+        """For more than fits into the pipe; wait until that is full."""
+        opened = {"command": "open", "channel": "much", "payload": "http-stream2", "internal": "extensions"}
+        self._to.write(encode_control({"command": "init", "version": 1}))
+        self._to.write(encode_control({**opened, "method": "GET", "path": path, "binary": "raw"}))
+        self._to.write(encode_control({"command": "done", "channel": "much"}))
+        self._to.flush()
+        # Full, or nearly so: the rest of the message whose beginning lies in it waits in the host.
+        wait_until(lambda: self._unread > 50_000, "the pipe to be full")
+
+    def end(self) -> None:
+        """The session."""
+        self._to.close()
         assert self._process.wait() == 0
 
     @property
@@ -278,6 +285,7 @@ def test_of_last_words(site: Site, seconds: float, is_whole: bool) -> None:
     assert page.get("/api/ext/one/later").status == 204
     with Deaf(bridge.environ) as deaf:
         deaf.ask("/api/ext/one/much")
+        deaf.end()
         assert page.get("/api/ext/one/later").status == 204  # half a second after the end
         assert deaf.is_whole() == is_whole
 
@@ -288,7 +296,23 @@ def test_the_host_does_not_end_while_it_has_last_words_to_say(site: Site) -> Non
     assert Page(bridge.front_end).get("/api/ext/one/later").status == 204
     with Deaf(bridge.environ) as deaf:
         deaf.ask("/api/ext/one/much")
+        deaf.end()
         bridge.end()
         assert not deaf.is_given_up(0.5)
         assert deaf.is_whole()
     site.wait_log("host-ended")
+
+
+@pytest.mark.parametrize(("seconds", "is_whole"), [(0.01, False), (1_000, True)])
+def test_of_last_words_of_a_host_that_is_told_to_end(site: Site, seconds: float, is_whole: bool) -> None:
+    site.extension("one", SERVICES)
+    bridge = site.bridge(extension_last_words_seconds=seconds, pipe_bytes=65_536)
+    assert Page(bridge.front_end).get("/api/ext/one/later").status == 204
+    with Deaf(bridge.environ) as deaf:
+        deaf.ask("/api/ext/one/much")
+        (pid,) = re.findall(r"host-started pid=(\d+)", site.log)
+        os.kill(int(pid), signal.SIGTERM)
+        if not is_whole:  # it ends by itself
+            site.wait_log("host-ended")
+        assert deaf.is_whole() == is_whole
+        site.wait_log("host-ended")
