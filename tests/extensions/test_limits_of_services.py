@@ -224,7 +224,7 @@ class Deaf:
     def __init__(self, environ: Mapping[str, str]) -> None:
         command = [sys.executable, "-I", "-m", "spanbridge.extensions.relay.relay"]
         stdin, to = os.pipe()
-        self._to = open(to, "wb")
+        self._to = os.fdopen(to, "wb")
         self._from, stdout = os.pipe()
         try:
             self._process = subprocess.Popen(command, stdin=stdin, stdout=stdout, env=environ)
