@@ -6,25 +6,28 @@ import os
 import re
 import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from ..errors import OverLimit, SqliteError
 from .authorizer import Authorizer
-from .compiler import Compiler, Known
 from .error_codes import code_of
 from .late import Deadline, Watch
 from .statements import first_word, split
 
 VALUE_BYTES: Final = 16 << 20
 _SQL_BYTES: Final = 1_000_000
+_KNOWN: Final = 512
 _STEPS: Final = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 _COPIES: Final = 3
 _BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 256 << 10
 _SAVEPOINT: Final = "spanbridge_schema"
+_SUPPLIED: Final = re.compile(r"uses (\d+), and there (?:is|are) (\d+) supplied")
 _ENDS: Final = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK"})
 _TO_SAVEPOINT: Final = re.compile(r"\s*ROLLBACK\s+(TRANSACTION\s+)?TO\b", re.IGNORECASE)
+_SETS: Final = re.compile(r"user_version\W*[=(]", re.IGNORECASE)
 _MISSING: Final = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
 _MAY_STAND: Final = ("sqlite_autoindex_", "sqlite_sequence")
 
@@ -37,6 +40,16 @@ def bound_memory(most_bytes: int) -> None:
     """What SQLite may hold, all databases of this process together; above it a statement fails, and nothing else."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.execute(f"PRAGMA hard_heap_limit={most_bytes}")
+
+
+class Known(NamedTuple):
+    """What is known of a statement."""
+
+    reader: bool
+    """It gives rows."""
+    parameters: int
+    """How many it has; -1: that was not to be told."""
+    changes_schema: bool
 
 
 class Cursor(NamedTuple):
@@ -69,13 +82,13 @@ class Database:
         self._most_bytes = most_bytes
         self._seconds = seconds
         self._message_bytes = message_bytes
+        self._known: OrderedDict[str, Known] = OrderedDict()
         self._nested = 0
         _make_private(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         self._prepare(most_bytes)
         self._deadline = Deadline(watch, self._db.interrupt)
         self._authorizer = Authorizer(name, self._deadline.is_past)
-        self._compiler = Compiler(self._db, self._authorizer, lambda: self._deadline.set(seconds), self._said)
         self._db.set_authorizer(self._authorizer)
         self._db.set_progress_handler(self._deadline.is_past, _STEPS)
 
@@ -113,7 +126,7 @@ class Database:
     def exec(self, sql: str) -> None:
         """Any number of statements, without parameters; rows are dropped."""
         for statement in split(sql):
-            known = self._compiler.known(statement)
+            known = self._know(statement)
             with_rows = self._run(statement, (), known)
             with_rows.close()
 
@@ -124,12 +137,12 @@ class Database:
         if len(statements) != 1:
             what = "more than one statement" if statements else "no statement"
             raise ValueError(f"the SQL has {what}, expected one")
-        return self._compiler.known(sql)
+        return self._know(sql)
 
     @_in_time
     def run(self, sql: str, parameters: Any) -> tuple[int, int]:
         """For one without rows: how many rows were changed, and the id of the last inserted."""
-        known = self._compiler.known(sql)
+        known = self._know(sql)
         if known.reader:
             raise ValueError("this statement gives rows: use get(), all() or iterate()")
         before = self._db.total_changes
@@ -272,11 +285,67 @@ class Database:
     # Running
 
     def _read(self, sql: str, parameters: Any) -> Cursor:
-        known = self._compiler.known(sql)
+        known = self._know(sql)
         if not known.reader:
             raise ValueError("this statement gives no rows: use run()")
         rows = self._run(sql, parameters, known)
         return Cursor(rows, [column[0] for column in rows.description or ()])
+
+    def _know(self, sql: str) -> Known:
+        """Compile it without running it: what it is, or what is wrong with it."""
+        known = self._known.get(sql)
+        if known is not None:
+            self._known.move_to_end(sql)
+            return known
+        authorizer = self._authorizer
+        authorizer.begin()
+        self._deadline.set(self._seconds)
+        if "\0" in sql:
+            raise ValueError("the SQL has a NUL in it")
+        kind = first_word(sql)
+        if kind == "VACUUM":  # SQLite would complain of the transaction that is around it
+            raise SqliteError("not allowed: VACUUM", "SQLITE_AUTH")
+        explained = sql if kind == "EXPLAIN" else f"EXPLAIN {sql}"
+        count = 0
+        try:
+            program = self._program(explained, ())
+        except sqlite3.ProgrammingError as error:
+            found = _SUPPLIED.search(str(error))
+            if found is None:
+                raise self._said(error) from None
+            count = int(found[1])
+            authorizer.begin()
+            try:
+                program = self._with_nothing(explained, count)
+            except (sqlite3.Error, MemoryError) as second:
+                raise self._said(second) from None
+        except (sqlite3.Error, sqlite3.Warning, MemoryError) as error:
+            raise self._said(error) from None
+        reader = kind == "EXPLAIN" or any(step[1] == b"ResultRow" for step in program)
+        if kind == "PRAGMA":  # whose program may find nothing to say
+            reader = _SETS.search(sql) is None
+        reader = reader and not authorizer.changes_schema
+        known = self._known[sql] = Known(reader, count, authorizer.changes_schema)
+        if len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+        return known
+
+    def _with_nothing(self, explained: str, count: int) -> list[tuple[Any, ...]]:
+        """The same of a statement with so many parameters, with nothing for each. Python 3.14 takes no sequence for
+        those with names, and no Python a mapping for the others."""
+        try:
+            return self._program(explained, _Nothing())
+        except sqlite3.ProgrammingError:
+            self._authorizer.begin()
+            return self._program(explained, (None,) * count)
+
+    def _program(self, explained: str, parameters: Any) -> list[tuple[Any, ...]]:
+        """The steps; their texts are bytes, since a literal in them may be anything."""
+        self._db.text_factory = bytes
+        try:
+            return self._db.execute(explained, parameters).fetchall()
+        finally:
+            self._db.text_factory = str
 
     def _run(self, sql: str, parameters: Any, known: Known) -> sqlite3.Cursor:
         given: Any = parameters
@@ -291,7 +360,7 @@ class Database:
 
     def _run_on_schema(self, sql: str, parameters: Any) -> sqlite3.Cursor:
         """It counts only if all names are the extension's afterwards."""
-        self._compiler.forget()
+        self._known.clear()
         self._ours(f"SAVEPOINT {_SAVEPOINT}")
         try:
             rows = self._execute(sql, parameters)
@@ -372,6 +441,13 @@ class Database:
                 f"not allowed: the table {missing[1]!r}; names begin with {self._authorizer.prefix}", "SQLITE_AUTH"
             )
         return SqliteError(str(error), code)
+
+
+class _Nothing(dict[str, None]):
+    """Has nothing under any name."""
+
+    def __missing__(self, name: str) -> None:
+        return None
 
 
 def weight(row: Iterable[Any]) -> int:

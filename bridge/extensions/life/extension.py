@@ -12,7 +12,7 @@ from ..process.process import Died, Process
 from ..runner.task import Task
 from ..sandbox.cage import Cage
 from .on_disk import Found
-from .own_bench import OwnBench
+from .opened_once import OpenedOnce
 from .parts import Bench, Parts
 from .settings import Setting
 
@@ -44,13 +44,15 @@ class Extension:
     """Lives as long as something of its name is found."""
 
     def __init__(self, found: Found, parts: Parts, before: Collection[asyncio.Task[None]] = ()) -> None:
-        """`before`: the ends of those of its name that were removed, as for OwnBench."""
+        """`before`: the ends of those of its name that were removed. It opens nothing until they are over."""
         self.found = found
         self.name = found.name
         self.error = found.broken
         self.restarts = 0
         self._parts = parts
-        self._own = OwnBench(self.name, parts, before)
+        self._own_bench: OpenedOnce[Bench] = OpenedOnce(
+            lambda: parts.open_desk(self.name), lambda bench: bench.desk.close(), before
+        )
         self._process: Process | None = None
         self._clients: dict[Process, Client] = {}
         self._starting: asyncio.Task[Process] | None = None
@@ -96,11 +98,11 @@ class Extension:
     @property
     def bench(self) -> Bench | None:
         """Its thread, once it has one."""
-        return self._own.now
+        return self._own_bench.now
 
     async def open(self) -> Bench:
         """Its thread, started if there is none. Raises CannotStart, OSError."""
-        return await self._own.open()
+        return await self._own_bench.open()
 
     def told(self) -> dict[str, Any]:
         """As the list has it."""
@@ -288,12 +290,12 @@ class Extension:
         return client is not None and client.waiting > 0
 
     def _call_ended(self, process: Process, call: int) -> None:
-        client, bench = self._clients.get(process), self._own.now
+        client, bench = self._clients.get(process), self._own_bench.now
         if client is not None and bench is not None:
             bench.desk.ended(client, call)
 
     def _exited(self, process: Process, why: str) -> None:
-        client, bench = self._clients.pop(process), self._own.now
+        client, bench = self._clients.pop(process), self._own_bench.now
         if bench is not None:
             bench.desk.detach(client)
         if self._process is process:
@@ -366,13 +368,13 @@ class Extension:
     async def finish(self) -> None:
         """It was removed: let its processes answer what they have, then close its databases."""
         self._gone = True
-        self._own.remove()
+        self._own_bench.remove()
         self.retire()
         if self._starting is not None:
             await asyncio.wait([self._starting])
         for process in self.processes:
             await asyncio.wait([process.exited])
-        await self._own.finish()
+        await self._own_bench.finish()
 
     def stop(self) -> None:
         """End all that runs, now."""
@@ -383,4 +385,4 @@ class Extension:
     def close(self) -> None:
         """It is no more. Blocks for a moment."""
         self.stop()
-        self._own.close()
+        self._own_bench.close()
