@@ -9,6 +9,7 @@ import os
 from asyncio import TimerHandle
 
 from ..base import Services
+from .stream import close_all
 
 
 class Descriptors:
@@ -60,4 +61,4 @@ class Descriptors:
     def _expire(self, ident: str) -> None:
         fd = self.take(ident)
         if fd is not None:
-            os.close(fd)
+            close_all((fd,))

@@ -1,6 +1,7 @@
 """A connected socket as messages in both directions. It has callbacks and no task, as the links of helpers."""
 
 import array
+import contextlib
 import os
 import socket
 from collections import deque
@@ -318,4 +319,5 @@ class Stream:
 
 def close_all(descriptors: Iterable[int]) -> None:
     for each in descriptors:
-        os.close(each)
+        with contextlib.suppress(OSError):  # a disk may fail that late: the descriptor is gone all the same
+            os.close(each)

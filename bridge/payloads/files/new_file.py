@@ -140,13 +140,13 @@ class NewFile:
         self.hidden = None
 
     def _discard(self) -> None:
-        os.close(self.fd)
         if self._pipe >= 0:
             os.close(self._pipe)
         if self.hidden is not None:
             with contextlib.suppress(OSError):  # somebody has cleaned up
                 self.directory.remove(self.hidden)
         self.directory.close()
+        os.close(self.fd)  # at last: a full or failing disk may have something to say to it
 
 
 def refuse_directory(directory: Directory) -> None:

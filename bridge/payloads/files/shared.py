@@ -52,7 +52,8 @@ class Shared:
             last = self._over and not self._users and not self._closed
             self._closed = self._closed or last
         if last:
-            self._close()
+            with contextlib.suppress(OSError):  # what it says comes too late: the descriptor is gone all the same
+                self._close()
 
 
 def end_later(services: Services, shared: Shared) -> None:
