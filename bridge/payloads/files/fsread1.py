@@ -58,7 +58,8 @@ class Reading:
         self._whole: _Whole
         channel.ignores_done = True
         self._job: Job | None = None
-        services.once(Beginnings).after(path, self._start)
+        # Guarded: it may be the task of a watch that calls it later, and others wait for the same watch.
+        services.once(Beginnings).after(path, lambda: channel.guard(self._start))
 
     def _start(self) -> None:
         if self._channel.open:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from spanbridge.protocol.problems import Problem
+
 from ..base import Port, Services
 from ..served.channel import Channel
 from ..served.options import Options
@@ -25,7 +27,11 @@ def fswatch(port: Port, message: dict[str, Any], services: Services) -> Channel:
         finally:
             begun()
 
-    return channel.serve(Asked(channel, services, path, watch))
+    try:
+        return channel.serve(Asked(channel, services, path, watch))
+    except Problem:  # there are no threads: nobody waits for it
+        begun()
+        raise
 
 
 async def _watch(asked: Asked, begun: Callable[[], None]) -> None:
