@@ -111,6 +111,19 @@ def test_a_file_that_is_replaced(shared: Files, tmp_path: Path) -> None:
         events.until("created", file, tag=shared.read(file).tag)
 
 
+@pytest.mark.parametrize("directory", [False, True])
+def test_what_is_made_anew_at_once(shared: Files, tmp_path: Path, directory: bool) -> None:
+    """The file system may give it the same number."""
+    path = tmp_path / "it"
+    make, remove = (path.mkdir, path.rmdir) if directory else (path.touch, path.unlink)
+    make()
+    events = Events(shared, "fswatch1", path)
+    for _ in range(3):
+        remove()
+        make()
+        events.until("created", path, type="directory" if directory else "file")
+
+
 def test_the_last_event_of_a_burst_has_the_final_tag(shared: Files, tmp_path: Path) -> None:
     file = tmp_path / "file"
     events = Events(shared, "fswatch1", tmp_path)

@@ -78,9 +78,10 @@ class EventWatch:
 
     async def _find(self) -> None:
         """Look where the path leads now, and what that means."""
-        before, tag = self._identity, self._tag
+        before, tag, end = self._identity, self._tag, self._follower.end
         self._identity, self._tag = await self._asked.jobs.run(self._walk)
-        if self._identity == before:
+        replaced = -1 not in (end, self._follower.end) and end != self._follower.end
+        if self._identity == before and not replaced:
             if self._follower.untold and self._tag != tag:
                 self._pending.add(CHANGED, b"")
         elif self._identity is None:

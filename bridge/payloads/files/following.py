@@ -66,6 +66,12 @@ class Follower:
         self._closed = False
         self._listener = self._heard
 
+    @property
+    def end(self) -> int:
+        """The watch of what the path leads to, -1 where there is none: another one is another file, though the file
+        system may have given that the same number."""
+        return self._end
+
     def close(self) -> None:
         """No more events."""
         with self._lock:
