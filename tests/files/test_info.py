@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from spanbridge.testing.start import Start
 
-from .client import Files, merged
+from .client import Files, Watched, merged
 
 NOT_FOUND = {"problem": "not-found", "message": "No such file or directory", "errno": "ENOENT"}
 NOT_DIRECTORY = {"problem": "not-directory", "message": "Not a directory", "errno": "ENOTDIR"}
@@ -75,6 +76,18 @@ def test_errors(shared: Files, tree: Path) -> None:
     assert shared.look(f"{tree}/lnk/", "type") == {"error": NOT_DIRECTORY}
     assert shared.look(f"{tree}/dir/", "type") == {"info": {"type": "dir"}}
     assert shared.look("/" + "n" * 256, "type")["error"]["problem"] == "internal-error"
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_directory_that_fails_while_it_is_listed(shared: Files, watch: bool) -> None:
+    """The kernel opens that of a process that has ended, and refuses to list it."""
+    with subprocess.Popen("true") as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        watched = Watched(shared, f"/proc/{process.pid}/net", "type", "entries", watch=watch)
+        watched.wait({"error": {"problem": "internal-error", "message": "Invalid argument", "errno": "EINVAL"}})
+        if watch:
+            shared.front_end.close(watched.channel)
+        assert shared.answer(watched.channel).problem is None
 
 
 def test_entries(shared: Files, tree: Path) -> None:

@@ -60,7 +60,8 @@ class Look:
         patch = Patch(told=self._info is not None)
         place = directory = -1
         try:
-            place, found = self._find()
+            place = self._find()
+            found = os.fstat(place)
             directory = self._listable(place, found)
             identity = (found.st_dev, found.st_ino)
             if identity != self._identity or (self._entries is None) != (directory < 0):
@@ -73,6 +74,8 @@ class Look:
                 self._drop_directory(patch)
         except _Refused as refusal:
             self._tell_error(patch, refusal.told)
+        except OSError as error:
+            self._tell_error(patch, _error(error))
         finally:
             for fd in (place, directory):
                 if fd >= 0:
@@ -83,16 +86,12 @@ class Look:
 
     # The path itself
 
-    def _find(self) -> tuple[int, os.stat_result]:
+    def _find(self) -> int:
+        """A descriptor to look at it with."""
         wanted = self._wanted
-        flags = os.O_PATH | os.O_CLOEXEC | (0 if wanted.follow else os.O_NOFOLLOW)
-        try:
-            if wanted.watch and not _may_read(wanted.path.rstrip(b"/") or b"/"):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            place = os.open(wanted.path, flags)
-        except OSError as error:
-            raise _Refused(_error(error)) from None
-        return place, os.fstat(place)
+        if wanted.watch and not _may_read(wanted.path.rstrip(b"/") or b"/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return os.open(wanted.path, os.O_PATH | os.O_CLOEXEC | (0 if wanted.follow else os.O_NOFOLLOW))
 
     def _listable(self, place: int, found: os.stat_result) -> int:
         """A descriptor to list the directory with; -1 where there is none to be listed."""
@@ -100,9 +99,9 @@ class Look:
             return -1
         try:
             return _reopen(place, self._wanted.path)
-        except OSError as error:
+        except OSError:
             if self._wanted.watch:
-                raise _Refused(_error(error)) from None
+                raise
             return -1
 
     def _tell_own(self, patch: Patch, found: os.stat_result, place: int) -> None:
