@@ -183,6 +183,21 @@ def test_more_changes_than_names_are_remembered(shared: Files, tmp_path: Path) -
     watched.wait(told("dir", entries={}))
 
 
+def test_entries_that_become_too_many(start: Start, tmp_path: Path) -> None:
+    bridge = start(limits={"info_entries": 3})
+    place = tmp_path / "place"
+    place.mkdir()
+    watched = Watched(Files(bridge.front_end), place, "type", "entries")
+    watched.wait(lambda value: "info" in value)
+    for name in ("one", "two", "three", "four"):
+        (place / name).touch()
+    watched.wait(lambda value: "info_entries" in value.get("error", {}).get("message", ""))
+    assert "info" not in watched.value
+    (place / "four").unlink()
+    watched.wait(lambda value: len(value.get("info", {}).get("entries", ())) == 3)
+    assert "error" not in watched.value
+
+
 def test_a_front_end_that_takes_nothing(shared: Files, tmp_path: Path) -> None:
     """What it did not take is not told piece by piece later."""
     front_end = shared.front_end

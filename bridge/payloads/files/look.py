@@ -159,6 +159,8 @@ class Look:
                 message, changed = self._note(patch, ENTRIES, self._entries, name, _GONE)
                 if message is not None:
                     yield message
+        if len(self._entries) > self._wanted.most:  # by those that came since it was listed
+            raise _Refused(self._too_many())
         if self._wanted.targets and (changed or self._targets is None):
             yield from self._tell_targets(patch, directory)
 
