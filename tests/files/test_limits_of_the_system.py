@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_our_own_limit_of_watches(home: Home, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         watched.wait({"info": {"type": "dir", "entries": {"file": {"type": "reg"}}}})
         assert len(bridge.log.matches("no-more-watches")) == 1
+
+
+def test_another_file_system_in_the_place_and_under_the_number_of_one(home: Home, tmp_path: Path) -> None:
+    """What /proc shows is told by nobody: it is looked at."""
+    place = tmp_path / "place"
+    place.mkdir()
+    with bridge_in(home, mounted('mount -t tmpfs tmpfs "$1"', place), limits={"watch_look_seconds": 0.1}) as (b, files):
+        inside = ["nsenter", f"--target={b.pid}", "--mount"]
+        Watched(files, place, "type").wait({"info": {"type": "dir"}})
+        subprocess.run([*inside, "sh", "-ec", 'umount "$0"; mount -t proc proc "$0"', place], check=True)
+        with subprocess.Popen(["sleep", "60"]) as process:
+            watched = Watched(files, place / str(process.pid), "type")
+            watched.wait({"info": {"type": "dir"}})
+            process.kill()
+        watched.wait(lambda value: "error" in value)
 
 
 def test_few_descriptors(home: Home, tmp_path: Path) -> None:

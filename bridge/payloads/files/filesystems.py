@@ -1,7 +1,6 @@
 """File systems that do not tell of all changes: those that other machines write to, and those that are made up."""
 
 import ctypes
-import os
 from typing import Final
 
 _SILENT: Final = frozenset(
@@ -29,20 +28,14 @@ _TYPE_MASK: Final = 0xFFFF_FFFF
 
 
 class FileSystems:
-    """Looks at each file system once. Its methods block."""
+    """Asks of what kind they are. Its methods block."""
 
     def __init__(self) -> None:
-        self._silent: dict[int, bool] = {}  # by device
         self._libc = ctypes.CDLL(None)
 
-    def silent(self, path: bytes, found: os.stat_result) -> bool:
-        """Whether changes of the directory or file at `path`, which was found to be so, may go untold."""
-        if found.st_dev not in self._silent:
-            self._silent[found.st_dev] = self._type(path) in _SILENT
-        return self._silent[found.st_dev]
-
-    def _type(self, path: bytes) -> int:
+    def silent(self, path: bytes) -> bool:
+        """Whether changes of the directory or file at `path` may go untold."""
         buffer = ctypes.create_string_buffer(_STATFS_BYTES)
         if self._libc.statfs(ctypes.c_char_p(path), buffer):
-            return 0
-        return ctypes.c_long.from_buffer(buffer).value & _TYPE_MASK
+            return False
+        return ctypes.c_long.from_buffer(buffer).value & _TYPE_MASK in _SILENT

@@ -127,9 +127,12 @@ class _Walk:
         left = self._follower.path.split(b"/")[::-1]  # the next part is the last
         place = b""  # where we are, without links; empty: the root
         links = 0
+        device = -1  # of the file system that was asked last
         found = os.stat(b"/")
         while True:
-            self.untold = self.untold or self._follower._file_systems.silent(place or b"/", found)
+            if found.st_dev != device:  # asked anew in each walk: another file system may have the number next time
+                device = found.st_dev
+                self.untold = self.untold or self._follower._file_systems.silent(place or b"/")
             while left and left[-1] in (b"", b"."):
                 left.pop()
             if not left:
