@@ -304,6 +304,22 @@ def test_killed_while_it_replaces(home: Home, tmp_path: Path) -> None:
         assert os.listdir(place) == ["file"]
 
 
+def test_ended_while_it_replaces(home: Home, tmp_path: Path) -> None:
+    """What has a name while it is written, for want of /proc, has lost it before the bridge has ended."""
+    place = tmp_path / "place"
+    place.mkdir()
+    with bridge_in(home, mounted("umount -l /proc")) as (bridge, files):
+        for number in range(100):
+            channel = files.open("fsreplace1", place / f"file-{number}", **{"send-acks": "bytes"})
+            bridge.front_end.send(channel, b"x" * 60_000)
+            bridge.front_end.expect("ack", channel)
+        assert len(os.listdir(place)) == 100
+        bridge.signal(signal.SIGTERM)
+        bridge.front_end.read_to_end()
+        assert bridge.wait() == 0
+    assert os.listdir(place) == []
+
+
 def test_without_proc(home: Home, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()

@@ -3,6 +3,7 @@
 What has come while a thread was writing goes to the next one, all of it in one piece of work.
 """
 
+import contextlib
 from typing import Any, Final
 
 import anyio.lowlevel
@@ -54,7 +55,7 @@ class Replacement:
         self._begun = False  # whether there is content at all, be it empty
         self._done = False
         self._news = anyio.Event()
-        self._over: anyio.Event | None = None  # once `done` has come: set when all is done
+        self._over = anyio.Event()  # all is done, and what has to go is gone
         self._scope = CancelScope()
         services.tasks.start_soon(self._work)
 
@@ -75,7 +76,6 @@ class Replacement:
 
     def done(self) -> None:
         self._done = True
-        self._over = anyio.Event()
         self._services.outlast(self._over)
         self._news.set()
 
@@ -86,6 +86,8 @@ class Replacement:
         # `done` has been said: what was asked for is done, unless something is said to be wrong.
         if not self._done or self._channel.problem is not None:
             self._scope.cancel()
+            if self._new is not None and self._new.hidden is not None:
+                self._services.outlast(self._over)  # its name has to go
 
     # The work
 
@@ -107,10 +109,15 @@ class Replacement:
             self._services.context.log.unforeseen("payload fsreplace1", error)
             channel.close(Problem(INTERNAL_ERROR, "fsreplace1: a mistake within the bridge"))
         finally:
-            if self._over is not None:
+            if self._new is None or not self._new.shared.tell_when_gone(self._gone):
                 self._over.set()
             if self._new is not None:
                 end_later(self._services, self._new.shared)
+
+    def _gone(self) -> None:
+        """In a thread."""
+        with contextlib.suppress(RuntimeError):  # the session is over: it could not wait so long
+            self._services.context.loop.call_soon_threadsafe(self._over.set)
 
     async def _prepare(self) -> None:
         """What has to be found out before `ready`."""

@@ -13,14 +13,16 @@ from ..served.jobs import Jobs, aside
 class Shared:
     """`close` is called once, after `end`, by whoever is the last to use it: never under the hands of a thread."""
 
-    __slots__ = ("_close", "_closed", "_lock", "_over", "_users")
+    __slots__ = ("_close", "_closing", "_gone", "_lock", "_on_gone", "_over", "_users")
 
     def __init__(self, close: Callable[[], None]) -> None:
         self._close = close
         self._lock = threading.Lock()
         self._users = 0
         self._over = False
-        self._closed = False
+        self._closing = False
+        self._gone = False
+        self._on_gone: Callable[[], None] | None = None
 
     @property
     def over(self) -> bool:
@@ -47,13 +49,25 @@ class Shared:
             self._over = True
         self._close_if_last()
 
+    def tell_when_gone(self, on_gone: Callable[[], None]) -> bool:
+        """Have `on_gone` called, in a thread, once it is closed. False: it is already."""
+        with self._lock:
+            if not self._gone:
+                self._on_gone = on_gone
+            return not self._gone
+
     def _close_if_last(self) -> None:
         with self._lock:
-            last = self._over and not self._users and not self._closed
-            self._closed = self._closed or last
+            last = self._over and not self._users and not self._closing
+            self._closing = self._closing or last
         if last:
             with contextlib.suppress(OSError):  # what it says comes too late: the descriptor is gone all the same
                 self._close()
+            with self._lock:
+                self._gone = True
+                on_gone, self._on_gone = self._on_gone, None
+            if on_gone is not None:
+                on_gone()
 
 
 def end_later(services: Services, shared: Shared) -> None:
