@@ -173,6 +173,22 @@ def test_a_list_of_many(shared: Files, tmp_path: Path) -> None:
     assert len(answer.messages) == len(os.listdir(tmp_path))
 
 
+def test_a_list_obeys_the_window(start: Start, tmp_path: Path) -> None:
+    """No entry is begun when so many bytes are under way."""
+    place = tmp_path / "place"
+    place.mkdir()
+    for number in range(1_000):
+        (place / f"{number}-{'long-name-' * 20}").touch()
+    files = Files(start(limits={"window_bytes": 20_000}).front_end)
+    channel = files.open("fslist1", place, watch=False, **{"flow-control": True})
+    front = files.front_end
+    front.wait_until(lambda: "ping" in front.commands(channel), "a ping")
+    files.answer(files.open("fslist1", place, watch=False))  # in this time it would have gone on
+    sizes = [len(frame.payload) for frame in front.of(channel) if frame.channel]
+    assert sum(sizes[:-1]) < 20_000 <= sum(sizes) + max(sizes)
+    assert len(files.read_on(channel).messages) == 1_000
+
+
 def test_a_list_goes_on(shared: Files, tmp_path: Path) -> None:
     (tmp_path / "there").touch()
     events = Events(shared, "fslist1", tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.start import Start
 
 from .client import NO_FILE, Files
 
@@ -128,6 +129,18 @@ def test_a_file_that_is_shorter_than_it_says(shared: Files) -> None:
         pytest.skip("no such file in /sys")
     assert answer.data.endswith(b"\n")
     assert answer.problem is None
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_window_that_is_smaller_than_a_small_file(start: Start, tmp_path: Path, raw: bool) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 60_000)
+    files = Files(start(limits={"window_bytes": 20_000}).front_end)
+    front = files.front_end
+    channel = files.open("fsread1", tmp_path / "file", **({"binary": "raw"} if raw else {}), **{"flow-control": True})
+    front.wait_until(lambda: "ping" in front.commands(channel), "a ping")
+    files.read(tmp_path / "file")  # in this time it would have gone on
+    assert sum(len(frame.payload) for frame in front.of(channel) if frame.channel) <= 20_000
+    assert files.read_on(channel).data == b"x" * 60_000
 
 
 def test_limits(shared: Files, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Channels on which the front end only asks: data from it is an error, its `done` says nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -39,6 +39,12 @@ class Asked:
             if self.channel.may_send(again.set):
                 return
             await again.wait()
+
+    async def send_units(self, messages: Sequence[bytes]) -> None:
+        """Each when the front end takes it."""
+        while messages:
+            await self.turn()
+            messages = self.channel.send_units(messages)
 
     async def _run(self) -> None:
         channel = self.channel

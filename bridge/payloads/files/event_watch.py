@@ -52,9 +52,7 @@ class EventWatch:
             taken = self._pending.take()
             for begin in range(0, len(taken), _BATCH):
                 messages = await self._asked.jobs.run(self._messages, taken[begin : begin + _BATCH])
-                if messages:
-                    await self._asked.turn()
-                    self._asked.channel.send_units(messages)
+                await self._asked.send_units(messages)
 
     async def _wait(self) -> None:
         if not self._pending and not self._lost:

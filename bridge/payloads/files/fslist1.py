@@ -57,9 +57,7 @@ async def _list(asked: Asked) -> None:
             if not ready:
                 asked.channel.ready()
                 ready = True
-            if messages:
-                await asked.turn()
-                asked.channel.send_units(messages)
+            await asked.send_units(messages)
     except BaseException:
         end_later(asked.services, steps.shared)
         raise

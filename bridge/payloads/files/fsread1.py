@@ -104,9 +104,16 @@ class Reading:
             raise error
 
     def _send(self) -> None:
-        if self._channel.may_send(self._send):
-            self._channel.send(self._whole.data)
-            _finish(self._channel, self._whole.found)
+        channel, whole = self._channel, self._whole
+        data = whole.data
+        while channel.may_send(self._send):
+            room = channel.room
+            channel.send(data[:room])
+            data = data[room:]
+            if not data:
+                _finish(channel, whole.found)
+                return
+            self._whole = whole._replace(data=data)  # a window that is smaller than the file
 
     # For the channel (channel.Payload)
 

@@ -12,8 +12,7 @@ async def tell(asked: Asked, changes: Generator[bytes, None, None]) -> None:
     steps = Steps(changes)
     try:
         while (message := await asked.jobs.run(steps.next)) is not None:
-            await asked.turn()
-            asked.channel.send_units([message])
+            await asked.send_units([message])
     except BaseException:
         end_later(asked.services, steps.shared)
         raise

@@ -151,10 +151,13 @@ class Channel:
         """Whether the front end takes data now. If not, `go_on` is called once, when it is worth asking again."""
         if not self._port.open:
             return False
-        if self._window is not None and not self._window.takes(1 if self.raw else 2 * _REPLACED):
+        if not self._window_takes():
             self._go_on = go_on
             return False
         return self._front.turn(go_on)
+
+    def _window_takes(self) -> bool:
+        return self._window is None or self._window.takes(1 if self.raw else 2 * _REPLACED)
 
     def send(self, data: Buffer) -> None:
         """Bytes that were read, as messages of at most 64 KiB; nothing of a character that is not whole yet."""
@@ -190,14 +193,18 @@ class Channel:
         """One message, whatever its length, which is known to be valid UTF-8."""
         self._message(text)
 
-    def send_units(self, messages: Sequence[bytes]) -> None:
-        """Several messages, whatever their lengths; each is valid UTF-8 by itself."""
+    def send_units(self, messages: Sequence[bytes]) -> Sequence[bytes]:
+        """Several messages, whatever their lengths, after `may_send`; each is valid UTF-8 by itself. Those for which
+        there was no room any more."""
         if self._window is None:
             ident = self._port.ident
             self.forward(b"".join([header(ident, len(each)) + each for each in messages]))
-        else:
-            for each in messages:
-                self._message(each)
+            return ()
+        for place, each in enumerate(messages):
+            if place and not self._window_takes():
+                return messages[place:]
+            self._message(each)
+        return ()
 
     def _message(self, data: Buffer) -> None:
         if self._port.open:
