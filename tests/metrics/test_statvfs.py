@@ -1,8 +1,12 @@
 """File systems that answer, and those that do not."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +100,40 @@ def test_one_that_dies_later_is_not_trusted_again(file_systems: FileSystems) -> 
     file_systems.dead.add("a")
     assert prober.ask(["a", "b"])["a"] is None
     assert prober.ask(["a", "b"]) == {"a": None, "b": (100, 1)}
+
+
+def test_without_a_thread_none_has_a_size(file_systems: FileSystems, monkeypatch: pytest.MonkeyPatch) -> None:
+    prober = Prober(file_systems.size_of)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert prober.ask(["a", "bc"]) == {"a": None, "bc": None}
+    assert prober.ask(["a", "bc"]) == {"a": (100, 1), "bc": (100, 2)}
+
+
+def test_without_another_thread_those_have_one_that_are_called_already(
+    file_systems: FileSystems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_systems.dead.add("dead")
+    prober = Prober(file_systems.size_of)
+    begin, begun = threading.Thread.start, list[threading.Thread]()
+
+    def start(thread: threading.Thread) -> None:
+        if begun:
+            refuse(thread)
+        begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert prober.ask(["a", "dead", "b"]) == {"a": (100, 1), "dead": None, "b": None}
+
+
+def refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_name_that_the_locale_does_not_have(tmp_path: Path) -> None:
+    place = os.fsencode(tmp_path) + "/\u20ac".encode()
+    os.mkdir(place)
+    ask = f"from {statvfs.__name__} import size_of; print(size_of({place!r}.decode()) > (0, 0))"
+    environ = {"PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert subprocess.check_output([sys.executable, "-c", ask], env=environ) == b"True\n"

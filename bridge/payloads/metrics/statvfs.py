@@ -17,7 +17,7 @@ Size: TypeAlias = tuple[int, int]
 
 def size_of(point: str) -> Size:
     """Raises OSError. May hang for good."""
-    found = os.statvfs(point)
+    found = os.statvfs(point.encode("utf-8", "surrogateescape"))  # as it was read, whatever the locale has
     return found.f_blocks * found.f_frsize, (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
@@ -61,16 +61,27 @@ class Prober:
             batch.late.add(point)
         ages = [now - self._calls[point] for point in batch.called]
         # Does any thread move on? If not, it takes one more.
-        if batch.waiting and all(age >= NEXT_SECONDS for age in ages) and self._running < self._most(batch):
-            self._running += 1
-            point = self._next(batch)
-            threading.Thread(target=self._work, args=(batch, point), daemon=True, name="statvfs").start()
+        stuck = batch.waiting and all(age >= NEXT_SECONDS for age in ages)
+        if stuck and self._running < self._most(batch) and self._begin(batch):
             return NEXT_SECONDS
         if not ages:
             return 0.0
         until_late = ANSWER_SECONDS - max(ages)
         until_next = NEXT_SECONDS - min(ages)
         return max(0.001, min(until_late, until_next) if batch.waiting and until_next > 0 else until_late)
+
+    def _begin(self, batch: "_Batch") -> bool:
+        """Have one more thread; False where the system has none."""
+        point = self._next(batch)
+        try:
+            threading.Thread(target=self._work, args=(batch, point), daemon=True, name="statvfs").start()
+        except RuntimeError:
+            del self._calls[point]
+            batch.called.discard(point)
+            batch.waiting.appendleft(point)
+            return False
+        self._running += 1
+        return True
 
     def _most(self, batch: "_Batch") -> int:
         """How many threads there may be, if the next point of the batch is called."""
