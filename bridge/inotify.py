@@ -185,6 +185,8 @@ class Inotify:
                 return list(
                     {each: None for names in self._watched.values() for some in names.values() for each in some}
                 )
+            if mask & IGNORED and self._adding:
+                self._removed.add(watch)  # it may be the one that a thread has just been given
             names = self._watched.get(watch)
             if names is None:
                 return []
