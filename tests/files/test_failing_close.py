@@ -13,6 +13,7 @@ import pytest
 
 from spanbridge.payloads.bus.descriptors import Descriptors
 from spanbridge.payloads.files import new_file
+from spanbridge.payloads.files.directory import Directory
 from spanbridge.payloads.files.fsread1 import fsread
 from spanbridge.payloads.files.fsreplace1 import fsreplace
 from spanbridge.payloads.served.jobs import Jobs
@@ -106,7 +107,7 @@ def offer(descriptors: Descriptors, owner: object, fd: int) -> str | None:
 
 async def test_new_content(tmp_path: Path, failures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it has a name while it is written: that one goes all the same."""
-    monkeypatch.setattr(new_file.Directory, "unnamed_file", unsupported)
+    monkeypatch.setattr(Directory, "unnamed_file", unsupported)
     place = tmp_path / "place"
     place.mkdir()
     async with workbench(tmp_path) as bench:
@@ -146,5 +147,5 @@ async def test_new_content_that_nobody_waits_for(
         assert all(thread.is_alive() for thread in threads)
 
 
-def unsupported(directory: new_file.Directory) -> int:
+def unsupported(directory: Directory) -> int:
     raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
