@@ -148,6 +148,32 @@ def test_more_names_than_are_remembered(start: Start, tmp_path: Path) -> None:
     assert len(events.until("changed", tmp_path)) <= 20
 
 
+def test_more_events_than_the_kernel_keeps(start: Start, tmp_path: Path) -> None:
+    """Whatever is watched may have changed."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    bridge = start()
+    files = Files(bridge.front_end)
+    place, file, other = tmp_path / "place", tmp_path / "place/file", tmp_path / "other"
+    place.mkdir()
+    other.mkdir()
+    file.touch()
+    watches = {path: Events(files, "fswatch1", path) for path in (file, other)}
+    missing = Events(files, "fswatch1", tmp_path / "missing")
+    os.kill(bridge.pid, signal.SIGSTOP)
+    names = [place / "one", place / "two"]
+    names[0].touch()
+    for _ in range(most // 2):
+        names[0].rename(names[1])
+        names.reverse()
+    file.write_text("content")
+    (other / "entry").touch()
+    os.kill(bridge.pid, signal.SIGCONT)
+    for path, events in watches.items():
+        found = events.until("changed", path)
+        assert path == other or found[-1]["tag"] == files.read(path).tag
+    assert not missing.all
+
+
 def test_a_list(shared: Files, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import anyio
 
+from spanbridge.inotify import OVERFLOW
+
 from .asked import Asked
 from .events import CHANGED, CREATED, DELETED, Pending, events_of
 from .json_text import json_bytes
@@ -26,6 +28,7 @@ class EventWatch:
         self._asked = asked
         self._pending = Pending(asked.services.context.limits.watch_names)
         self._lost = False  # whether the path may lead elsewhere now
+        self._missed = False  # whether events may have been lost
         self._identity: _Identity = None
         self._tag = NO_FILE
         self._said = b""  # the last message: equal ones in a row are one
@@ -47,8 +50,8 @@ class EventWatch:
             await self._wait()
             await self._asked.turn()
             if self._lost:
-                self._lost = False
-                await self._find()
+                missed, self._lost, self._missed = self._missed, False, False
+                await self._find(missed)
             taken = self._pending.take()
             for begin in range(0, len(taken), _BATCH):
                 messages = await self._asked.jobs.run(self._messages, taken[begin : begin + _BATCH])
@@ -68,19 +71,20 @@ class EventWatch:
     def _heard(self, mask: int, name: bytes | None) -> None:
         if name is None:
             self._lost = True
+            self._missed = self._missed or bool(mask & OVERFLOW)
         else:
             for event in events_of(mask):
                 self._pending.add(event, name, mask)
         if self._pending or self._lost:
             self._news.set()
 
-    async def _find(self) -> None:
-        """Look where the path leads now, and what that means."""
+    async def _find(self, missed: bool) -> None:
+        """Look where the path leads now, and what that means; `missed`: whatever happened there may not be known."""
         before, tag, end = self._identity, self._tag, self._follower.end
         self._identity, self._tag = await self._asked.jobs.run(self._walk)
         replaced = -1 not in (end, self._follower.end) and end != self._follower.end
         if self._identity == before and not replaced:
-            if self._follower.untold and self._tag != tag:
+            if (self._follower.untold and self._tag != tag) or (missed and before is not None):
                 self._pending.add(CHANGED, b"")
         elif self._identity is None:
             self._pending.add(DELETED, b"")
