@@ -1,5 +1,6 @@
 """A file that came over D-Bus as a channel, without a bus: it is closed even where no thread came to read it."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from spanbridge.payloads.bus.descriptors import Descriptors
 from spanbridge.payloads.files import shared
 from spanbridge.payloads.served.jobs import Jobs
 from spanbridge.payloads.streams.stream import stream
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..bus.without_process import Opened, Workbench, workbench
 
@@ -76,3 +78,27 @@ async def test_no_thread_is_left_to_read_it(tmp_path: Path, path: Path, monkeypa
             assert channel.closed["problem"] == "internal-error"
             assert not is_held(path)
             go_on.set()
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo"])
+async def test_it_cannot_be_served(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """No descriptor is left for what that needs."""
+
+    def refuse(jobs: Jobs, services: object) -> None:
+        raise Problem(INTERNAL_ERROR, "no threads for files: Too many open files")
+
+    def dup(fd: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    if kind == "fifo":
+        os.unlink(path)
+        os.mkfifo(path)
+    async with workbench(tmp_path) as bench:
+        owner, fd = object(), os.open(path, os.O_RDWR)
+        ident = bench.services.once(Descriptors).offer(owner, fd)
+        os.close(fd)
+        monkeypatch.setattr(Jobs, "__init__", refuse)
+        monkeypatch.setattr(os, "dup", dup)
+        with pytest.raises(Problem, match="Too many open files"):
+            bench.open(stream, internal=ident)
+        assert not is_held(path)

@@ -15,6 +15,7 @@ from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, NOT_FOUND
 from ...wire.writer import Writer
 from ..base import Services
 from ..bus.descriptors import Descriptors
+from ..bus.stream import close_all
 from ..files.shared import Shared, end_later
 from ..served.channel import Channel
 from ..served.jobs import Jobs
@@ -30,11 +31,18 @@ def hand_over(channel: Channel, services: Services, ident: str, batch: int, late
     fd = services.once(Descriptors).take(ident)
     if fd is None:
         raise Problem(NOT_FOUND, "stream: no descriptor with this id, or not any more")
-    mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-    reads, writes = mode in (os.O_RDONLY, os.O_RDWR), mode in (os.O_WRONLY, os.O_RDWR)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return _File(channel, services, fd, reads, writes)
-    return _Stream(channel, services, fd, reads, writes, batch, latency)
+    try:
+        mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        reads, writes = mode in (os.O_RDONLY, os.O_RDWR), mode in (os.O_WRONLY, os.O_RDWR)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return _File(channel, services, fd, reads, writes)
+        return _Stream(channel, services, fd, reads, writes, batch, latency)
+    except OSError as error:  # no more descriptors
+        close_all((fd,))
+        raise Problem(INTERNAL_ERROR, f"{channel.kind}: {error.strerror}") from None
+    except Problem:  # no threads
+        close_all((fd,))
+        raise
 
 
 def _lacks(channel: Channel) -> Problem:
