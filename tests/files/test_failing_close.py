@@ -1,4 +1,4 @@
-"""A disk that says to `close` what it did not say before (EIO): the channel is over, and nothing else is."""
+"""A disk that fails when a file is closed (EIO), or looked at: the channel is over, and nothing else is."""
 
 import contextlib
 import errno
@@ -145,6 +145,18 @@ async def test_new_content_that_nobody_waits_for(
         await until(lambda: failures)
         await bench.services.once(Jobs).run(bool)
         assert all(thread.is_alive() for thread in threads)
+
+
+def test_a_directory_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(fd: int) -> os.stat_result:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fail)
+        with pytest.raises(OSError, match="Stale") as raised:
+            Directory(os.fsencode(tmp_path / "file"))
+    assert len(os.listdir("/proc/self/fd")) == before, raised
 
 
 def unsupported(directory: Directory) -> int:

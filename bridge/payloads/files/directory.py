@@ -23,7 +23,11 @@ class Directory:
             os.stat(path)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         self.fd = os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found = os.fstat(self.fd)
+        try:
+            found = os.fstat(self.fd)
+        except OSError:  # of another machine, where it is gone
+            self.close()
+            raise
         self.identity = (found.st_dev, found.st_ino)
 
     def close(self) -> None:
