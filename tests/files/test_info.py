@@ -172,6 +172,7 @@ def test_names_that_are_not_utf8(shared: Files, tmp_path: Path) -> None:
         {"attrs": "type"},
         {"attrs": [1]},
         {"attrs": ["type"], "fnmatch": 1},
+        {"attrs": ["type"], "fnmatch": "[" * 1_025},
         {"attrs": ["type"], "follow": "no"},
         {"attrs": ["type"], "watch": 1},
         {"attrs": ["type"], "follow": False, "watch": True},

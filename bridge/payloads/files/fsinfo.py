@@ -14,7 +14,7 @@ from .asked import Asked
 from .attributes import KNOWN
 from .look import Look, Wanted
 from .paths import system_path
-from .patterns import EVERY, matcher
+from .patterns import EVERY, LONGEST, matcher
 from .telling import tell
 
 
@@ -44,6 +44,8 @@ def _read(options: Options, most: int) -> Wanted:
         raise options.wrong("path", "an absolute path")
     attrs = options.texts("attrs")
     pattern = options.text("fnmatch", EVERY if "entries" in attrs else "")
+    if len(pattern) > LONGEST:
+        raise options.wrong("fnmatch", f"at most {LONGEST} characters", str(len(pattern)))
     follow, watch, targets = options.boolean("follow", True), options.boolean("watch"), "targets" in attrs
     if not follow and (watch or targets):
         other = "watch: true" if watch else 'attrs with "targets"'

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 EVERY: Final = "*"
+LONGEST: Final = 1_024
+"""Characters. Names have 255 bytes at most, and what long patterns take to be read grows with the square."""
 
 Matches = Callable[[str], object]
 
