@@ -393,5 +393,7 @@ class Writer:
 
 def shut(fd: int) -> None:
     """Tell the other side of a socket that nothing more will be written."""
-    with socket.socket(fileno=os.dup(fd)) as sock, contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)  # refused where the other side is gone: then there is nobody to tell
+    sock = socket.socket(fileno=fd)  # the same descriptor: where none is left there is no other
+    with contextlib.suppress(OSError):  # refused where the other side is gone: then there is nobody to tell
+        sock.shutdown(socket.SHUT_WR)
+    sock.detach()

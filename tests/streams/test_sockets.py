@@ -1,6 +1,7 @@
 """Sockets as channels."""
 
 import os
+import resource
 import socket
 import struct
 import threading
@@ -178,6 +179,31 @@ def test_a_reset_is_disconnected(client: Client, serve: Callable[..., str]) -> N
     assert heard.closed["problem"] == "disconnected"
     assert heard.closed["message"]
     server.close()
+
+
+def test_the_end_of_input_is_told_where_no_descriptor_is_left(start: Start, serve: Callable[..., str]) -> None:
+    got: list[int] = []
+    go = threading.Event()
+
+    def take(sock: socket.socket) -> None:
+        go.wait(SECONDS)
+        size = 0
+        while data := sock.recv(1 << 20):
+            size += len(data)
+        got.append(size)
+
+    bridge, path = start(), serve(take)
+    front = bridge.front_end
+    front.open("first", "stream", unix=path, binary="raw")
+    front.expect("ready", "first")
+    resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (3, 3))  # for those to come
+    front.send("first", bytes(2 << 20))
+    front.control("done", channel="first")
+    front.sync()
+    go.set()
+    front.expect("close", "first")
+    assert got[0] == 2 << 20
+    assert "problem" not in front.of("first")[-1].message
 
 
 def test_a_channel_closed_while_it_connects(start: Start) -> None:
