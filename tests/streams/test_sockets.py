@@ -181,6 +181,62 @@ def test_a_reset_is_disconnected(client: Client, serve: Callable[..., str]) -> N
     server.close()
 
 
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_reset_while_data_waits_is_disconnected(
+    client: Client, family: socket.AddressFamily, half: bool, tmp_path: Path
+) -> None:
+    sock = socket.socket(family)
+    sock.bind(("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "socket"))
+    sent, ended = threading.Event(), threading.Event()
+
+    def reset(connected: socket.socket) -> None:
+        sent.wait(SECONDS)
+        if half:
+            connected.shutdown(socket.SHUT_WR)
+            ended.wait(SECONDS)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    server = Server(sock, reset)
+    to = {"port": sock.getsockname()[1]} if family == socket.AF_INET else {"unix": sock.getsockname()}
+    channel = client.open(binary="raw", **to)
+    client.front.send(channel, bytes(12 << 20))
+    client.front.sync()
+    sent.set()
+    if half:
+        client.front.expect("done", channel)
+        ended.set()
+    assert client.heard(channel).closed["problem"] == "disconnected"
+    server.close()
+
+
+def test_a_reset_that_writing_has_met_is_told_after_what_came_before(client: Client) -> None:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    window = 2 << 20
+    taken, gone = threading.Event(), threading.Event()
+
+    def reset(connected: socket.socket) -> None:
+        connected.sendall(bytes(window) + b"the rest")
+        taken.wait(SECONDS)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connected.close()
+        gone.set()
+
+    server = Server(sock, reset)
+    channel = client.open(port=sock.getsockname()[1], address="127.0.0.1", binary="raw", flow_control=True)
+    client.front.data(channel, window)
+    taken.set()
+    assert gone.wait(SECONDS)
+    client.front.send(channel, b"nobody has it")
+    client.front.sync()
+    client.front.control("pong", channel=channel, sequence=window)
+    heard = client.heard(channel)
+    assert heard.data[window:] == b"the rest"
+    assert heard.closed["problem"] == "disconnected"
+    server.close()
+
+
 def test_the_end_of_input_is_told_where_no_descriptor_is_left(start: Start, serve: Callable[..., str]) -> None:
     got: list[int] = []
     go = threading.Event()

@@ -28,6 +28,7 @@ class Connected:
         "_channel",
         "_input",
         "_latency",
+        "_lost",
         "_name",
         "_output",
         "_over",
@@ -44,6 +45,7 @@ class Connected:
         self._latency = latency
         self._input: Writer | None = None
         self._output: Output | None = None
+        self._lost: str | None = None  # why nothing more can be written; what had come before is still to be read
         self._over: Deadline | None = None  # the peer has ended: how long what waits may still be written
         self._scope: CancelScope | None = None
         self._scope = have_connected(channel, services, target, self._serve)
@@ -100,6 +102,8 @@ class Connected:
 
     def _close_input(self) -> None:
         """No more in our direction; the other stays open."""
+        if self._lost is not None:  # not all was taken: `_broken` tells
+            return
         if self._input is not None:
             writer, self._input = self._input, None
             self._channel.outlet = None
@@ -108,7 +112,9 @@ class Connected:
             self._channel.close()
 
     def _input_broken(self, reason: str) -> None:
-        """The peer has reset it. What it had sent before goes out first: the reading side tells of the end."""
+        """The peer has reset it. What it had sent before goes out first, and ends as if nothing were amiss: the kernel
+        tells of a reset once."""
+        self._lost = reason
         self._services.context.loop.call_soon(self._broken, reason)
 
     def _broken(self, reason: str) -> None:
@@ -121,8 +127,9 @@ class Connected:
             self._channel.close(Problem(DISCONNECTED, f"{self._name}: {reason}"))
 
     def _output_ended(self, error: OSError | None) -> None:
-        if error is not None:
-            self._channel.close(Problem(DISCONNECTED, f"{self._name}: {error.strerror}"))
+        lost = self._lost if error is None else error.strerror
+        if lost is not None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._name}: {lost}"))
             return
         self._channel.done()
         if self._input is None or not self._input.queued:
