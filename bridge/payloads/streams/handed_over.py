@@ -34,7 +34,7 @@ def hand_over(channel: Channel, services: Services, ident: str, batch: int, late
     try:
         mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
         reads, writes = mode in (os.O_RDONLY, os.O_RDWR), mode in (os.O_WRONLY, os.O_RDWR)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
+        if stat.S_ISREG(os.fstat(fd).st_mode) or not _can_be_waited_for(fd, services):
             return _File(channel, services, fd, reads, writes)
         return _Stream(channel, services, fd, reads, writes, batch, latency)
     except OSError as error:  # no more descriptors
@@ -43,6 +43,17 @@ def hand_over(channel: Channel, services: Services, ident: str, batch: int, late
     except Problem:  # no threads
         close_all((fd,))
         raise
+
+
+def _can_be_waited_for(fd: int, services: Services) -> bool:
+    """epoll refuses what is always ready, such as directories and /dev/null."""
+    poller = services.context.poller
+    try:
+        poller.watch_read(fd, lambda: None)
+    except PermissionError:
+        return False
+    poller.watch_read(fd, None)
+    return True
 
 
 def _lacks(channel: Channel) -> Problem:
@@ -60,6 +71,7 @@ class _Stream:
         self._loop = context.loop
         self._input: Writer | None = None
         self._output: Output | None = None
+        self._lost: str | None = None  # why nothing more can be written
         os.set_blocking(fd, False)
         if writes:
             self._input = input_to(channel, context, os.dup(fd), self._broken_later)
@@ -73,10 +85,10 @@ class _Stream:
     def data(self, data: Span, nbytes: int) -> None:
         if self._input is None:
             raise _lacks(self._channel)
-        if nbytes:
+        if nbytes and self._lost is None:
             self._input.put(data)
         else:
-            self._channel.taken(0)
+            self._channel.taken(nbytes)
 
     def done(self) -> None:
         if self._input is not None:
@@ -93,6 +105,8 @@ class _Stream:
             writer.close()
 
     def _close_input(self) -> None:
+        if self._lost is not None:  # not all was taken
+            return
         if self._input is not None:
             writer, self._input = self._input, None
             self._channel.outlet = None
@@ -103,6 +117,7 @@ class _Stream:
 
     def _broken_later(self, reason: str) -> None:
         """Not at once: what it had said goes out first."""
+        self._lost = reason
         self._loop.call_soon(self._broken, reason)
 
     def _broken(self, reason: str) -> None:
@@ -113,8 +128,9 @@ class _Stream:
 
     def _ended(self, error: OSError | None) -> None:
         self._output = None
-        if error is not None:
-            self._channel.close(Problem(DISCONNECTED, f"{self._channel.kind}: {error.strerror}"))
+        lost = self._lost if error is None else error.strerror
+        if lost is not None:
+            self._channel.close(Problem(DISCONNECTED, f"{self._channel.kind}: {lost}"))
             return
         self._channel.done()
         if self._input is None:
