@@ -279,7 +279,7 @@ class Helper:
         if self.life.state not in (STARTING, READY):
             return
         self._retire()
-        if not self._front.ready(self.go_on):
+        if not self._may_read():
             return
         if started.read_on(lambda: self.dialogue.heard):
             self._context.loop.call_soon(self.go_on)

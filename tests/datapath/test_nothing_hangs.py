@@ -249,6 +249,27 @@ def test_an_exited_helper_has_no_more_opens_however_slow_the_front_end(play: Pla
     assert scene.of("c") == [b"served"]
 
 
+@pytest.mark.parametrize("greets", [False, True])
+def test_nor_has_one_that_exits_before_its_init_was_read(play: Play, greets: bool) -> None:
+    scene = play()
+    one, two = scene.open("a", "one"), scene.open("b", "two")
+    scene.greet(two)
+    two.say(encode("b", bytes(1_000)) * 200)
+    for _ in range(10):  # until the pipes on the way are full
+        two.write()
+        scene.stage.turn(2)
+    if greets:
+        one.say(encode_control(command="init", version=1))
+        one.write()
+    one.exit()
+    scene.stage.turn(5)
+    another = scene.open("c", "one")
+    assert another not in (one, two)
+    scene.greet(another, encode("c", b"served"))
+    scene.stage.settle()
+    assert scene.of("c") == [b"served"]
+
+
 def test_all_that_an_exited_helper_had_written_counts_after_its_last_close(play: Play) -> None:
     """It answers the front end's close of one channel after it has closed the other."""
     scene = play()
