@@ -180,4 +180,6 @@ async def open_watcher(inotify: Inotify) -> Watcher:
         raise CannotWatch(f"{error}: changes on disk are not noticed") from None
     except OSError as error:
         raise CannotWatch(f"inotify: {error.strerror}: changes on disk are not noticed") from None
+    except RuntimeError as error:  # no thread can be started
+        raise CannotWatch(f"inotify: {error}: changes on disk are not noticed") from None
     return Watcher(inotify)

@@ -187,7 +187,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.signal_group(0):
                 break
-            members = await anyio.to_thread.run_sync(_members, self.pid)
+            members = await self._left_behind()
             if members is not None and not members:
                 break
             self.signal_group(number)
@@ -198,6 +198,13 @@ class Process:
                 for pid in members or ():
                     await _gone(pid)
         self._watchdog.remove(self.pid)
+
+    async def _left_behind(self) -> list[int] | None:
+        """As `_members`; where no thread can be started nobody tells either."""
+        try:
+            return await anyio.to_thread.run_sync(_members, self.pid)
+        except RuntimeError:
+            return None
 
     def abandon(self) -> None:
         """Watch it no more, though it has not ended."""

@@ -141,13 +141,18 @@ class Superuser:
         return not self._rules or self._looked_at is self._rules
 
     async def look(self) -> None:
-        """Find out what is offered, if that is not known. `sudo` is run for it: it may take `sudo_seconds`."""
+        """Find out what is offered, if that is not known, as far as can be. `sudo` is run for it: it may take
+        `sudo_seconds`."""
         async with self._looking:
             while not self.looked:
                 rules = self._rules
-                self._offered, left_out = await to_thread.run_sync(
-                    offer, rules, self._environ, self._limits.sudo_seconds, abandon_on_cancel=True
-                )
+                try:
+                    self._offered, left_out = await to_thread.run_sync(
+                        offer, rules, self._environ, self._limits.sudo_seconds, abandon_on_cancel=True
+                    )
+                except RuntimeError as error:  # no thread can be started: whoever asks next tries again
+                    self._log.error("privileged-unknown", why=str(error))
+                    return
                 self._looked_at = rules
                 for rule, why in left_out:
                     if why == TWICE:

@@ -4,11 +4,14 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import anyio
 import pytest
 
-from spanbridge.helpers.hosts.sending import fits
+from spanbridge.helpers.hosts.sending import Parcel, fits
+from spanbridge.protocol.problems import Problem
 from spanbridge.testing.plugin import Start
 
 from .farm import Farm
@@ -67,6 +70,21 @@ def test_packing_may_not_take_for_ever(other: Farm, begin: Start) -> None:
     bridge.front_end.open("a", "echo", host="python@far")
     bridge.front_end.expect("close", "a", problem="no-cockpit")
     assert bridge.log.wait("not-sent .*timed out")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "error"),
+    [(os, "memfd_create", OSError("no descriptor")), (threading.Thread, "start", RuntimeError("no thread"))],
+)
+def test_no_descriptor_or_no_thread_is_left_to_pack(
+    of: object, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(of, name, none_left)
+    with pytest.raises(Problem, match="cannot be sent: no"):
+        anyio.run(Parcel(10).read)
 
 
 def test_it_can_be_turned_off(other: Farm, begin: Start) -> None:

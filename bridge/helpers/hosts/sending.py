@@ -42,7 +42,10 @@ class Parcel:
         """All that a Python over there reads. Raises Problem."""
         async with self._lock:
             if self._fd < 0:
-                self._fd = await anyio.to_thread.run_sync(_pack, self._seconds, abandon_on_cancel=True)
+                try:
+                    self._fd = await anyio.to_thread.run_sync(_pack, self._seconds, abandon_on_cancel=True)
+                except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # no thread left, too
+                    raise Problem(INTERNAL_ERROR, f"this bridge cannot be sent: {error}") from None
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
 
     def close(self) -> None:
@@ -52,7 +55,8 @@ class Parcel:
 
 
 def _pack(seconds: float) -> int:
-    """A process of its own: what takes tenths of a second of an interpreter does not take ours."""
+    """A process of its own: what takes tenths of a second of an interpreter does not take ours. Raises OSError,
+    SubprocessError."""
     fd = os.memfd_create("spanbridge-parcel")
     try:
         subprocess.run(
@@ -63,7 +67,7 @@ def _pack(seconds: float) -> int:
             check=True,
             timeout=seconds,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except BaseException:
         os.close(fd)
-        raise Problem(INTERNAL_ERROR, f"this bridge cannot be sent: {error}") from None
+        raise
     return fd
