@@ -141,8 +141,7 @@ class Superuser:
         return not self._rules or self._looked_at is self._rules
 
     async def look(self) -> None:
-        """Find out what is offered, if that is not known, as far as can be. `sudo` is run for it: it may take
-        `sudo_seconds`."""
+        """Find out what is offered, if that is not known and can be. `sudo` is run for it, for `sudo_seconds`."""
         async with self._looking:
             while not self.looked:
                 rules = self._rules
@@ -150,7 +149,7 @@ class Superuser:
                     self._offered, left_out = await to_thread.run_sync(
                         offer, rules, self._environ, self._limits.sudo_seconds, abandon_on_cancel=True
                     )
-                except RuntimeError as error:  # no thread can be started: whoever asks next tries again
+                except (RuntimeError, ImportError, OSError) as error:  # no thread, or descriptor: try again when asked
                     self._log.error("privileged-unknown", why=str(error))
                     return
                 self._looked_at = rules
@@ -252,11 +251,14 @@ class Superuser:
                     agent.end()
         self._settle(start)
 
-    async def _become_agent(self, start: Attempt) -> "Agent":
+    async def _become_agent(self, start: Attempt) -> "Agent | None":
         """Have polkit ask the user by us. Where it does not want to, whatever it is asked tells the reason."""
-        from ..payloads.bus.errors import BusError
-        from .polkit import Agent
-
+        try:
+            from ..payloads.bus.errors import BusError
+            from .polkit import Agent
+        except (ImportError, OSError) as error:  # it was removed, or no descriptor is left to read it
+            self._log.warning("polkit", why=str(error))
+            return None
         agent = Agent(self._services, lambda asked: self._asking.ask_user(start, asked))
         try:
             await agent.register()
@@ -271,8 +273,8 @@ class Superuser:
         key = (rule.identity, expand(compile_rule(rule), {}))
         try:
             start.helper = self._pool.start_privileged(rule, key, self, self._asking.asked, self._begin_of(rule))
-        except Problem as problem:
-            start.failed(problem.message)
+        except (Problem, ImportError, OSError) as error:  # as in `_become_agent`
+            start.failed(str(error))
 
     def _begin_of(self, rule: Rule) -> "Begin | None":
         """Who starts it, where that is not the bridge itself."""

@@ -310,6 +310,8 @@ class Channels:
             self.refuse(opening, problem)
         except ImportError as error:
             self._refuse_unloaded(opening, error)
+        except OSError as error:  # no descriptor is left to read that part
+            self.refuse(opening, Problem(INTERNAL_ERROR, f"no connection: {error.strerror}"))
         else:
             self._hand_over(opening, helper, hosts.queue(helper))
 

@@ -1,0 +1,57 @@
+"""No descriptor is left, when something is asked for that needs one, if only to be imported: that costs what was asked
+for, and not the session."""
+
+import resource
+import sys
+
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
+from spanbridge.testing.plugin import Start
+
+PROGRAM = """
+import os, sys
+os.geteuid = lambda: 1000  # somebody who has privileges to gain
+sys.argv = ["spanbridge"]
+from spanbridge.__main__ import main
+sys.exit(main())
+"""
+
+
+def leave_none(bridge: Bridge) -> None:
+    """For whatever it opens from now on."""
+    bridge.front_end.sync()
+    resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (3, 3))
+
+
+def test_the_first_open_for_another_host(start: Start) -> None:
+    bridge = start()
+    leave_none(bridge)
+    front = bridge.front_end
+    front.open("a", "echo", host="other")
+    closed = front.expect("close", "a", problem="internal-error")
+    assert "Too many open files" in closed["message"]
+    front.sync()
+
+
+def test_the_first_start_of_a_privileged_helper_by_way_of_polkit(home: Home) -> None:
+    home.package("test", {"privileged": True, "label": "x", "polkit": True, "spawn": ["/bin/false"]})
+    with Bridge(home, command=[sys.executable, "-c", PROGRAM]) as bridge:
+        front = bridge.front_end
+        front.expect("init", version=1)
+        front.init()
+        leave_none(bridge)
+        front.init(superuser={"id": "any"})
+        front.expect("superuser-init-done")
+        front.sync()
+
+
+def test_the_first_start_of_a_privileged_helper_by_systemd(home: Home) -> None:
+    home.package("test", {"privileged": True, "label": "x", "method": "StartTransientUnit", "spawn": ["/bin/false"]})
+    with Bridge(home, command=[sys.executable, "-c", PROGRAM]) as bridge:
+        front = bridge.front_end
+        front.expect("init", version=1)
+        front.init()
+        leave_none(bridge)
+        front.init(superuser={"id": "any"})
+        front.expect("superuser-init-done")
+        front.sync()
