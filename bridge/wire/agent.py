@@ -68,7 +68,11 @@ class Agent:
         if found is None:
             raise OSError("ssh-agent does not tell its process id")
         self._pid = int(found[1])
-        self._pidfd = os.pidfd_open(self._pid)
+        try:
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError:  # an old kernel, a filter of system calls, no descriptor left
+            os.kill(self._pid, signal.SIGTERM)
+            raise
         self._environ[SOCKET_VARIABLE] = path
 
     def end(self) -> None:

@@ -55,3 +55,14 @@ def test_the_first_start_of_a_privileged_helper_by_systemd(home: Home) -> None:
         front.init(superuser={"id": "any"})
         front.expect("superuser-init-done")
         front.sync()
+
+
+def test_an_agent_that_could_not_be_ended_is_not_left_behind(home: Home) -> None:
+    program = PROGRAM.replace("sys.argv =", "os.pidfd_open = lambda pid: os.close(-1)\nsys.argv =")
+    with Bridge(home, command=[sys.executable, "-c", program], environ={"SSH_AUTH_SOCK": ""}) as bridge:
+        front = bridge.front_end
+        front.expect("init", version=1)
+        front.init()
+        front.open("a", "stream", spawn=["/bin/sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
+        assert front.expect("close", "a")["exit-status"] == 0
+        assert bridge.log.matches("no-ssh-agent")
