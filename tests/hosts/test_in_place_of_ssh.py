@@ -102,6 +102,16 @@ def test_one_that_is_not_wanted_any_more(start: Start, tmp_path: Path) -> None:
     assert processes.wait_ended(bridge.children) == []
 
 
+def test_one_that_was_begun_for_an_open_that_is_too_large(start: Start, tmp_path: Path) -> None:
+    bridge = with_ssh(start, tmp_path, '#!/bin/sh\n[ "$1" = -V ] || exec sleep 1000\n')
+    front = bridge.front_end
+    front.open("a", "echo", host="alice@far", much="x" * (1 << 20))
+    assert "host_queue_bytes" in front.expect("close", "a")["message"]
+    front.open("b", "echo", host="alice@other")
+    bridge.log.wait("host-connecting host=alice@other")
+    assert not bridge.log.matches("host-connecting host=alice@far")
+
+
 @pytest.mark.parametrize(("seconds", "option"), [(7, "7"), (0.2, "1"), (0, None)])
 def test_how_often_it_is_to_ask_whether_the_host_is_there(
     start: Start, tmp_path: Path, seconds: float, option: str | None

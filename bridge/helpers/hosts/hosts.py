@@ -83,7 +83,11 @@ class Hosts:
             helper = self._begin(wanted)
         else:
             self._stop_counting(helper)
-        self.queue(helper).check(opening.size)
+        try:
+            self.queue(helper).check(opening.size)
+        except Problem:
+            self.idle(helper)  # it may have been begun for this one alone
+            raise
         return helper
 
     def _begin(self, wanted: Wanted) -> Helper:
