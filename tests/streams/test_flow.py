@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,21 @@ def test_in_a_locale_without_a_charset(start: Start, tmp_path: Path) -> None:
     heard = client.heard(client.spawn(sys.executable, "-c", "import os; print(os.getcwd())", directory=str(place)))
     assert heard.closed["exit-status"] == 0
     assert "żółć" in client.heard(client.spawn("pwd", directory=str(place))).data.decode()
+
+
+def test_what_is_said_before_it_is_connected_is_bounded(start: Start, tmp_path: Path) -> None:
+    """Whatever it is: a socket whose backlog is full lets nobody in."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as let_in:
+        listening.bind(path)
+        listening.listen(0)
+        let_in.connect(path)
+        bridge = start(limits={"channel_queue_bytes": 100_000, "stuck_seconds": 0.5})
+        front = bridge.front_end
+        front.open("a", "stream", unix=path)
+        front.sync()
+        for _ in range(300):
+            front.control("options", channel="a", nobody="x" * 1_000)
+        assert front.expect("close", "a")["problem"] == "timeout"
+        front.sync()
+        assert bridge.log.matches("channel_queue_bytes")

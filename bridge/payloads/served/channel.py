@@ -317,13 +317,16 @@ class Channel:
 
     def _note(self, nbytes: int) -> None:
         """A data message of so many bytes has come."""
-        if self._account is None:
-            self._account = Account(self._stuck, self._loop.time())
         if self._ledger is None:
             self._ledger = Ledger()
         self._ledger.came(nbytes)
         if self._acks:
             self._ledger.then(lambda: self._port.control("ack", bytes=nbytes))
+        self._waits(nbytes)
+
+    def _waits(self, nbytes: int) -> None:
+        if self._account is None:
+            self._account = Account(self._stuck, self._loop.time())
         self._backlog.came(self._account, nbytes)
 
     def command(self, ident: bytes, command: str, frame: bytes) -> None:
@@ -376,6 +379,8 @@ class Channel:
             return
         if self._later is not None:
             self._later.append((command, what, nbytes))
+            if command is not None:
+                self._waits(len(what or b""))
         elif command is None:
             self.guard(self._payload.data, what, nbytes)
         elif command == "done":
@@ -392,6 +397,8 @@ class Channel:
         """Hand over what was held. Harmless where nothing is."""
         later, self._later = self._later or (), None
         for command, what, nbytes in later:
+            if command is not None and self._account is not None:
+                self._backlog.taken(self._account, len(what or b""))
             self._hand(command, what, nbytes)
 
     def taken(self, nbytes: int) -> None:
