@@ -1,5 +1,6 @@
 """Connections that requests share, and how many there may be (docs/http.md, "Connections")."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,23 @@ def test_a_connection_closed_within_an_answer_is_not_kept(client: Client) -> Non
             client.front.data(channel, 2)
             client.front.close(channel)
             assert peer.rest() == b""
+
+
+def test_a_connection_that_takes_no_more_is_not_kept(client: Client) -> None:
+    """The server has shut down its reading side, and goes on saying that it keeps the connection."""
+    channel = client.ask(connection="deaf", method="POST", binary="raw")
+    client.front.send(channel, bytes(100_000))
+    with client.server.accept() as peer:
+        peer.head()
+        peer.sock.shutdown(socket.SHUT_RD)
+        client.front.send(channel, bytes(100_000))
+        client.front.control("done", channel=channel)
+        client.front.sync()
+        peer.answer(b"ok")
+        assert client.receive(channel).body == b"ok"
+        channel = client.send(connection="deaf")
+        with client.server.accept() as another:
+            served(client, another, channel)
 
 
 def test_one_that_the_server_has_closed_is_replaced_unseen(client: Client) -> None:

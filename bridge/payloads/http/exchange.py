@@ -246,7 +246,8 @@ class Exchange:
         self._connection = None
         if connection is not None:
             ended = self._framing is not None and self._framing.ends_with_connection
-            clean = self._done and not rest and not ended and not connection.transport.waiting
+            unsent = connection.transport.waiting or connection.transport.broken
+            clean = self._done and not rest and not ended and not unsent
             keep = clean and head is not None and head.keeps
             self._connections.release(connection, keep=keep)
         self._channel.done()
