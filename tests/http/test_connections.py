@@ -150,6 +150,29 @@ def test_a_request_is_sent_once_more(client: Client) -> None:
             assert (response.status, response.commands) == (204, ["ready", *acks, "response", "done", "close"])
 
 
+def test_a_body_that_was_taken_in_part_is_acknowledged_whole(bridge: Bridge, tcp: Server) -> None:
+    """The kept connection ends while it has taken some of the body; all of it goes over the new one."""
+    tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    tcp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # keeps what the bridge's end takes small, too
+    client = Client(bridge.front_end, tcp)
+    channel = client.send(connection="in part")
+    with tcp.accept() as kept:
+        served(client, kept, channel)
+        channel = client.ask(connection="in part", method="PUT", binary="raw", send_acks="bytes")
+        for _ in range(6):
+            client.front.send(channel, bytes(10_000))
+        client.front.control("done", channel=channel)
+        client.front.sync()
+        assert client.front.commands(channel).count("ack") < 6
+        kept.sock.shutdown(socket.SHUT_WR)
+        with tcp.accept() as fresh:
+            fresh.head()
+            assert fresh.read(60_000) == bytes(60_000)
+            fresh.answer(b"ok")
+            response = client.receive(channel)
+    assert response.commands == ["ready", *["ack"] * 6, "response", "done", "close"]
+
+
 def test_a_request_that_is_not_sent_once_more(client: Client) -> None:
     for method, said in (("POST", b""), ("PATCH", b""), ("GET", b"H")):
         name = f"once-{method}"

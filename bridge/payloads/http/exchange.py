@@ -262,6 +262,7 @@ class Exchange:
             self._connections.release(self._connection, keep=False)
             self._connection = None
             self._repeatable = False
+            self._channel.take_all()  # what the socket had not taken yet is held here
             # Whatever made the server end this one may be about to end the others that are kept.
             self._dial.begin_later(self._request.where, self._request.name, fresh=True)
         else:
