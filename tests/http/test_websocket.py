@@ -438,41 +438,6 @@ def test_acks_and_pings(talk: Talk) -> None:
         talk.front.expect("ping", channel, sequence=20_000)
 
 
-def test_a_slow_front_end_stops_the_reading(client: Client) -> None:
-    channel = client.ask(payload="websocket-stream1", binary="raw", flow_control=True)
-    with client.server.accept() as peer:
-        accept(peer)
-        client.front.expect("ready", channel)
-        peer.sock.setblocking(False)
-        message = frame(BINARY, b"a" * 60_000)
-        sent = 0
-        try:
-            while sent < 64 << 20:
-                sent += peer.sock.send(message)
-                client.front.sync()
-        except BlockingIOError:
-            pass
-        assert sent < 16 << 20
-        client.front.close(channel)
-        client.front.expect("close", channel)
-
-
-def test_a_server_that_answers_no_close_frame(spanbridge_start: Start, server: Server) -> None:
-    """It has its time, after `done` and after `close`."""
-    client = Client(spanbridge_start(limits={"websocket_close_seconds": 0.2}).front_end, server)
-    done, closed = Talk(client).ready(), Talk(client).ready()
-    done.front.control("done", channel=done.channel)
-    closed.front.close(closed.channel)
-    closed.close()
-    close = done.close()
-    assert close["problem"] == "disconnected"
-    assert "(websocket_close_seconds)" in close["message"]
-    for each in (done, closed):
-        assert each.peer.read_until(b"\x88\x82")  # a close frame, then the end of the connection
-        assert len(each.peer.rest()) == 6
-        each.peer.close()
-
-
 def test_the_session_ends_while_one_is_open(spanbridge_start: Start, server: Server) -> None:
     bridge = spanbridge_start()
     talk = Talk(Client(bridge.front_end, server)).ready()

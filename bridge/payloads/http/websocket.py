@@ -14,12 +14,7 @@ from typing import Any, Final
 
 from spanbridge.protocol.flow import is_utf8
 from spanbridge.protocol.frames import Buffer, Span, join
-from spanbridge.protocol.problems import (
-    DISCONNECTED,
-    PROTOCOL_ERROR,
-    TOO_LARGE,
-    Problem,
-)
+from spanbridge.protocol.problems import DISCONNECTED, PROTOCOL_ERROR, TOO_LARGE, Problem
 
 from ...stand_ins import import_websockets
 from ..base import Internal, Port, Services
@@ -103,6 +98,7 @@ class WebSocket:
         "_protocol",
         "_services",
         "_size",
+        "_taking",
         "_timer",
         "_whole",
     )
@@ -124,6 +120,7 @@ class WebSocket:
         self._size = READ_BYTES  # bytes asked for in one read
         self._paused = False  # whether the front end takes nothing
         self._timer: TimerHandle | None = None  # for the answer to our close frame
+        self._taking = False  # whether the server has taken some of what waits before that frame, since it began
 
     # Connecting
 
@@ -179,10 +176,15 @@ class WebSocket:
 
     def done(self) -> None:
         self._done = True
-        if self._protocol is not None:
+        if self._protocol is not None and self._connection is not None:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._connection.transport.on_taken = self._took
             self._send_frames()
             self._timer = self._services.context.loop.call_later(self._close_seconds, self._unanswered)
+
+    def _took(self, nbytes: int) -> None:
+        self._taking = True
+        self._channel.taken(nbytes)
 
     def command(self, command: str, message: dict[str, Any]) -> None:
         """It takes no others."""
@@ -338,7 +340,8 @@ class WebSocket:
 
     def _unanswered(self) -> None:
         """There was no close frame in answer to ours."""
-        if self._paused:  # it may be there, unread
+        if self._paused or self._taking:  # it may be there, unread; or the server has not come to ours yet
+            self._taking = False
             self._timer = self._services.context.loop.call_later(self._close_seconds, self._unanswered)
             return
         self._timer = None
