@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.deadline import SECONDS
+from spanbridge.testing.home import Home
 from spanbridge.testing.start import Start
 
 from ..packages.client import Response
@@ -232,6 +233,20 @@ def test_files_that_cannot_be_used(bridge: Bridge, client: Client, maker: Maker,
         assert "SECRET" not in message
         assert not client.server.called
     assert "SECRET" not in bridge.log.text
+
+
+def test_files_when_the_working_directory_was_removed(
+    home: Home, tcp: Server, maker: Maker, pair: Pair, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    with Bridge(home, command=("sh", "-c", f'cd "{here}" && rmdir "{here}" && exec "{SPANBRIDGE}"')) as bridge:
+        bridge.front_end.init()
+        client = Client(bridge.front_end, tcp)
+        response, _ = ask(client, server_context(pair), {"authority": {"file": str(maker.authority.certificate)}})
+        assert response.body == b"hello"
+        response = client.receive(client.send(tls={"authority": {"file": "none.pem"}}))
+        assert (response.commands, response.problem) == (["close"], "not-found")
 
 
 # Servers that misbehave

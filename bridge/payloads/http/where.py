@@ -99,8 +99,15 @@ def _read_pem(tls: Options, name: str) -> Pem | None:
     file, data = found.system("file", None), found.text("data", None)
     if (file is None) == (data is None) or file == "":
         raise tls.wrong(name, 'an object with either "file" or "data"')
-    # Threads have no say in what the working directory is.
-    return Pem(None if file is None else os.path.join(os.getcwd(), file), data)
+    return Pem(None if file is None else _from_here(file), data)
+
+
+def _from_here(file: str) -> str:
+    """Threads have no say in what the working directory is."""
+    try:
+        return os.path.join(os.getcwd(), file)
+    except OSError:  # it is gone, and nothing is found in it
+        return file
 
 
 def _ascii(name: str) -> str:
