@@ -85,7 +85,9 @@ def _member(options: dict[str, Any], name: str) -> str:
 
 
 def _headers(options: dict[str, Any]) -> Mapping[str, str]:
-    headers = options.get("headers", {})
+    headers = options.get("headers")
+    if headers is None:
+        return {}
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         message = f'"headers" of {options["payload"]}: expected an object of strings, found {shown(headers)}'
         raise Problem(PROTOCOL_ERROR, message)

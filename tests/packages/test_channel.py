@@ -117,4 +117,5 @@ def test_an_open_that_is_no_request_is_a_protocol_error(client: Client) -> None:
 
 def test_headers_may_be_missing_and_their_names_in_any_case(client: Client) -> None:
     assert client.get("/pkg/b.js", headers=...).content == b"b"
+    assert client.get("/pkg/b.js", headers=None).content == b"b"
     assert client.get("/pkg/b.js", {"ACCEPT-encoding": "identity"}).body == b"b"
