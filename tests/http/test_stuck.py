@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.frames import encode
 from spanbridge.testing.start import Start
 
 from .client import Client
@@ -150,6 +151,18 @@ def test_a_body_that_the_server_does_not_take(spanbridge_start: Start, server: S
         closed = client.front.expect("close", channel)
         assert closed["problem"] == "timeout"
     bridge.log.wait(r"limit.*channel_queue_bytes")
+
+
+def test_short_messages_that_the_server_does_not_take(spanbridge_start: Start, server: Server) -> None:
+    """What waits is bounded in memory, not in the bytes of data that are in it."""
+    bridge = spanbridge_start(limits={"channel_queue_bytes": MIB, "stuck_seconds": 0.3})
+    client = Client(bridge.front_end, server)
+    for members in ({"payload": "http-stream2", "method": "POST"}, {"payload": "stream", "method": ..., "path": ...}):
+        channel = client.ask(binary="raw", send_acks="bytes", **members)
+        with server.accept():
+            client.front.send(channel, bytes(500_000))
+            client.front.write(encode(channel, b"x") * 50_000)
+            assert client.front.expect("close", channel)["problem"] == "timeout"
 
 
 def test_nothing_is_left(spanbridge_start: Start, server: Server) -> None:

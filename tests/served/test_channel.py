@@ -16,6 +16,7 @@ from spanbridge.limits import Limits
 from spanbridge.log import Log
 from spanbridge.manifests.model import Catalog
 from spanbridge.payloads.base import Port, Services
+from spanbridge.payloads.served.backlog import MESSAGE_BYTES
 from spanbridge.payloads.served.channel import Channel
 from spanbridge.payloads.served.options import Options
 from spanbridge.protocol.control import control
@@ -98,6 +99,7 @@ class Serving(RuleBasedStateMachine):
         self.port.made()
         self.expected: list[Any] = []  # what the front end is to hear, in order
         self.untaken: list[tuple[str, int]] = []  # ("data", bytes), ("ping", number)
+        self.weight = 0  # of the data in it, what messages count themselves included
         self.early: list[int] = []  # pings before ready
         self.is_ready = self.is_done = self.input_over = self.over = False
         self.sent = self.acknowledged = self.pings = 0
@@ -191,10 +193,16 @@ class Serving(RuleBasedStateMachine):
         for _ in range(min(count, len(self.payload.waiting))):
             size = len(self.payload.waiting.pop(0))
             self.channel.taken(size)
+            self.weight -= self.weight * size // (self._waiting or 1)
             if size:  # else its turn has come already
                 assert self.untaken[0] == ("data", size)
                 self._say(self.untaken.pop(0))
             self._settle()
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes."""
+        return sum(size for what, size in self.untaken if what == "data")
 
     def _settle(self) -> None:
         """An empty message is taken when all before it is; so is a ping answered."""
@@ -224,6 +232,8 @@ class Serving(RuleBasedStateMachine):
         if self.input_over:
             self._refused()
             return
+        if size or self._waiting:
+            self.weight += size + MESSAGE_BYTES
         self.untaken.append(("data", size))
         self._settle()
 
@@ -296,11 +306,10 @@ class Serving(RuleBasedStateMachine):
     @invariant()
     def the_front_end_is_read_while_little_waits(self) -> None:
         if hasattr(self, "frames"):
-            waiting = sum(size for what, size in self.untaken if what == "data")
             blocked = bool(self.front._blockers)
-            if self.over or waiting <= QUEUE // 2:
+            if self.over or self.weight <= QUEUE // 2:
                 assert not blocked
-            if not self.over and waiting > QUEUE:
+            if not self.over and self.weight > QUEUE:
                 assert blocked
 
 

@@ -14,6 +14,9 @@ from ..front_end import FrontEnd
 CHANNEL: Final = "channel_queue_bytes"
 ALL: Final = "channels_queue_bytes"
 
+MESSAGE_BYTES: Final = 256
+"""What a message counts beside its data: as much memory is taken by a short one that waits."""
+
 
 class Account:
     """What waits for one channel. `on_stuck` is called when it has taken nothing for too long."""
@@ -22,7 +25,7 @@ class Account:
 
     def __init__(self, on_stuck: Callable[[], None], now: float) -> None:
         self.on_stuck = on_stuck
-        self.waiting = 0  # bytes
+        self.waiting = 0  # bytes, with MESSAGE_BYTES for each message
         self.full = False
         self.taken_at = now  # loop time; of the last byte taken, or of the first that had to wait
 
@@ -43,12 +46,13 @@ class Backlog:
         self._timer = Deadline(context.loop, self._judge)
 
     def came(self, account: Account, nbytes: int) -> None:
-        """So many bytes more wait."""
-        if not nbytes:
-            return
+        """One more message waits; an empty one only behind others, with which it is taken."""
         if not account.waiting:
+            if not nbytes:
+                return
             account.taken_at = self._loop.time()
             self._accounts.add(account)
+        nbytes += MESSAGE_BYTES
         account.waiting += nbytes
         self._waiting += nbytes
         if account.waiting > self._limits.channel_queue_bytes and not account.full:
@@ -58,10 +62,11 @@ class Backlog:
             self._full = True
             self._block(self, ALL, self._limits.channels_queue_bytes)
 
-    def taken(self, account: Account, nbytes: int) -> None:
-        """So many bytes wait no more."""
+    def taken(self, account: Account, nbytes: int, of: int) -> None:
+        """So many `of` all bytes of data wait no more. What the messages count goes with them, in proportion."""
         if not nbytes:
             return
+        nbytes = account.waiting if nbytes >= of else account.waiting * nbytes // of
         account.waiting -= nbytes
         self._waiting -= nbytes
         if account.waiting:
@@ -77,7 +82,7 @@ class Backlog:
 
     def forget(self, account: Account) -> None:
         """Its channel is over."""
-        self.taken(account, account.waiting)
+        self.taken(account, account.waiting, account.waiting)
 
     def _block(self, who: object, name: str, limit: int) -> None:
         self._log.limit(name, limit)

@@ -404,7 +404,7 @@ class Channel:
     def taken(self, nbytes: int) -> None:
         """So many bytes of `Payload.data` were passed on, in order."""
         if self._account is not None and self._ledger is not None and self._port.open:
-            self._backlog.taken(self._account, nbytes)
+            self._backlog.taken(self._account, nbytes, self._ledger.waiting)
             self._ledger.taken(nbytes)
 
     def take_all(self) -> None:
