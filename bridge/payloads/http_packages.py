@@ -39,7 +39,7 @@ def http_stream(port: Port, message: dict[str, Any], services: Services) -> Chan
                 services.context.log.error("package-file", path=request.path, why=str(error))
                 raise Problem(INTERNAL_ERROR, f"{request.path}: the answer ends early: {error}") from None
             finally:
-                made.done()
+                made.body.close()
 
     return converse(serve, port, message, services, ready=True)
 
@@ -60,7 +60,7 @@ async def _send(channel: Conversation, made: Answer, head_as_data: bool) -> None
         await channel.send_unit(msgspec.json.encode(head))
     else:
         await channel.control("response", **head)
-    for piece in made.pieces:
+    while (piece := await made.body.next()) is not None:
         await channel.send(piece)
 
 

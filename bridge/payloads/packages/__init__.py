@@ -7,6 +7,7 @@ files          opening the regular files of a package
 listing        all files of a package directory, listed once
 lookup         which file of a package answers a request
 bodies         a file as pieces, unpacked where that is needed
+reading        a body, piece by piece, in threads
 gunzip         what is done to pieces on the way
 checksum       one checksum over all packages
 library        what one session knows of its packages: catalog, listings, checksum

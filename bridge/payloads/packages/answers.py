@@ -1,9 +1,9 @@
 """From a request to status, headers and body (docs/packages.md)."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
-from itertools import chain
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from .listing import Listing
 from .lookup import Found, find_file, find_translation
 from .manifests import manifests_json, manifests_script
 from .policy import Origin, read_origin, security_policy
+from .reading import Reading
 
 OK: Final = 200
 BAD_REQUEST: Final = 400
@@ -65,13 +66,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What it gets. Whoever has it calls `done` at last."""
+    """What it gets. Whoever has it closes the body at last."""
 
     status: int
     headers: dict[str, str]
-    pieces: Iterator[bytes]
-    """The body, each piece fit for one message or empty; reading it may raise what bodies.py says."""
-    done: Callable[[], None]
+    body: Reading
 
 
 class RefusedError(Exception):
@@ -94,15 +93,15 @@ async def answer(request: Request, library: Library, log: Log, refusal: RefusedE
             raise refusal
         return await _Desk(request, edition, library, log).serve()
     except MissingError:
-        return _failure(request, edition, NOT_FOUND, "there is no such file, or no such package")
+        return await _failure(request, edition, NOT_FOUND, "there is no such file, or no such package")
     except UnreadableError:
-        return _failure(request, edition, FORBIDDEN, "this file may not be read")
+        return await _failure(request, edition, FORBIDDEN, "this file may not be read")
     except RefusedError as error:
-        return _failure(request, edition, error.status, str(error))
+        return await _failure(request, edition, error.status, str(error))
     except Exception as error:  # noqa: BLE001 -- a file that breaks something must not break the session
         why = str(error) or type(error).__name__
         log.error("package-file", path=request.path, why=why)
-        return _failure(request, edition, INTERNAL_SERVER_ERROR, why)
+        return await _failure(request, edition, INTERNAL_SERVER_ERROR, why)
 
 
 class _Desk:
@@ -139,37 +138,47 @@ class _Desk:
             return await self._made_here(script, SCRIPT, tag)
         # A package built before the two were parted has the texts of its manifest among all others.
         translations = self._each_file([_PO_MANIFEST, _PO], await self._shelves(), _BETWEEN_SCRIPTS)
-        return await self._answer(SCRIPT, joined(translations, bytes_body(script)), cached=False)
+        return self._answer(SCRIPT, await self._read(joined(translations, bytes_body(script))), cached=False)
 
     async def _made_here(self, content: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Answer:
         length = {"Content-Length": str(len(content))}
-        return await self._answer(kind, bytes_body(content), {**length, **(headers or {})})
+        return self._answer(kind, await _written(content), {**length, **(headers or {})})
 
     async def _from_every(self, file: str) -> Answer:
         """A file of every package, one after another."""
         kind = content_type(file)
         # What a page made of many packages may do is for none of them to say.
         headers = self._policy("", kind)
-        return await self._answer(kind, self._each_file([file], await self._shelves()), headers, cached=False)
+        body = await self._read(self._each_file([file], await self._shelves()))
+        return self._answer(kind, body, headers, cached=False)
 
     async def _from_one(self, name: str, file: str) -> Answer:
         package = self._edition.packages.get(name)
         if package is None:
             raise MissingError(name)
         kind, translated = content_type(file), _is_translated(file)
+        listing = await self._library.listing(package)
+        takes_gzip = not self._request.text and allows_gzip(self._request.headers.get("accept-encoding"))
+        packed = False
+
+        def pieces() -> Generator[bytes, None, None]:
+            nonlocal packed
+            found = self._find(package, file, listing)
+            packed = found.packed
+            with ExitStack() as held:
+                held.callback(os.close, found.descriptor)
+                yield from file_body(found.descriptor, unpack=packed and not takes_gzip)()
+
         try:
-            found = self._find(package, file, await self._library.listing(package))
+            body = await self._read(pieces)
         except MissingError:
             if not translated:
                 raise
-            return await self._answer(kind, bytes_body(b""), cached=False)
+            return self._answer(kind, await _written(b""), cached=False)
         headers = self._policy(self._edition.policies[name], kind)
-        unpack = found.packed
-        if unpack and not self._request.text and allows_gzip(self._request.headers.get("accept-encoding")):
+        if packed and takes_gzip:
             headers["Content-Encoding"] = "gzip"
-            unpack = False
-        body = file_body(found.descriptor, unpack=unpack)
-        return await self._answer(kind, body, headers, cached=not translated, done=lambda: os.close(found.descriptor))
+        return self._answer(kind, body, headers, cached=not translated)
 
     def _find(self, package: Package, file: str, listing: Listing | None) -> Found:
         if _is_translated(file):
@@ -197,7 +206,8 @@ class _Desk:
         def leave_out(package: Package, why: str) -> None:
             if package.name not in left_out:
                 left_out.add(package.name)
-                self._log.warning("package-file-left-out", package=package.name, file=names[0], why=why)
+                tell = partial(self._log.warning, "package-file-left-out", package=package.name, file=names[0], why=why)
+                self._library.loop.call_soon_threadsafe(tell)
 
         def pieces() -> Generator[bytes, None, None]:
             for package, listing in shelves:
@@ -226,32 +236,32 @@ class _Desk:
 
         return pieces
 
-    async def _answer(
-        self,
-        kind: str,
-        body: Body,
-        headers: Mapping[str, str] | None = None,
-        *,
-        cached: bool = True,
-        done: Callable[[], None] = lambda: None,
+    async def _read(self, body: Body) -> Reading:
+        """A body, once the beginning of it has been found to be good."""
+        reading = Reading(self._library.jobs, body)
+        await reading.begin()
+        return reading
+
+    def _answer(
+        self, kind: str, body: Reading, headers: Mapping[str, str] | None = None, *, cached: bool = True
     ) -> Answer:
-        """`kind` is the Content-Type. `cached`: it may be, if anything may. `done` is called at last, in any case."""
+        """`kind` is the Content-Type. `cached`: it may be, if anything may."""
         common = _common(self._edition, self._origin, cached=cached)
-        with ExitStack() as held:
-            held.callback(done)
-            rest = body()
-            first = next(rest, b"")  # once that has been found to be good
-            held.callback(rest.close)
-            pieces = chain((first,), rest)
-            return Answer(OK, {**common, "Content-Type": kind, **(headers or {})}, pieces, held.pop_all().close)
+        return Answer(OK, {**common, "Content-Type": kind, **(headers or {})}, body)
 
     def _policy(self, policy: str, kind: str) -> dict[str, str]:
         return {"Content-Security-Policy": security_policy(policy, self._origin)} if kind == HTML else {}
 
 
-def _failure(request: Request, edition: Edition | None, status: int, message: str) -> Answer:
+async def _written(content: bytes) -> Reading:
+    reading = Reading(None, bytes_body(content))
+    await reading.begin()
+    return reading
+
+
+async def _failure(request: Request, edition: Edition | None, status: int, message: str) -> Answer:
     headers = {**_common(edition, read_origin(request.headers), cached=True), "Content-Type": UNKNOWN}
-    return Answer(status, headers, iter([f"{REASONS[status]}: {message}\n".encode()]), lambda: None)
+    return Answer(status, headers, await _written(f"{REASONS[status]}: {message}\n".encode()))
 
 
 def _common(edition: Edition | None, origin: Origin | None, *, cached: bool) -> dict[str, str]:

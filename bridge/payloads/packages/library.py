@@ -1,17 +1,25 @@
 """What one session knows of its packages: made when a request first asks, and anew when the catalog has changed."""
 
+import threading
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
-from anyio import Lock, Semaphore, from_thread, to_thread
+from anyio import Lock, Semaphore
 
 from spanbridge.manifests.model import Catalog, Package
 
 from ..base import Services
+from ..served.jobs import Jobs
 from .checksum import bundle_checksum
 from .listing import Listing, list_files
 from .policy import policy_of
+
+Made = TypeVar("Made")
+
+
+class _LeftError(Exception):
+    """Nobody waits any more."""
 
 
 class Edition(msgspec.Struct, frozen=True):
@@ -31,17 +39,19 @@ class Edition(msgspec.Struct, frozen=True):
 class Library:
     """One for a session (Services.once); `current` is what to answer from.
 
-    `slots` bounds the answers in the making, `turn` is held by the one that sends its next message.
+    `slots` bounds the answers in the making, `jobs` is for what blocks.
     """
 
     def __init__(self, services: Services) -> None:
         self.slots: Final = Semaphore(services.context.limits.package_answers)
-        self.turn: Final = Lock()
+        self.jobs: Final = services.once(Jobs)
+        self.loop: Final = services.context.loop
         self._services = services
         self._most_files = services.context.limits.package_files
         self._loading = Lock()
         self._edition: Edition | None = None
-        self._listings: dict[str, Listing] = {}
+        self._listings: dict[str, Listing] = {}  # by package directory; others begin with each edition
+        self._listing: dict[str, Lock] = {}  # held while that directory is listed
         self._announced: str | None = None
 
     async def current(self) -> Edition:
@@ -56,14 +66,26 @@ class Library:
         """The files of a package; None for one of the user's, which is looked at afresh at each request."""
         if package.user:
             return None
-        async with self._loading:
-            listing = self._listings.get(package.path)
-            if listing is None:
-                listing = await to_thread.run_sync(
-                    list_files, package.path, from_thread.check_cancelled, self._most_files
-                )
-                self._note(package, listing)
-            return listing
+        listings, path = self._listings, package.path
+        if path not in listings:
+            async with self._listing.setdefault(path, Lock()):
+                if path not in listings:
+                    found = await self._away(lambda check: list_files(path, check, self._most_files))
+                    self._note(package, found, listings)
+        return listings[path]
+
+    async def _away(self, make: Callable[[Callable[[], None]], Made]) -> Made:
+        """What it makes, in a thread; it is given what ends it, once nobody waits any more, by raising."""
+        left = threading.Event()
+
+        def checkpoint() -> None:
+            if left.is_set():
+                raise _LeftError
+
+        try:
+            return await self.jobs.run(make, checkpoint)
+        finally:
+            left.set()
 
     async def _load(self, catalog: Catalog) -> Edition:
         self._listings = {}
@@ -88,15 +110,13 @@ class Library:
             return ""
 
     async def _bundle(self, catalog: Catalog) -> str | None:
-        listings, checksum = await to_thread.run_sync(
-            _list_and_sum, catalog, from_thread.check_cancelled, self._most_files
-        )
+        listings, checksum = await self._away(lambda check: _list_and_sum(catalog, check, self._most_files))
         for package in catalog.packages:
-            self._note(package, listings[package.path])
+            self._note(package, listings[package.path], self._listings)
         return checksum
 
-    def _note(self, package: Package, listing: Listing) -> None:
-        self._listings[package.path] = listing
+    def _note(self, package: Package, listing: Listing, listings: dict[str, Listing]) -> None:
+        listings[package.path] = listing
         log = self._services.context.log
         if not listing.complete:
             log.limit("package_files", self._most_files, package=package.name)
