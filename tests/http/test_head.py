@@ -1,5 +1,7 @@
 """Heads of answers: payloads/http/head."""
 
+import time
+
 import h11
 import pytest
 from hypothesis import given
@@ -144,6 +146,28 @@ def test_a_change_of_protocol_that_was_asked_for() -> None:
 def test_a_value_that_goes_on_in_the_next_line() -> None:
     head = read(b"HTTP/1.1 200 OK\r\nA: one\r\n  two\r\n\tthree\r\nB: b\r\n\r\n")
     assert head.headers == [(b"A", b"one two three"), (b"B", b"b")]
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        (b"one\r\n ", b"one"),
+        (b"one\r\n \r\n\t", b"one"),
+        (b"\r\n one", b"one"),
+        (b"\r\n ", b""),
+        (b"one \t\r\n \r\n two", b"one  two"),
+        (b"one\n two", b"one two"),
+    ],
+)
+def test_no_end_of_a_line_is_left_in_a_value(value: bytes, read_as: bytes) -> None:
+    assert read(b"HTTP/1.1 200 OK\r\nA: " + value + b"\r\n\r\n").headers == [(b"A", read_as)]
+
+
+def test_much_white_space_in_a_value_of_several_lines_takes_no_time() -> None:
+    begun = time.process_time()
+    value = b"two" + b" " * 40_000 + b"three"
+    assert read(b"HTTP/1.1 200 OK\r\nA: one\r\n " + value + b"\r\n\r\n").values(b"a") == [b"one " + value]
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ _STATUS: Final = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _TOKEN: Final = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):([^\n]*(?:\n[ \t][^\n]*)*)\n")
 _FIELDS: Final = re.compile(rb"((?:" + _TOKEN + rb":[^\n]*\n(?:[ \t][^\n]*\n)*)*)\r?\n")
-_FOLD: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
 
 _CONNECTION: Final = b"connection"
 _LENGTH: Final = b"content-length"
@@ -145,7 +144,7 @@ class HeadReader:
         if len(fields) > FIELDS:
             raise Problem(TOO_LARGE, f"{self._server}: an answer with more than {FIELDS} headers")
         if block[1].count(b"\n") > len(fields):
-            fields = [(name, _FOLD.sub(b" ", value)) for name, value in fields]
+            fields = [(name, _unfolded(value)) for name, value in fields]
         return fields
 
     def _length(self, value: bytes, before: int | None) -> int:
@@ -168,6 +167,11 @@ class HeadReader:
 
     def _wrong(self, what: str) -> Problem:
         return Problem(PROTOCOL_ERROR, f"{self._server}: {what}")
+
+
+def _unfolded(value: bytes) -> bytes:
+    """A value that may go on in further lines, as one. A pattern would look at each run of white space many times."""
+    return b" ".join([line.strip(b" \t\r") for line in value.split(b"\n")]).strip(b" ")
 
 
 def _no_field(raw: bytes, pos: int) -> bytes:
