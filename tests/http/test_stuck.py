@@ -6,12 +6,15 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
+
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.deadline import Deadline
-from spanbridge.testing.frames import encode
+from spanbridge.testing.frames import encode, encode_control
 from spanbridge.testing.start import Start
 
 from .client import Client
+from .frames import BINARY, accept, read_frame
 from .server import Peer, Server
 
 MIB = 1 << 20
@@ -163,6 +166,39 @@ def test_short_messages_that_the_server_does_not_take(spanbridge_start: Start, s
             client.front.send(channel, bytes(500_000))
             client.front.write(encode(channel, b"x") * 50_000)
             assert client.front.expect("close", channel)["problem"] == "timeout"
+
+
+@pytest.mark.parametrize("command", [None, "options"])
+def test_what_comes_before_there_is_a_connection_is_bounded(
+    spanbridge_start: Start, server: Server, command: str | None
+) -> None:
+    limits = {"http_connections": 1, "channel_queue_bytes": MIB, "stuck_seconds": 0.3}
+    client = Client(spanbridge_start(limits=limits).front_end, server)
+    first = client.ask()
+    channel = client.ask(payload="websocket-stream1", method=...)
+    told = encode(channel, b"") if command is None else encode_control({"command": command, "channel": channel})
+    client.front.write(told * 20_000)
+    assert client.front.expect("close", channel)["problem"] == "timeout"
+    client.front.close(first)
+
+
+def test_what_was_held_waits_as_before_once_there_is_a_connection(spanbridge_start: Start, server: Server) -> None:
+    limits = {"channel_queue_bytes": MIB, "stuck_seconds": 0.5}
+    client = Client(spanbridge_start(limits=limits).front_end, server)
+    channel = client.ask(payload="websocket-stream1", method=..., binary="raw", send_acks="bytes")
+    for _ in range(100):
+        client.front.control("options", channel=channel, text="x" * 9_000)
+    client.front.send(channel, bytes(100_000))
+    with server.accept() as peer:
+        accept(peer)
+        client.front.expect("ready", channel)
+        assert read_frame(peer) == (BINARY, bytes(100_000))
+        client.front.expect("ack", channel, bytes=100_000)
+        for _ in range(100):  # more than there is room for at a time: nothing of before counts any more
+            client.front.send(channel, bytes(100_000))
+            assert read_frame(peer) == (BINARY, bytes(100_000))
+        client.front.close(channel)
+        client.front.expect("close", channel)
 
 
 def test_nothing_is_left(spanbridge_start: Start, server: Server) -> None:

@@ -379,8 +379,8 @@ class Channel:
             return
         if self._later is not None:
             self._later.append((command, what, nbytes))
-            if command is not None:
-                self._waits(len(what or b""))
+            if not nbytes:  # it takes memory all the same
+                self._waits(len(what or b"-"))
         elif command is None:
             self.guard(self._payload.data, what, nbytes)
         elif command == "done":
@@ -396,9 +396,11 @@ class Channel:
     def release(self) -> None:
         """Hand over what was held. Harmless where nothing is."""
         later, self._later = self._later or (), None
+        if later and self._account is not None:
+            self._backlog.forget(self._account)
+            for _, _, nbytes in later:  # but for the data, it waits no more
+                self._waits(nbytes)
         for command, what, nbytes in later:
-            if command is not None and self._account is not None:
-                self._backlog.taken(self._account, len(what or b""))
             self._hand(command, what, nbytes)
 
     def taken(self, nbytes: int) -> None:
