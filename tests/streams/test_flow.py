@@ -133,6 +133,18 @@ def test_too_many_pings(start: Start) -> None:
     assert closed["message"].endswith("more than 3 pings wait for their pongs (channel_pings)")
 
 
+def test_pings_that_are_too_large(start: Start) -> None:
+    client = Client(start(limits={"channel_queue_bytes": 1_000_000, "pipe_bytes": 65_536}), "pings")
+    channel = client.shell("sleep 1000", binary="raw")
+    client.pid(channel)
+    client.front.send(channel, b"x" * 900_000)
+    for _ in range(3):
+        client.front.control("ping", channel=channel, much="x" * 400_000)
+    closed = client.heard(channel).closed
+    assert closed["problem"] == "protocol-error"
+    assert closed["message"] == "more than 1000000 bytes of pings wait for their pongs (channel_queue_bytes)"
+
+
 def test_acks_are_one_for_each_message_in_order(client: Client) -> None:
     channel = client.shell("cat > /dev/null", **{"send-acks": "bytes"})
     sizes = [1, 0, 70_000, 3, 200_000, 0]

@@ -9,8 +9,8 @@ import msgspec
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem, shown
 
 from ...payloads.http.owned import OWNED, OWNED_ON_TEXT
-from ...payloads.served.channel import Terms, terms_of
 from ...payloads.served.options import Options
+from ...payloads.served.terms import Terms, terms_of
 from .answers import TOKEN
 
 _VISIBLE: Final = re.compile(r"[!-~]+")

@@ -34,8 +34,6 @@ class Backlog:
     """One for a session (Services.once)."""
 
     def __init__(self, context: Context, front: FrontEnd) -> None:
-        self.most_pings = context.limits.channel_pings
-        """Of one channel, that wait for what came before them."""
         self._loop = context.loop
         self._limits = context.limits
         self._log = context.log

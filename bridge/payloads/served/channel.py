@@ -11,43 +11,27 @@ in order, keeps text whole, bounds what waits, and keeps whatever goes wrong wit
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from spanbridge.protocol.control import bare, ending, frame_of, pong, read_object
+from spanbridge.protocol.control import bare, ending, frame_of, read_object
 from spanbridge.protocol.flow import Ledger, Text, Window, whole_text
 from spanbridge.protocol.frames import Buffer, Span, bodies, control_payload, encode, header, join, only_body
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, TIMEOUT, Problem
 
 from ...wire.source import Source
 from ...wire.writer import Writer
-from ..base import Port, Services, capabilities
+from ..base import Port, Services
 from .backlog import Account, Backlog
 from .options import Options
 from .payload import NOBODY, Payload
+from .pings import Pings
+from .terms import Terms, terms_of
 
 MESSAGE_BYTES: Final = 64 << 10
 """Most bytes of one data message, where a message is no unit."""
 
 _REPLACED: Final = 3  # bytes of U+FFFD: what one byte may become, and what was held back of a character
 _TEXT_BYTES: Final = MESSAGE_BYTES - 3  # a piece of text may grow by what was held back of the one before
-_ACKS: Final = "bytes"
-
-
-class Terms(NamedTuple):
-    """What the options say that all channels have in common."""
-
-    kind: str
-    raw: bool
-    flow_control: bool
-    acks: bool
-
-
-def terms_of(options: Options) -> Terms:
-    """Raises Problem."""
-    raw = options.raw
-    options.check_capabilities(capabilities(options.of))
-    flow_control = options.boolean("flow-control")
-    return Terms(options.of, raw, flow_control, options.choice("send-acks", None, _ACKS) == _ACKS)
 
 
 class Channel:
@@ -58,7 +42,6 @@ class Channel:
         "_acks",
         "_backlog",
         "_done",
-        "_early",
         "_frames",
         "_front",
         "_go_on",
@@ -66,6 +49,7 @@ class Channel:
         "_is_ready",
         "_later",
         "_ledger",
+        "_limits",
         "_log",
         "_loop",
         "_payload",
@@ -87,15 +71,15 @@ class Channel:
         self._port = port
         self._front = services.front
         self._log = services.context.log
+        self._limits = services.context.limits
         self._loop = services.context.loop
         self._backlog = services.once(_backlog)
         # What many channels never need is made when they first do: an idle one is small.
         self._account: Account | None = None
         self._ledger: Ledger | None = None
         self._text: Text | None = None
-        self._pings = 0  # that wait for what came before them
+        self._pings: Pings | None = None
         self._is_ready = False
-        self._early: list[bytes] = []  # pings that came before `ready`, which is the first word
         self._payload: Payload = NOBODY
         self._frames: Callable[[Span], None] | None = None
         self._go_on: Callable[[], None] | None = None  # who waits for a pong
@@ -125,9 +109,8 @@ class Channel:
     def ready(self, **members: object) -> None:
         self.control("ready", **members)
         self._is_ready = True
-        early, self._early = self._early, []
-        for ping in early:
-            self._answer(ping)
+        if self._pings is not None:
+            self._pings.ready()
 
     def control(self, command: str, **members: object) -> None:
         """A control message of this channel; `_` in a member's name stands for `-`."""
@@ -238,7 +221,8 @@ class Channel:
         """`ready`, unless that was said, a control message, one message of data, done and close in one piece: what is
         small costs as little as it can. False where that cannot be; nothing was said then. Members by their names."""
         size = len(body)
-        if self._early or self._done or size > MESSAGE_BYTES or not (self.raw or body.isascii()):
+        early = self._pings is not None and self._pings.early
+        if early or self._done or size > MESSAGE_BYTES or not (self.raw or body.isascii()):
             return False
         if not self.open or not self._front.takes or (self._window is not None and self._window.room < size):
             return False
@@ -347,24 +331,9 @@ class Channel:
             self._hand(command, frame, 0)
 
     def _ping(self, frame: bytes) -> None:
-        most = self._backlog.most_pings
-        if self._pings >= most:
-            self._log.limit("channel_pings", most)
-            told = f"{self.kind}: more than {most} pings wait for their pongs (channel_pings)"
-            self.close(Problem(PROTOCOL_ERROR, told))
-            return
-        self._pings += 1
-        if self._ledger is not None:
-            self._ledger.then(lambda: self._answer(frame))
-        else:
-            self._answer(frame)
-
-    def _answer(self, ping: bytes) -> None:
-        if not self._is_ready:
-            self._early.append(ping)
-            return
-        self._pings -= 1
-        self._port.forward(pong(read_object(control_payload(ping))))
+        if self._pings is None:
+            self._pings = Pings(self._port, self._limits, self._log, is_ready=self._is_ready)
+        self.guard(self._pings.came, frame, self._ledger)
 
     def _pong(self, frame: bytes) -> None:
         window, go_on = self._window, self._go_on
