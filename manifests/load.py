@@ -165,7 +165,7 @@ class _Loading:
         """Raises FileNotFoundError or NotADirectoryError if there is none. None: there is, but it is no good."""
         file = f"{path}/manifest.json"
         if not NAME_CHARACTERS.issuperset(directory):
-            os.lstat(file)
+            _look_for(file)
             # The name may hold anything, a line break too: it is quoted wherever it is shown.
             shown = f"{path[: -len(directory)]}{quote(directory)}"
             message = f"found the directory name {quote(directory)}, expected {NAME_EXPECTED}"
@@ -362,6 +362,16 @@ def check_override(override: Document) -> None:
                 unmet_requirement(wanted, "0", (member,))
     except MemberError as error:
         raise DefectError(located(override.file, override.data, error.path, error.message)) from None
+
+
+def _look_for(file: str) -> None:
+    """Raise FileNotFoundError or NotADirectoryError if it is not there; where that cannot be told it may be."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError:  # a directory that is not ours to search, a link to itself
+        return
 
 
 def _lost(defect: Defect, restricts: bool = True) -> Defect:

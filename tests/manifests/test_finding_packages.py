@@ -169,6 +169,15 @@ def test_a_directory_name_with_other_characters_is_a_defect(tree: Tree, name: st
     assert "\n" not in str(defect)
 
 
+def test_a_directory_of_such_a_name_that_cannot_be_looked_into_is_a_defect_and_no_more(tree: Tree) -> None:
+    tree.package("good")
+    os.symlink("a.b", tree.first / "cockpit/a.b")  # leads to itself
+    os.symlink("c", tree.first / "cockpit/c")
+    catalog = tree.load()
+    assert names(catalog) == ["good"]
+    assert ["a.b" in str(defect) for defect in catalog.defects] == [True, False]
+
+
 def test_a_directory_name_that_is_not_utf8_can_still_be_reported(tree: Tree) -> None:
     path = os.fsencode(tree.first / "cockpit") + b"/\xff\xfe"
     os.makedirs(path)
