@@ -43,6 +43,12 @@ Limits, with their defaults:
 
 _DEBUG: Final = "SPANBRIDGE_DEBUG"
 
+_NOT_WRITTEN: Final = (
+    *(errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG),
+    *(errno.EBADF, errno.EAGAIN),  # opened to be read alone; full, and somebody has it never wait
+)
+"""Why our answer on stdout may not get where it is to go."""
+
 _ON_A_TERMINAL: Final = """\
 spanbridge speaks a protocol of framed messages on stdin and stdout; there is nothing to type here.
 It is meant to be started by a front end, for example:
@@ -103,7 +109,7 @@ def main() -> int:
         sys.stdout.flush()
         return status
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+        if error.errno not in _NOT_WRITTEN:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer is to go nowhere
         if error.errno == errno.EPIPE:  # what read our answer has gone

@@ -266,6 +266,37 @@ def test_a_tool_whose_output_is_full(home: Home, command: str, status: int, told
     assert done.stderr == ("spanbridge: stdout: No space left on device\n" if told else "")
 
 
+@pytest.mark.parametrize("command", ["list", "--help", "explain payload=echo"])
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("ulimit -f 0; exec {} >file", "File too large"),
+        ("exec {} 1</dev/null", "Bad file descriptor"),
+    ],
+)
+def test_a_tool_whose_output_cannot_be_written(home: Home, where: str, why: str, command: str) -> None:
+    line = where.format(f"{SPANBRIDGE} {command}")
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=home.root, env=home.environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, f"spanbridge: stdout: {why}\n")
+
+
+def test_a_tool_whose_output_is_full_and_never_waits(home: Home) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    while True:
+        try:
+            os.write(write, b"x" * 4096)
+        except BlockingIOError:
+            break
+    done = subprocess.run([SPANBRIDGE, "list"], env=home.environ, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(read)
+    os.close(write)
+    assert done.returncode == 2
+    assert done.stderr == b"spanbridge: stdout: write could not complete without blocking\n"
+
+
 @pytest.mark.parametrize(
     "arguments", [("list",), ("check",), ("explain", "payload=x"), ("--bridges",), ("--packages",)]
 )
