@@ -81,9 +81,13 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
 def _forget_own_locale() -> None:
     """Python adds LC_CTYPE where it finds no locale (PEP 538); what is started here gets what we were started with."""
     if os.environ.get("LC_CTYPE") in _COERCED:
-        with open("/proc/self/environ", "rb") as given:
-            if b"\0LC_CTYPE=" not in b"\0" + given.read():
-                del os.environ["LC_CTYPE"]
+        try:
+            with open("/proc/self/environ", "rb") as given:
+                added = b"\0LC_CTYPE=" not in b"\0" + given.read()
+        except OSError:  # no /proc: it may have been given to us
+            return
+        if added:
+            del os.environ["LC_CTYPE"]
 
 
 def _heed_signals(early: list[int]) -> None:

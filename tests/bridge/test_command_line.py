@@ -20,6 +20,8 @@ from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import helper_rule, init, serve
 
+from ..missing import lack
+
 INIT = encode_control({"command": "init", "version": 1, "host": "localhost"})
 PING = encode_control({"command": "ping"})
 
@@ -495,3 +497,17 @@ def test_an_interrupt_at_once(home: Home) -> None:
         _, text = process.communicate(timeout=SECONDS)
     assert b"Traceback" not in text
     assert process.returncode == 0
+
+
+def test_without_proc_it_starts(home: Home) -> None:
+    """Python has added LC_CTYPE, or whoever starts it has set it: nothing tells which."""
+    covered = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    tried = subprocess.run([*covered, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        lack(f"no mounts of its own (root): {tried.stderr.strip()}")
+    environ = {name: value for name, value in home.environ.items() if not name.startswith("LC_")}
+    done = subprocess.run(
+        [*covered, SPANBRIDGE], env={**environ, "LANG": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (done.returncode, b'"command":"init"' in done.stdout) == (0, True)
+    assert b"Traceback" not in done.stderr
