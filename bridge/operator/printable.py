@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import msgspec
+from spanbridge.protocol.control import written
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -22,5 +22,5 @@ def message_line(message: dict[str, Any], channel: str | None = None) -> str:
         if told != channel:
             words.append(told)
     if rest:
-        words.append(msgspec.json.encode(rest).decode())
+        words.append(written(rest).decode())
     return printable(" ".join(words))

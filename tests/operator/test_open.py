@@ -146,6 +146,15 @@ def test_memory_is_bounded_whoever_is_slow(home: Home) -> None:
     assert 0 < peak < 60_000_000
 
 
+def test_half_a_character_is_told_as_it_was_written(home: Home) -> None:
+    said = b'{"command":"close","channel":"1","x":"\\ud801"}'
+    steps = [init(), read("open"), raw(encode("", said))]
+    done = run(home, "open", "-v", '{"payload": "x", "y": "\\ud800"}', "--bridge", helper(steps))
+    assert done.returncode == 0
+    assert b'"y":"\\ud800"' in done.stderr
+    assert b'< close {"x":"\\ud801"}' in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "superuser", "asked"),
     [

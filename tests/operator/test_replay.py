@@ -84,6 +84,13 @@ def test_a_bridge(home: Home) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_what_browsers_write_is_sent_as_it_was(home: Home) -> None:
+    odd = b'{"command":"open","channel":"1","payload":"echo","x":"\\ud800","n":1e400}'
+    file = record(home, "cat", stdin=encode("", odd))
+    done = run(home, "replay", file, "--", "cat")
+    assert (done.returncode, done.stdout) == (0, b"sent 1 frames, expected 1, got 1: the same\n"), done.stderr
+
+
 def test_a_frame_waits_for_those_that_had_come_before_it(home: Home) -> None:
     """The command reads what it does not expect, if it comes too early, as something else, and says so."""
     careful = [

@@ -156,6 +156,18 @@ def test_a_conversation_as_text(home: Home) -> None:
     assert text.endswith("exit status 0\n")
 
 
+ODD = b'{"command":"open","channel":"1","payload":"echo","x":"\\ud800","\\ud801":1e400}'
+"""As browsers may write it, and msgspec does not."""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_half_a_character_and_a_number_beyond_any_float(home: Home, form: str) -> None:
+    sent = encode("", ODD) + encode("1", b"hello")
+    done = tap(home, "--output", "x", "--format", form, "--", "cat", stdin=sent)
+    assert (done.returncode, done.stdout, done.stderr) == (0, sent, b"")
+    assert (home.root / "x").read_text().count('"x":"\\ud800","\\ud801":1e400') == 2
+
+
 @pytest.mark.parametrize(
     ("option", "kept"), [("all", "grün" * 100), ("none", None), ("3", "gr"), ("4", "grü"), ("0", None)]
 )
@@ -290,6 +302,14 @@ def test_an_answer_to_a_privileged_helper_is_left_out() -> None:
     stream = encode_control(BUS) + encode("bus", json.dumps(ANSWER).encode())
     told = json.loads(told_of(stream, [], None).splitlines()[1])
     assert json.loads(told["payload"]) == {"call": [*ANSWER["call"][:3], "<redacted>"], "id": "1"}
+    assert told["redacted"] == ["payload"]
+
+
+@pytest.mark.parametrize("beside", [b"1e400", b'"\xff"', b"[" * 2_000 + b"]" * 2_000])
+def test_an_answer_beside_what_cannot_be_read_is_left_out_whole(beside: bytes) -> None:
+    answer = json.dumps(ANSWER).encode()[:-1] + b', "x": %b}' % beside
+    told = json.loads(told_of(encode_control(BUS) + encode("bus", answer), [], None).splitlines()[1])
+    assert "payload" not in told
     assert told["redacted"] == ["payload"]
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ..complain import complain, painted
 from ..terminal import Paint
 from .record_text import text
-from .recording import VERSION, Beginning, Describer, Direction, Record
+from .recording import VERSION, Beginning, Describer, Direction, Record, line_of
 
 
 class Recorder:
@@ -22,7 +22,7 @@ class Recorder:
         self._began = time.monotonic()
         self._describer = Describer(keep)
         as_json = (form or ("text" if output is None else "json")) == "json"
-        self._line = msgspec.json.encode if as_json else _Text(painted() if output is None else Paint(io.StringIO()))
+        self._line = line_of if as_json else _Text(painted() if output is None else Paint(io.StringIO()))
         if as_json:
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             shown = [argument.encode(errors="surrogateescape").decode(errors="replace") for argument in command]

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
-from spanbridge.protocol.control import read_message
+from spanbridge.protocol.control import read_message, read_object, written
 from spanbridge.protocol.frames import LARGEST_FRAME
 from spanbridge.protocol.problems import Problem
 
@@ -62,6 +62,14 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
         return (self.payload or "").encode()
 
 
+def line_of(record: Record) -> bytes:
+    """A record as it stands in a file. Its message may have what browsers write, half a character or 1e400."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return written(msgspec.to_builtins(record, builtin_types=(msgspec.Raw,)))
+
+
 class Describer:
     """Makes records of the chunks of both directions. `keep`: how many bytes of a payload, None for all."""
 
@@ -90,7 +98,7 @@ class Describer:
     def _message(self, direction: Direction, seen: Seen, t: float) -> Record:
         try:
             message = read_message(seen.payload)[2]
-            msgspec.json.encode(message)
+            written(message)
         except (Problem, RecursionError):
             reason = "a control message that is no JSON object with a command"
             return self._garbage(direction, Garbage(reason, seen.payload, seen.size), t)
@@ -142,7 +150,6 @@ def _as_text(data: bytes, cut: bool) -> dict[str, Any]:
 
 def read_recording(file: BinaryIO) -> Iterator[tuple[int, Record]]:
     """The records of a file, with the numbers of their lines. Raises RecordingError."""
-    decoder = msgspec.json.Decoder(Record)
     first = True
     for number, line in enumerate(_lines(file), 1):
         try:
@@ -152,14 +159,29 @@ def read_recording(file: BinaryIO) -> Iterator[tuple[int, Record]]:
                     raise RecordingError(f"line 1: a recording of version {version}, expected {VERSION}")
                 first = False
             else:
-                record = decoder.decode(line)
+                record = _record(line)
                 _ = record.data
                 yield number, record
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, Problem, ValueError, RecursionError):
             why = no_beginning(line) if first else no_record(line)
             raise RecordingError(f"line {number}: {why}") from None
     if first:
         raise RecordingError("it is empty: expected a recording, as `spanbridge tap --format json` writes it")
+
+
+_decoder: Final = msgspec.json.Decoder(Record)
+
+
+def _record(line: bytes) -> Record:
+    """What `line_of` has written."""
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError:
+        members = read_object(line)
+        message = members.pop("message", None)
+        if message is not None and not isinstance(message, dict):
+            raise
+        return msgspec.structs.replace(msgspec.convert(members, Record), message=message)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

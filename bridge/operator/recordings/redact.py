@@ -132,7 +132,10 @@ class Buses:
             return (None, True) if may_tell(payload) else (payload, False)
         if not isinstance(call, list) or len(call) < 4 or call[2] != "Answer" or not call[3]:
             return payload, False
-        members = msgspec.json.decode(payload)
+        try:
+            members = msgspec.json.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # beside the call, which was looked at alone
+            return (None, True)
         members["call"][3:] = [REDACTED]
         return msgspec.json.encode(members), True
 
