@@ -78,7 +78,7 @@ def describe(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return f"string {quote(value)}"
-        case int() | float():
+        case int() | float() | msgspec.Raw():  # the last is one that no float can hold, as it was written
             text = msgspec.json.encode(value).decode()
             return f"number {text if len(text) <= SHOWN else text[: SHOWN - 3] + '...'}"
         case list():

@@ -153,17 +153,20 @@ def _print_json(bridge: Bridge, told: list[Explanation], shared: list[Reuse]) ->
     )
     try:
         text = msgspec.json.encode(report)
-    except UnicodeEncodeError:  # a path, or a variable of the environment, that is no UTF-8
-        text = msgspec.json.encode(_utf8(msgspec.to_builtins(report)))
+    except UnicodeEncodeError:  # a path, a variable of the environment, or half a character of an open
+        text = msgspec.json.encode(_utf8(msgspec.to_builtins(report, builtin_types=(msgspec.Raw,))))
     print(msgspec.json.format(text, indent=2).decode())
 
 
 def _utf8(value: Any) -> Any:
-    """A value of JSON with each text as UTF-8; bytes that are none are escaped."""
+    """A value of JSON with each text as UTF-8; bytes that are none, and half characters, are escaped."""
     if isinstance(value, str):
-        return os.fsencode(value).decode(errors="backslashreplace")
+        try:
+            return os.fsencode(value).decode(errors="backslashreplace")
+        except UnicodeEncodeError:
+            return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
-        return {name: _utf8(inner) for name, inner in value.items()}
+        return {_utf8(name): _utf8(inner) for name, inner in value.items()}
     return [_utf8(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 

@@ -85,7 +85,7 @@ def _object(text: str) -> dict[str, msgspec.Raw]:
 
 def _as_sent(members: dict[str, msgspec.Raw]) -> Said:
     said = {"command": msgspec.Raw(b'"open"'), "channel": msgspec.Raw(b'"1"'), **members}
-    payload = msgspec.json.encode(said)
+    payload = written(said)
     try:
         message = read_message(payload)[2]
     except Problem as problem:

@@ -148,6 +148,19 @@ def test_options_may_stand_anywhere(home: Home) -> None:
     assert explain(home, "a=1", "--json", "b=2").stdout == explain(home, "a=1", "b=2", "--json").stdout == expected
 
 
+ODD = ['"payload": "\\ud800"', '"paylo\\ud800d": 1', '"n": 1e400', '"\\ud800": ["\\ud801", 1e400]']
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_an_open_as_browsers_write_it(home: Home, said: str) -> None:
+    home.package("test", {"bridges": [entry({"payload": "test", "n": 5})]})
+    done = explain(home, f"{{{said}}}")
+    assert "Served by nobody" in done.stdout
+    told = explain(home, "--json", f"{{{said}}}")
+    assert json.loads(told.stdout)["opens"][0]["served"]["by"] == "nobody"
+    assert "Raw" not in told.stdout
+
+
 def test_an_open_nested_very_deeply_is_told_without_a_traceback(home: Home) -> None:
     home.package("test", entry({"a": [[1]]}), entry({"payload": "x"}))
     for depth in (50, 500, 900, 5000):

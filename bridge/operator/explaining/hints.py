@@ -8,6 +8,7 @@ import msgspec
 from spanbridge.manifests.match import Mismatch
 from spanbridge.manifests.value import compile_value
 from spanbridge.manifests.wildcard import is_wildcard
+from spanbridge.protocol.control import written
 
 _OF_EVERY_OPEN = frozenset({"command", "channel", "payload", "host", "superuser", "group"})
 _CLOSE = 0.8  # how alike a name must be to one of these to be taken for it
@@ -77,4 +78,4 @@ def _folded(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return written({"": value})[4:-1].decode()
