@@ -70,10 +70,10 @@ def main(arguments: list[str]) -> int:
         for first in range(second)
     ]
     if options.json:
-        _print_json(bridge, [each for each, _ in told], shared)
+        _print_json(bridge, [each.told for each in told], shared)
     else:
-        _print(bridge, [each for each, _ in told], shared, everything=options.all)
-    return int(any(each.served.by == NOBODY for each, _ in told))
+        _print(bridge, [each.told for each in told], shared, everything=options.all)
+    return int(any(each.told.served.by == NOBODY for each in told))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -441,6 +441,9 @@ def test_reuse(home: Home) -> None:
     assert '  environ[0]  1: "A="\n              2: "A=1"' in other
     assert '  directory   1: the bridge\'s own\n              2: "/tmp"' in other
     assert other.endswith("they differ in tag, a, dir, which the rule fills in")
+    for one, two in (("1.0", "1.00"), ("-0", "0"), ("1e400", "2e400"), ("5", '"6"')):
+        spelt = lines_of(home, "payload=x", f"tag={one}", "a=1", "and", "payload=x", f"tag={two}", "a=1.0")
+        assert spelt[-1].strip() == "they differ in tag, a, which the rule fills in"
     rules = lines_of(home, "payload=x", "and", "payload=y")
     assert rules[-1].endswith("not the same helper: test/bridges[0] and test/bridges[1] are two rules")
     third = lines_of(home, "payload=y", "and", "payload=y", "and", "payload=echo")

@@ -46,7 +46,7 @@ def bridge_with(rules: list[Rule]) -> Bridge:
 @given(st.lists(matches, max_size=12), opens)
 def test_the_winner_is_what_the_index_finds(wanted: list[dict[str, Any]], message: dict[str, Any]) -> None:
     rules = [Rule("test", at, "", match, ("true",)) for at, match in enumerate(wanted)]
-    told, key = Explainer(bridge_with(rules)).explain({"command": "open", "channel": "1", **message})
+    told, key, _ = Explainer(bridge_with(rules)).explain({"command": "open", "channel": "1", **message})
     matched = normalised({"command": "open", "channel": "1", **message})
     if matched is None:
         assert (told.winner, told.served.problem) == (None, "protocol-error")
@@ -70,7 +70,7 @@ def test_opens_share_a_helper_if_their_keys_are_one(wanted: list[dict[str, Any]]
     explainer = Explainer(bridge_with(rules))
     one, other = [explainer.explain({"command": "open", "channel": "1", **message}) for message in two]
     told = compare(1, 2, one, other)
-    assert told.same == (one[1] is not None and one[1] == other[1])
+    assert told.same == (one.key is not None and one.key == other.key)
     assert told.same or told.why
     if told.differences:
         assert set(told.variables) <= {"tag", "user"}

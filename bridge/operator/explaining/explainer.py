@@ -12,7 +12,16 @@ from msgspec import UNSET
 from spanbridge.manifests.match import Mismatch, mismatches
 from spanbridge.manifests.model import Rule
 from spanbridge.manifests.router import Router
-from spanbridge.manifests.template import Expansion, ExpansionError, Plan, Recipe, expand, parse, variables
+from spanbridge.manifests.template import (
+    Expansion,
+    ExpansionError,
+    Plan,
+    Recipe,
+    expand,
+    parse,
+    values,
+    variables,
+)
 from spanbridge.protocol.control import written
 from spanbridge.protocol.frames import encode
 from spanbridge.protocol.problems import INTERNAL_ERROR, PROTOCOL_ERROR, Problem
@@ -63,15 +72,14 @@ class Explainer:
         self._priorities = {package.name: package.priority for package in bridge.catalog.packages}
 
     def explain(self, message: dict[str, Any], payload: bytes | None = None) -> Explained:
-        """Who gets an open, and the key of the helper that would have it, if it is one of a rule. `payload`: the open
-        as it came, where numbers may be written in ways of their own."""
+        """Who gets an open. `payload`: the open as it came, where numbers may be written in ways of their own."""
         bridge = self._bridge
         try:
             matched, forwarded = normalise(message, bridge.host)
             if "host" in matched:
                 forwarded = without_secrets(forwarded)
         except Problem as problem:
-            return self._told(message, message, message, served=_closed(problem)), None
+            return Explained(self._told(message, message, message, served=_closed(problem)))
         privileged = None
         if bridge.superuser != ROOT and message.get("superuser") is not None:
             try:
@@ -79,16 +87,20 @@ class Explainer:
                 if wanted is not None:
                     privileged = self._privileged(wanted)
                     if bridge.superuser == RUNNING:
-                        return self._told(message, matched, forwarded, privileged, Served(PRIVILEGED)), None
+                        return Explained(self._told(message, matched, forwarded, privileged, Served(PRIVILEGED)))
                     without_privileges(wanted)
             except Problem as problem:
-                return self._told(message, matched, forwarded, privileged, _closed(problem)), None
+                return Explained(self._told(message, matched, forwarded, privileged, _closed(problem)))
         came = encode(b"", written(message) if payload is None else payload)
         attempts, served, key = self._attempts(matched, came)
         looks = self._looks(matched)
         winner = attempts[0].position if attempts else None
         told = Explanation(message, matched, forwarded, privileged, looks, winner, attempts, served)
-        return told, key
+        if key is None:
+            return Explained(told)
+        serving = next(attempt.position for attempt in attempts if attempt.rule == served.rule)
+        recipe = self._router.plan(serving - 1).recipe
+        return Explained(told, key, values(recipe, as_written(matched, recipe.variables, came)))
 
     @staticmethod
     def _told(

@@ -1,7 +1,7 @@
 """What is told of an open: who gets it, and why (explainer.py decides)."""
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UnsetType
@@ -175,4 +175,9 @@ class Explanation(msgspec.Struct, frozen=True):
     served: Served
 
 
-Explained: TypeAlias = tuple[Explanation, Key | None]
+class Explained(NamedTuple):
+    told: Explanation
+    key: Key | None = None
+    """Of the helper that would have the open, if it is one of a rule."""
+    values: Mapping[str, str] = {}
+    """What the variables of that rule become."""

@@ -1,12 +1,11 @@
 """Whether two opens share a helper: the bridge looks for a running one by its key."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from spanbridge.manifests.template import Expansion, Recipe, expand, parse
+from spanbridge.manifests.template import Expansion
 
 from .explanation import HOST, INTERNAL, NOBODY, PRIVILEGED, RULE, Explained, Explanation
 
@@ -35,7 +34,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def compare(first: int, second: int, one: Explained, other: Explained) -> Reuse:
     """Whether the helper that has the first open would have the second too."""
-    (told, key), (other_told, other_key) = one, other
+    (told, key, values), (other_told, other_key, other_values) = one, other
     if key is None or other_key is None:
         return Reuse(first, second, False, _no_helper(first, second, told, other_told), [], [])
     if key == other_key:
@@ -44,8 +43,7 @@ def compare(first: int, second: int, one: Explained, other: Explained) -> Reuse:
         why = f"{told.served.rule} and {other_told.served.rule} are two rules"
         return Reuse(first, second, False, why, [], [])
     differences = list(_differences(key[1], other_key[1]))
-    depends_on = next(attempt.depends_on for attempt in told.attempts if attempt.rule == told.served.rule)
-    names = [name for name in depends_on if _expanded(name, told.matched) != _expanded(name, other_told.matched)]
+    names = [name for name, value in values.items() if value != other_values[name]]
     return Reuse(first, second, False, "they expand differently", differences, names)
 
 
@@ -77,9 +75,3 @@ def _differences(one: Expansion, other: Expansion) -> Iterator[Difference]:
 
 def _or_unset(text: str | None) -> str | UnsetType:
     return UNSET if text is None else text
-
-
-def _expanded(name: str, message: dict[str, Any]) -> str:
-    """What a variable becomes in that open."""
-    recipe = Recipe(((*parse(f"${{{name}}}"),),), (), None, (name,), None)
-    return expand(recipe, message).argv[0]
