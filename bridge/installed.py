@@ -16,7 +16,7 @@ sent_askpass = ""
 
 def own_command() -> list[str]:
     """What starts a bridge like this program."""
-    started = os.path.abspath(sys.argv[0])
+    started = _started()
     if os.access(started, os.X_OK) and not started.endswith(".py"):
         return [started]
     return [sys.executable, "-I", "-m", "spanbridge"]
@@ -30,11 +30,19 @@ def askpass() -> str:
     """
     if sent_askpass:
         return sent_askpass
-    started = os.path.abspath(sys.argv[0])
+    started = _started()
     beside = [os.path.join(os.path.dirname(path), _ASKPASS) for path in (started, os.path.realpath(started))]
     beside.append(os.path.join(os.path.dirname(sys.executable), _ASKPASS))
     found = (path for path in beside if os.access(path, os.X_OK))
     return next(found, None) or _installed_elsewhere() or beside[0]
+
+
+def _started() -> str:
+    """The command that runs. Given by a path from a directory that is gone, it is taken to lie beside Python."""
+    try:
+        return os.path.abspath(sys.argv[0])
+    except OSError:
+        return os.path.join(os.path.dirname(sys.executable), os.path.basename(sys.argv[0]))
 
 
 def _installed_elsewhere() -> str | None:

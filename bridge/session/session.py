@@ -273,7 +273,11 @@ class Session:
                 self._end(f"signal {signal.Signals(number).name}")
 
     def _reload(self) -> None:
-        catalog = self._load()
+        try:
+            catalog = self._load()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours, for which no rule is to go
+            self._log.unforeseen("the reload: the rules stay as they were", error)
+            return
         tell_defects(self._log, catalog)
         if catalog.incomplete:
             self._log.error("not-reloaded", why="a directory of packages cannot be read: the rules stay as they were")

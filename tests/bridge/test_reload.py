@@ -1,12 +1,19 @@
 """Manifests that change while a session runs (docs/manifests.md, "Reload")."""
 
+import os
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+from spanbridge.log import Log
+from spanbridge.session.session import Session
 from spanbridge.testing import processes
+from spanbridge.testing.bridge import SPANBRIDGE
 from spanbridge.testing.gate import Gate
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import answer, forever, helper_rule, init, note, serve, wait
+from spanbridge.testing.start import starting
 
 GOOD = [init(), serve(), note("stopped")]
 
@@ -202,6 +209,34 @@ def test_many_reloads(home: Home, start: Start) -> None:
     front.send("a", b"alive")
     assert front.data("a", 5) == b"alive"
     assert processes.descriptors(bridge.pid) == before
+
+
+def test_a_reload_where_the_directory_of_the_start_is_gone(home: Home) -> None:
+    """The command was given by a path from there."""
+    gone = home.root / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'cd gone && exec "$0"', os.path.relpath(SPANBRIDGE, gone.resolve())]
+    with starting(home, command) as start:
+        bridge = start()
+        bridge.front_end.open("a", "echo")
+        bridge.front_end.expect("ready", "a")
+        gone.rmdir()
+        bridge.package("new", {**helper_rule({"payload": "new"}, GOOD), "directory": "/"})
+        bridge.front_end.open("b", "new")
+        bridge.front_end.expect("ready", "b")
+        bridge.front_end.send("a", b"alive")
+        assert bridge.front_end.data("a", 5) == b"alive"
+
+
+def test_a_reload_that_fails_leaves_the_rules_as_they_are() -> None:
+    def fail() -> NoReturn:
+        raise RuntimeError("of whatever kind")
+
+    lines: list[str] = []
+    session: Any = SimpleNamespace(_load=fail, _log=Log(sink=lambda level, event, fields: lines.append(f"{fields}")))
+    Session._reload(session)
+    assert len(lines) == 1
+    assert "RuntimeError: of whatever kind" in lines[0]
 
 
 def test_a_hang_up_is_no_reload(start: Start) -> None:
