@@ -17,6 +17,7 @@ from .private_directory import private_directory, remove_directory
 from .watchdog import Watchdog
 
 SOCKET_VARIABLE: Final = "SSH_AUTH_SOCK"
+_LONGEST_SECONDS: Final = 86_400.0  # a program is waited for; much more that would not take
 _PID: Final = re.compile(r"\bSSH_AGENT_PID=([0-9]+)")
 
 
@@ -61,7 +62,7 @@ class Agent:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,
-            timeout=self._seconds,
+            timeout=min(self._seconds, _LONGEST_SECONDS),
             text=True,
         )
         found = _PID.search(ran.stdout)

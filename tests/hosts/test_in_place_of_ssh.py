@@ -76,6 +76,14 @@ def test_an_agent_that_does_not_start(start: Start, tmp_path: Path) -> None:
     assert bridge.log.wait("no-ssh-agent .*timed out")
 
 
+def test_an_agent_that_may_take_for_ever(start: Start) -> None:
+    """More than a clock can count."""
+    bridge = start(environ={"SSH_AUTH_SOCK": ""}, limits={"ssh_agent_seconds": 1e300})
+    bridge.front_end.open("a", "stream", spawn=["true"])
+    assert "problem" not in bridge.front_end.expect("close", "a")
+    bridge.log.wait("ssh-agent-started")
+
+
 def test_somebody_clears_the_place_of_our_files(start: Start, tmp_path: Path) -> None:
     """As at the end of a user's last login: another one is made, and nothing is the worse for it."""
     bridge = with_ssh(start, tmp_path, UNTRUSTED)
