@@ -13,12 +13,14 @@ CONDITIONS = st.recursive(
     st.builds(
         lambda predicate, path: {predicate: path},
         st.sampled_from(["path-exists", "path-not-exists"]),
-        st.sampled_from(["/", "/a", "/a/b", "/c", ""]),
+        st.sampled_from(["/", "/a", "/a/", "/a/.", "/a/b", "/c", ""]),
     ),
     lambda inner: st.builds(lambda each: {"any": each}, st.lists(inner, max_size=3)),
     max_leaves=5,
 )
-MACHINES = [{"/"}, {"/", "/a"}, {"/", "/a", "/a/b"}, {"/", "/c"}, {"/", "/a", "/c"}, {"/", "/a", "/a/b", "/c"}]
+DIRECTORY = {"/a", "/a/", "/a/."}  # what a directory is there as; a file is not with a slash at its end
+BELOW_THE_ROOT: list[set[str]] = [set(), {"/a"}, DIRECTORY, {*DIRECTORY, "/a/b"}]
+MACHINES = [{"/"} | files | more for files in BELOW_THE_ROOT for more in (set(), {"/c"})]
 
 
 def holds(condition: dict[str, Any], files: set[str]) -> bool:
@@ -33,6 +35,13 @@ def holds(condition: dict[str, Any], files: set[str]) -> bool:
 def test_conditions_that_contradict_hold_nowhere(conditions: list[dict[str, Any]]) -> None:
     possible = any(all(holds(each, files) for each in conditions) for files in MACHINES)
     assert not (contradictions(conditions) and possible)
+
+
+def test_a_slash_at_the_end_is_a_directory() -> None:
+    there = {"path-exists": "/a"}
+    assert not contradictions([there, {"path-not-exists": "/a/"}])  # a file
+    assert contradictions([{"path-exists": "/a/"}, {"path-not-exists": "/a"}])
+    assert contradictions([{"path-exists": "/a/b"}, {"path-not-exists": "/a/"}])
 
 
 def test_many_conditions() -> None:

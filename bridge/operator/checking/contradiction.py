@@ -111,12 +111,15 @@ def _none_possible(conditions: Any, here: Path, facts: _Facts) -> str:
 
 
 def _line(file: str) -> list[str]:
-    """The path and all that it is in, up to the root; nothing where `..` may lead through a link to anywhere."""
+    """The path and all that it is in, up to the root; nothing where `..` may lead through a link to anywhere. With a
+    slash at its end it is a directory's: a file is there without one alone."""
     if not file.startswith("/") or len(file) > LONGEST or ".." in file.split("/"):
         return []
     path = posixpath.normpath(file).replace("//", "/")
-    found = [path]
+    if path == "/":
+        return ["/"]
+    found = [f"{path}/", path] if file.endswith(("/", "/.")) else [path]
     while path != "/":
         path = posixpath.dirname(path)
-        found.append(path)
+        found += [f"{path.rstrip('/')}/", path]
     return found
