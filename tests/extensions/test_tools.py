@@ -13,8 +13,10 @@ from unittest.mock import patch
 
 import pytest
 
+from spanbridge.extensions.places import Places
 from spanbridge.extensions.testing import Page as AuthorsPage
 from spanbridge.extensions.testing import extension
+from spanbridge.operator.extending.inspect import backup, database_of, rows
 from spanbridge.operator.extension import main as extension_tool
 from spanbridge.testing.bridge import SPANBRIDGE
 
@@ -111,6 +113,30 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
     tool("remove", "one", "--data")
     assert not (site.state / "one").exists()
     assert "nothing of it" in tool("remove", "one", status=2)
+
+
+@pytest.mark.parametrize("name", ["", ".", "one/", "../extensions/one"])
+def test_what_is_no_name_names_no_other_directory(site: Site, tool: Tool, name: str) -> None:
+    path = site.extension("one", "def init(router, services): ...")
+    (site.state / "one").mkdir(parents=True)
+    (site.state / "one/data.db").touch()
+    for arguments in (("remove", name, "--data"), ("remove", name), ("db", name), ("backup", name, "copy.db")):
+        assert "is no name of an extension" in tool(*arguments, status=2)
+    assert path.exists()
+    assert (site.state / "one/data.db").exists()
+
+
+@pytest.mark.parametrize("odd", ["a#b", "a?mode=rwc", "a%41"])
+def test_databases_below_a_directory_of_an_odd_name(tmp_path: Path, odd: str) -> None:
+    places = Places("", str(tmp_path / odd), ())
+    (tmp_path / odd / "one").mkdir(parents=True)
+    with sqlite3.connect(tmp_path / odd / "one/data.db") as raw:
+        raw.execute("CREATE TABLE t (x)")
+    database = database_of(places, "one")
+    assert list(rows(database, "SELECT name FROM sqlite_master")) == [{"name": "t"}]
+    backup(database, str(tmp_path / "copy.db"))
+    assert list(rows(str(tmp_path / "copy.db"), "SELECT name FROM sqlite_master")) == [{"name": "t"}]
+    assert sorted(os.listdir(tmp_path)) == sorted([odd, "copy.db"])
 
 
 @pytest.mark.parametrize(

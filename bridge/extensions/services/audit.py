@@ -13,7 +13,7 @@ import syslog
 from typing import Any, Final
 
 from ..host_log import HostLog
-from .keeper import Keeper
+from .keeper import Keeper, open_to_read
 from .moment import iso
 
 START: Final = "0" * 64
@@ -164,7 +164,7 @@ def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict
 
     `first_bad` is the number of the first entry that does not fit. Raises sqlite3.Error.
     """
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = open_to_read(path)
     try:
         head, count = START, 0
         found = seq is None or (seq == 0 and digest == START)

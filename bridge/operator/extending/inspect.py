@@ -13,6 +13,7 @@ from typing import Any, Final
 from ...extensions.life.found import look_at
 from ...extensions.life.on_disk import Found
 from ...extensions.places import Places
+from ...extensions.services.keeper import open_to_read
 
 _NODE_SECONDS: Final = 10.0
 
@@ -70,8 +71,15 @@ def _javascript(main: str) -> list[str]:
     return [f"{main}: {done.stderr.strip()}"] if done.returncode else []
 
 
+def _check_name(name: str) -> None:
+    """An empty one, "..", or one with a slash would be another directory, and all that is in it. Raises Refused."""
+    if name in ("", os.curdir, os.pardir) or os.sep in name:
+        raise Refused(f"{name!r} is no name of an extension")
+
+
 def database_of(places: Places, name: str) -> str:
     """Raises Refused."""
+    _check_name(name)
     path = os.path.join(places.state, name, "data.db")
     if not os.path.exists(path):
         raise Refused(f"{name}: it has no database, expected {path}")
@@ -80,7 +88,7 @@ def database_of(places: Places, name: str) -> str:
 
 def rows(path: str, sql: str) -> Iterator[dict[str, Any]]:
     """Of SQL that only reads. Raises sqlite3.Error."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = open_to_read(path)
     try:
         cursor = db.execute(sql)
         names = [column[0] for column in cursor.description or ()]
@@ -100,7 +108,7 @@ def backup(path: str, to: str) -> None:
         os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         raise Refused(f"{to}: there is something already") from None
-    source, copy = sqlite3.connect(f"file:{path}?mode=ro", uri=True), sqlite3.connect(to)
+    source, copy = open_to_read(path), sqlite3.connect(to)
     try:
         source.backup(copy)
     finally:
@@ -117,6 +125,7 @@ def _remove_tree(path: str) -> None:
 
 def remove(places: Places, name: str, *, data: bool) -> list[str]:
     """Remove the user's own copy of an extension, and its data; what was removed. Raises Refused, OSError."""
+    _check_name(name)
     removed = []
     path = os.path.join(places.data[0], name)
     if os.path.islink(path):
