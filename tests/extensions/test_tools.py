@@ -115,6 +115,23 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
     assert "nothing of it" in tool("remove", "one", status=2)
 
 
+@pytest.mark.parametrize(
+    ("does", "seconds", "told"),
+    [
+        ("exec sleep 1000", 0.2, "--check took more than 0.2 s"),
+        ("printf 'no\\377' >&2; exit 1", 60, "index.js: no\ufffd"),
+    ],
+)
+def test_check_with_an_odd_node(site: Site, tool: Tool, tmp_path: Path, does: str, seconds: float, told: str) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\n{does}\n")
+    node.chmod(0o755)
+    tool.environ["PATH"] = f"{tmp_path}:{tool.environ['PATH']}"
+    path = site.extension("one", "", main="index.js")
+    with patch("spanbridge.operator.extending.inspect._NODE_SECONDS", seconds):
+        assert told in tool("check", path, status=1)
+
+
 @pytest.mark.parametrize("name", ["", ".", "one/", "../extensions/one"])
 def test_what_is_no_name_names_no_other_directory(site: Site, tool: Tool, name: str) -> None:
     path = site.extension("one", "def init(router, services): ...")
@@ -144,6 +161,7 @@ def test_databases_below_a_directory_of_an_odd_name(tmp_path: Path, odd: str) ->
     [
         ("package.json", "{", "package.json"),
         ("src/main.py", "def init(:\n", "main.py:1"),
+        ("src/main.py", f"x = {'-' * 200_000}1\n", "main.py: nested too deeply"),
         ("package.json", '{"name": "other", "version": "1"}', "'other'"),
         ("package.json", '{"name": "one", "version": "2"}', "version: found '1', expected '2'"),
     ],

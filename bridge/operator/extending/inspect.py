@@ -42,6 +42,8 @@ def _python(found: Found) -> list[str]:
         source = file.read()
     try:
         compile(source, main, "exec", dont_inherit=True)
+    except (MemoryError, RecursionError):  # as Python's parser has it
+        return [f"{main}: nested too deeply"]
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return [f"{main}{line}: {error.msg if isinstance(error, SyntaxError) else error}"]
@@ -65,9 +67,13 @@ def _javascript(main: str) -> list[str]:
     node = shutil.which("node")
     if node is None:
         return [f"{main}: there is no node in PATH, which runs JavaScript"]
-    done = subprocess.run(
-        [node, "--check", main], capture_output=True, text=True, check=False, timeout=_NODE_SECONDS, cwd="/"
-    )
+    command = [node, "--check", main]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_NODE_SECONDS, cwd="/"
+        )
+    except subprocess.TimeoutExpired:
+        return [f"{main}: {node} --check took more than {_NODE_SECONDS:g} s"]
     return [f"{main}: {done.stderr.strip()}"] if done.returncode else []
 
 
