@@ -9,6 +9,7 @@ VERSION: Final = "0.1.0"
 PROTOCOL: Final = 1
 GENERATION: Final = "366"  # the protocol generation that `requires` of a manifest is compared with
 
+_DEPTH_DIGITS: Final = 9  # more than any limit has, and less than Python refuses to convert
 _ASKPASS: Final = "spanbridge-askpass"
 sent_askpass = ""
 """Where it is if nothing is installed: this program was sent here, and is in memory alone (hosts/far_loader.py)."""
@@ -60,4 +61,4 @@ def _installed_elsewhere() -> str | None:
 def depth_of(environ: Mapping[str, str]) -> int:
     """How many bridges have started one another up to the one with this environment, without it."""
     text = environ.get("SPANBRIDGE_DEPTH", "0")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text[:_DEPTH_DIGITS]) if text.isascii() and text.isdigit() else 0

@@ -27,8 +27,8 @@ def test_a_bridge_that_is_a_helper_works(start: Start, depth: int) -> None:
     assert bridge.front_end.expect("ready", "a")["environ"]["SPANBRIDGE_DEPTH"] == str(depth + 1)
 
 
-@pytest.mark.parametrize("depth", [8, 1000])
-def test_a_bridge_that_is_too_deep_refuses(start: Start, depth: int) -> None:
+@pytest.mark.parametrize("depth", [8, 1000, pytest.param("9" * 5000, id="more than Python converts")])
+def test_a_bridge_that_is_too_deep_refuses(start: Start, depth: int | str) -> None:
     bridge = start(
         environ={"SPANBRIDGE_DEPTH": str(depth), "SPANBRIDGE_RULE": "some-package/bridges[3]"}, handshake=False
     )
