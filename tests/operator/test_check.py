@@ -173,6 +173,12 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a relative directory": ({"bridges": [{**GOOD, "directory": "."}]}, "relative", "bridges[0].directory", "from /"),
     "a menu of text": ({"menu": {"index": "Page"}}, "front-end", "menu.index", "an object"),
     "a label of the wrong type": ({"menu": {"index": {"label": 5}}}, "front-end", "menu.index.label", "a string"),
+    "a policy with a line break at its end": (
+        {"content-security-policy": "default-src 'self'\n"},
+        "front-end",
+        "content-security-policy",
+        "fits",
+    ),
     "a policy beyond ASCII": ({"content-security-policy": "é"}, "front-end", "content-security-policy", "fits"),
     "preload of text": ({"preload": "index"}, "front-end", "preload", "a list"),
     "no such program": (

@@ -60,7 +60,7 @@ def _wrong(value: Any, expected: inspect.Type, path: Path, *, override: bool) ->
         case inspect.StrType():
             if not isinstance(value, str):
                 yield wrong(path, value, "a string")
-            elif expected.pattern and not re.search(expected.pattern, value):
+            elif expected.pattern and not re.fullmatch(expected.pattern, value):  # $ is before a line break, too
                 yield wrong(path, value, f"a string that fits {expected.pattern}")
         case inspect.FloatType():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
