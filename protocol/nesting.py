@@ -6,6 +6,10 @@ from typing import Final
 DEEPEST: Final = 500
 """Levels of a control message."""
 
+# A string without an end matches up to the end of the text: were it skipped instead, each quote after it would be tried
+# as another start, and a control message of them would take days.
+_TOKEN: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]'
+
 
 def too_deep(text: bytes, most: int = DEEPEST) -> bool:
     """Whether lists and objects nest deeper than `most` levels. Of what is no JSON it says something."""
@@ -15,7 +19,7 @@ def too_deep(text: bytes, most: int = DEEPEST) -> bool:
     import re
 
     depth = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, re.DOTALL):
+    for token in re.finditer(_TOKEN, text, re.DOTALL):
         first = token[0][:1]
         if first in b"[{":
             depth += 1

@@ -42,6 +42,9 @@ FATAL: dict[str, Callable[[], bytes]] = {
     "nested deep": lambda: open_with(b',"x":' + b"[" * 100_000 + b"]" * 100_000),
     "objects nested deep": lambda: open_with(b',"x":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     "nested a million deep without an end": lambda: encode("", b'{"command":"ping","x":' + b"[" * 4_000_000),
+    "quotes in a string without an end": lambda: encode(
+        "", b'{"command":"ping","x":[' + b"[]," * 600 + b'"' + b'\\"' * 1_000_000
+    ),
     "half a character in a channel": lambda: encode("", b'{"command":"open","channel":"\\ud83d"}'),
     "half a character in UTF-8": lambda: open_with(b',"x":"\xed\xa0\x80"'),
     "no UTF-8": lambda: open_with(b',"x":"\xff"'),

@@ -51,6 +51,9 @@ ENDED: dict[str, list[Step]] = {
     "an id that is no text": [raw(encode("a", b"x").replace(b"a", b"\xff"))],
     "control nested deep": spread((READY, 1), (b"[", 100_000), (b"]", 100_000), (b"}", 1)),
     "control nested deep without an end": spread((READY, 1), (b'{"a":', 100_000)),
+    "control of quotes in a string without an end": spread(
+        (READY + b"[", 1), (b"[],", 600), (b'"', 1), (b'\\"', 400_000)
+    ),
     "control that is no text": [raw(control(b'{"command":"ready","channel":"a","x":"\xff\xfe"}'))],
     "an id of half a character": [raw(control(b'{"command":"ready","channel":"\\ud800"}'))],
     "two commands": [raw(control(b'{"command":"ready","channel":"a","command":"open"}'))],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spanbridge.protocol.control import bare, close, control, frame_of, read_head, read_message, read_object
 from spanbridge.protocol.frames import control_payload
+from spanbridge.protocol.nesting import DEEPEST
 from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
 from spanbridge.protocol.splitter import CONTROL, Splitter
 
@@ -138,6 +139,14 @@ def test_deep_nesting_is_refused(read: Callable[[bytes], Any], opening: bytes, c
             read(payload)
         assert caught.value.code == PROTOCOL_ERROR
         assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize("escaped", [b'\\"', b'\\\\\\"', b"\\n"])
+def test_a_string_without_an_end_is_looked_through_once(escaped: bytes) -> None:
+    """Were each quote in it taken for the beginning of another, this would take days."""
+    payload = b'{"command":"x","a":[' + b"[]," * DEEPEST + b'"' + escaped * 1_000_000
+    with pytest.raises(Problem, match="expected a control message"):
+        read_head(payload)
 
 
 @pytest.mark.parametrize("number", [b"9" * 5_000, b"-" + b"9" * 500_000])
