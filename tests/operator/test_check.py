@@ -74,7 +74,7 @@ ONE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "any of nothing": ({"conditions": [{"any": []}]}, "never-holds", "conditions[0].any", "never"),
     "there and not there": (
-        {"conditions": [{"path-exists": "/usr"}, {"path-not-exists": "/usr/"}]},
+        {"conditions": [{"path-exists": "/usr/"}, {"path-not-exists": "/usr"}]},
         "never-holds",
         "conditions[1].path-not-exists",
         "never hold together",
