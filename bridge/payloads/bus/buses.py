@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import anyio
 
-from spanbridge.protocol.problems import Problem
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..base import Services
 from .addresses import address_of
@@ -64,6 +64,10 @@ class Buses:
             connection = await connect(address, self._services, name=f"the {bus} bus", is_bus=True)
         except Problem as problem:
             shared.outcome = problem
+            self._forget(key, shared)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs these channels alone
+            self._services.context.log.unforeseen("dbus-json3", error)
+            shared.outcome = Problem(INTERNAL_ERROR, f"the {bus} bus: a mistake within the bridge")
             self._forget(key, shared)
         else:
             shared.outcome = connection

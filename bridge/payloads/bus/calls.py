@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 
 from spanbridge.manifests.member import describe
-from spanbridge.protocol.problems import Problem
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from . import message as wire
 from .channel import Message, encode, unclear
@@ -223,9 +223,9 @@ class Calls:
             self._connection.forget(call.serial)
 
     def _mistake(self, error: Exception) -> None:
-        if not isinstance(error, Problem):  # a Problem is the end of the connection, which all are told of
-            self._front.close(None)
-            raise error
+        """It costs this channel alone. A Problem is the end of the connection, which all are told of."""
+        if not isinstance(error, Problem):
+            error = Problem(INTERNAL_ERROR, self._front.mistake("call", error).message)
         self._front.close(error)
 
 

@@ -161,8 +161,13 @@ class Connection:
         if isinstance(answer, Problem):
             raise answer
         if answer.error is not None:
-            raise BusError(answer.error, words_of(answer))
+            raise BusError(answer.error, self._words_of(answer))
         return answer
+
+    def _words_of(self, answer: Message) -> str:
+        """What an error says for people. Raises Problem."""
+        values = self._values(answer)
+        return values[0] if values and isinstance(values[0], str) else answer.error or ""
 
     async def ask_for(self, signature: str, message: Message, *, bare: bool = False) -> list[Any]:
         """The values of the answer to a call, which must be of this signature; `bare` as in unmarshal.py. Raises as
@@ -170,6 +175,10 @@ class Connection:
         answer = await self.ask(message)
         if answer.signature != signature:
             raise BusError(FAILED, f"{message.member} has answered with {answer.signature!r}, expected {signature!r}")
+        return self._values(answer, bare=bare)
+
+    def _values(self, answer: Message, *, bare: bool = False) -> list[Any]:
+        """Raises Problem: it is the end of the connection."""
         try:
             return answer.values(bare=bare)
         except Malformed as error:
@@ -179,14 +188,17 @@ class Connection:
     # Received
 
     def _heed(self, message: Message) -> None:
-        if message.kind in (wire.REPLY, wire.ERROR):
-            self._answered(message)
-        elif message.kind == wire.SIGNAL:
-            self._signalled(message)
-        elif message.kind == wire.CALL:
-            self._lanes.put(message.sender, self._called, message)
-        else:
-            close_all(message.fds)
+        try:
+            if message.kind in (wire.REPLY, wire.ERROR):
+                self._answered(message)
+            elif message.kind == wire.SIGNAL:
+                self._signalled(message)
+            elif message.kind == wire.CALL:
+                self._lanes.put(message.sender, self._called, message)
+            else:
+                close_all(message.fds)
+        except Exception as error:  # noqa: BLE001 - it costs this connection alone
+            self.mistake(error)
 
     def in_order(self, peer: str | None, job: Callable[[], Awaitable[None] | None]) -> None:
         """Do this after all that the peer has said so far was heeded, and before what it says later."""
@@ -331,9 +343,3 @@ class Connection:
 async def _all(waiting: list[Awaitable[None]]) -> None:
     for each in waiting:
         await each
-
-
-def words_of(answer: Message) -> str:
-    """What an error says for people."""
-    values: list[Any] = answer.values()
-    return values[0] if values and isinstance(values[0], str) else answer.error or ""

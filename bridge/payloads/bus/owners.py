@@ -127,7 +127,10 @@ class Owners:
         self._connection.fail(f"names cannot be watched: {error.message}")
 
     def _answered(self, name: str, message: Message) -> None:
-        self._set(name, None if message.error else message.values()[0])
+        if message.error is None and message.signature != "s":
+            self._connection.fail(f"GetNameOwner has answered with {message.signature!r}, expected 's'")
+        else:
+            self._set(name, None if message.error is not None else message.values()[0])
 
     def _set(self, name: str, owner: str | None) -> None:
         entry = self._names.get(name)

@@ -1,0 +1,78 @@
+"""A bus, or a peer, whose answers are of wrong types, or no D-Bus: it costs this connection alone (docs/dbus.md)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from spanbridge.payloads.bus import message as wire
+from spanbridge.testing.plugin import Start
+
+from .test_ends import Peer, meet
+
+Answer = Callable[[wire.Message], wire.Message | bytes | None]
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Peer]:
+    with closing(Peer(tmp_path / "peer")) as peer:
+        yield peer
+
+
+def be_a_bus(peer: Peer, answer: Answer) -> threading.Thread:
+    """Have the peer answer as a bus does where `answer` gives nothing, until it is left."""
+
+    def usual(asked: wire.Message) -> wire.Message:
+        names = {"Hello": ":1.1", "GetNameOwner": ":1.2"}
+        return wire.reply(asked, "s", [names[asked.member or ""]]) if asked.member in names else wire.reply(asked)
+
+    def serve() -> None:
+        peer.welcome()
+        with suppress(OSError, AssertionError):
+            while True:
+                asked = peer.next()
+                told = answer(asked) or usual(asked)
+                if isinstance(told, bytes):
+                    peer.guest.sendall(told)
+                else:
+                    peer.send(told)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+def error_without_words(asked: wire.Message) -> wire.Message:
+    """An error whose body is none."""
+    return wire.Message(wire.ERROR, error="a.b.Error", answers=asked.serial, signature="s", body=b"\xff" * 4)
+
+
+def owner_is(signature: str, *values: object) -> Answer:
+    return lambda asked: wire.reply(asked, signature, list(values)) if asked.member == "GetNameOwner" else None
+
+
+@pytest.mark.parametrize(
+    "answer", [error_without_words, owner_is(""), owner_is("u", 5), owner_is("as", ["x"])], ids=range(4)
+)
+def test_a_bus_that_answers_wrongly(start: Start, peer: Peer, answer: Answer) -> None:
+    bridge = start(environ={"DBUS_SESSION_BUS_ADDRESS": peer.address})
+    thread = be_a_bus(peer, answer)
+    bridge.front_end.open("bus", "dbus-json3", bus="session", name="a.b")
+    bridge.front_end.expect("close", "bus", problem="disconnected")
+    bridge.front_end.open("echo", "echo")
+    bridge.front_end.expect("ready", "echo")
+    thread.join()
+    assert "unforeseen" not in bridge.log.text
+
+
+def test_an_error_that_is_none_where_types_were_asked_for(start: Start, peer: Peer) -> None:
+    bridge = start()
+    client = meet(bridge.front_end, peer, "bus")
+    client.say({"call": ["/", "a.b", "C", ["x"]], "id": "1"})
+    peer.send(error_without_words(peer.next()))
+    bridge.front_end.expect("close", "bus", problem="disconnected")
+    bridge.front_end.open("echo", "echo")
+    bridge.front_end.expect("ready", "echo")
+    assert "unforeseen" not in bridge.log.text
