@@ -100,6 +100,24 @@ def test_what_is_malformed_is_left_out_with_one_warning_each(machines_d: Path, s
     assert len(warnings) == 10
 
 
+@pytest.mark.parametrize(
+    "content",
+    ['{"a": {"port": 18446744073709551615}}', '{"a": {"x": "a\\u0000b"}}', '{"a": {"\\u0000": 1}}', '{"\\u0000": {}}'],
+    ids=range(4),
+)
+def test_what_the_bus_cannot_tell_is_left_out(machines_d: Path, start: Start, content: str) -> None:
+    bridge = start()
+    client = BusClient(bridge.front_end)
+    assert watched(client) == {}
+    put(machines_d / "01.json", content)
+    bridge.log.wait("warning: machines defect=")
+    put(machines_d / "02.json", {"b": {}})
+    while "b" not in next_machines(client):
+        pass
+    assert machines(client).keys() <= {"a", "b"}
+    assert "unforeseen" not in bridge.log.text
+
+
 # Writing
 
 
@@ -165,6 +183,7 @@ def test_a_property_is_a_plain_value(bus: Callable[..., BusClient]) -> None:
     client = bus()
     for value, told in [
         ({"t": "as", "v": []}, "found the type as"),
+        ({"t": "t", "v": 2**63}, "found number 9223372036854775808"),
         ({"t": "v", "v": {"t": "s", "v": ""}}, "found the type v"),
         (True, "found true"),
     ]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from spanbridge.manifests.files import read_document
-from spanbridge.manifests.member import describe
+from spanbridge.manifests.member import describe, quote
 from spanbridge.manifests.raw import DefectError
 
 from .limits import FILE_BYTES, FILE_DEPTH, MACHINE_FILES
@@ -23,6 +23,7 @@ from .limits import FILE_BYTES, FILE_DEPTH, MACHINE_FILES
 Value = str | bool | int | float
 Hosts = dict[str, dict[str, Value]]
 
+PLACE: Final = "a whole number of 64 bits with a sign, and no NUL in texts and names"
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MODE: Final = 0o644
 _DIRECTORY_MODE: Final = 0o755
@@ -51,15 +52,27 @@ def read_machines(directory: str, complain: Callable[[str], None]) -> Hosts:
             if not isinstance(properties, dict):
                 complain(f"{path}: {host}: found {describe(properties)}, expected an object")
                 continue
+            if "\0" in host:
+                complain(f"{path}: {quote(host)}: found a NUL in the name of a host, expected none")
+                continue
             known = merged.setdefault(host, {})
             for key, value in properties.items():
-                if isinstance(value, Value):
-                    known[key] = value
-                else:
+                if not isinstance(value, Value):
                     complain(
                         f"{path}: {host}: {key}: found {describe(value)}, expected a string, number, true or false"
                     )
+                elif not has_place(value) or "\0" in key:
+                    complain(f"{path}: {host}: {quote(key)}: found {describe(value)}, expected {PLACE}")
+                else:
+                    known[key] = value
     return merged
+
+
+def has_place(value: Value) -> bool:
+    """Whether the bus can tell it: as `s` and `x` can, and their names."""
+    if isinstance(value, str):
+        return "\0" not in value
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _names(directory: str, complain: Callable[[str], None]) -> list[str]:

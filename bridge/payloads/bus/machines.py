@@ -5,6 +5,8 @@ from typing import Any, Final
 import anyio
 from anyio import to_thread
 
+from spanbridge.manifests.member import describe
+
 from ...watcher import CannotWatch, open_watcher
 from ..base import Services
 from ..session_inotify import inotify_of
@@ -12,7 +14,16 @@ from .bus import Outlet
 from .cockpit_conf import config_directories
 from .errors import ACCESS_DENIED, FAILED, INVALID_ARGS, BusError
 from .interface import method, readable
-from .machine_files import FileError, Hosts, Value, is_machine_file, read_machines, update_machine
+from .machine_files import (
+    PLACE,
+    FileError,
+    Hosts,
+    Value,
+    has_place,
+    is_machine_file,
+    read_machines,
+    update_machine,
+)
 from .signature import Variant
 
 _SIGNATURES: Final[dict[type, str]] = {bool: "b", int: "x", float: "d", str: "s"}
@@ -92,6 +103,8 @@ class Machines:
 def _plain(name: str, variant: Variant) -> Value:
     value: Any = variant.value
     if isinstance(value, Value):
+        if not has_place(value):  # a `t` may be larger than what is told of
+            raise BusError(INVALID_ARGS, f"property {name}: found {describe(value)}, expected {PLACE}")
         return value
     raise BusError(
         INVALID_ARGS, f"property {name}: found the type {variant.signature}, expected a string, number or boolean"
