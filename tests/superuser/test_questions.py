@@ -47,6 +47,16 @@ def test_a_question_is_a_prompt_and_the_answer_goes_back(site: Site) -> None:
     assert bridge.noted_messages == [{"command": "authorize", "cookie": "c1", "response": TYPED}]
 
 
+def test_a_nul_in_what_is_asked(site: Site) -> None:
+    """A string on the bus has none: there is another character in its place."""
+    steps = [stderr("x\0y"), *asks("a\0b"), *GOOD]
+    _, _, superuser = site.superuser(site.privileged(steps, "one"))
+    started = superuser.begin("Start", "one")
+    assert superuser.prompt() == Prompt("x\ufffdy", "a\ufffdb", "", False, "")
+    superuser.call("Answer", TYPED)
+    superuser.outcome(started)
+
+
 def test_asks_twice(site: Site) -> None:
     """What it says before the first question is a greeting, after it the reason for the next."""
     steps = [

@@ -10,6 +10,7 @@ from .bus import Outlet
 from .errors import BusError
 from .interface import method, readable, signal
 from .signature import Variant
+from .values import as_utf8
 
 _ERROR: Final = "cockpit.Superuser.Error"
 _CANCELLED: Final = "cockpit.Superuser.Error.Cancelled"
@@ -27,7 +28,7 @@ class Superuser:
         self._told: dict[str, Any] = {}
         self._superuser.on_change = self._changed
         self._superuser.on_prompt = lambda message, prompt, error, echo: outlet.emit(
-            "Prompt", message, prompt, "", echo, error
+            "Prompt", as_utf8(message), as_utf8(prompt), "", echo, as_utf8(error)
         )
 
     @property

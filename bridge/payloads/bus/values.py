@@ -229,5 +229,6 @@ def _basic_to_json(code: str, value: Any) -> Any:
 
 
 def as_utf8(text: str) -> str:
-    """What the system says (a file name, a variable) with U+FFFD for each byte of it that is no UTF-8."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")
+    """What the system says (a file name, a variable) with U+FFFD for each byte that is no UTF-8, and for each NUL,
+    which has no place in a string on the bus."""
+    return text.encode(errors="surrogateescape").decode(errors="replace").replace("\0", "\ufffd")
