@@ -1,6 +1,7 @@
-"""A bus, or a peer, whose answers are of wrong types, or no D-Bus: it costs this connection alone (docs/dbus.md)."""
+"""A bus, or a peer, whose answers are of wrong types, no D-Bus, or late: its connection alone ends (docs/dbus.md)."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -76,3 +77,40 @@ def test_an_error_that_is_none_where_types_were_asked_for(start: Start, peer: Pe
     bridge.front_end.open("echo", "echo")
     bridge.front_end.expect("ready", "echo")
     assert "unforeseen" not in bridge.log.text
+
+
+def test_garbage_behind_the_first_answer_is_not_remembered(start: Start, peer: Peer) -> None:
+    """The connection is lost in the very turn in which it is made: the next open has another."""
+    front = start(environ={"DBUS_SESSION_BUS_ADDRESS": peer.address}).front_end
+
+    def welcome_and_garbage(asked: wire.Message) -> bytes:
+        return wire.write_message(wire.reply(asked, "s", [":1.1"]), 1) + b"x" * 32
+
+    thread = be_a_bus(peer, welcome_and_garbage)
+    front.open("one", "dbus-json3", bus="session")
+    front.expect("close", "one", problem="disconnected")
+    thread.join()
+    thread = be_a_bus(peer, lambda asked: None)
+    front.open("two", "dbus-json3", bus="session")
+    front.expect("ready", "two")
+    front.hang_up()
+    thread.join()
+
+
+def test_a_connection_whose_channel_has_gone_while_it_was_made_ends(start: Start, peer: Peer) -> None:
+    environ = {"DBUS_SESSION_BUS_ADDRESS": peer.address}
+    front = start(environ=environ, limits={"dbus_linger_seconds": 0.1}).front_end
+    asked, answer = threading.Event(), threading.Event()
+
+    def late(message: wire.Message) -> None:
+        asked.set()
+        answer.wait(10)
+
+    thread = be_a_bus(peer, late)
+    front.open("bus", "dbus-json3", bus="session")
+    asked.wait(10)
+    front.close("bus")
+    time.sleep(0.3)  # longer than it outlives its last channel
+    answer.set()
+    thread.join(10)
+    assert not thread.is_alive()

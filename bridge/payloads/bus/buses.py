@@ -72,6 +72,10 @@ class Buses:
         else:
             shared.outcome = connection
             connection.on_lost = lambda: self._forget(key, shared)
+            if connection.problem is not None:  # it was lost in the very turn in which it was there
+                self._forget(key, shared)
+            elif not shared.users:  # whoever asked has gone, while it was made
+                self._linger(shared)
         shared.tried.set()
 
     def _keep(self, shared: _Shared) -> None:
@@ -81,9 +85,13 @@ class Buses:
 
     def _leave(self, key: Key, shared: _Shared) -> None:
         shared.users -= 1
-        if not shared.users:
-            context = self._services.context
-            shared.forget = context.loop.call_later(context.limits.dbus_linger_seconds, self._end, shared).cancel
+        if not shared.users and shared.outcome is not None:
+            self._linger(shared)
+
+    def _linger(self, shared: _Shared) -> None:
+        """It ends, unless somebody comes."""
+        context = self._services.context
+        shared.forget = context.loop.call_later(context.limits.dbus_linger_seconds, self._end, shared).cancel
 
     def _end(self, shared: _Shared) -> None:
         if isinstance(shared.outcome, Connection):
