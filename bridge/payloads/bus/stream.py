@@ -90,7 +90,7 @@ class Stream:
                 self._later()
 
     def _readable(self) -> None:
-        if self._holders or not self._open:
+        if self._holders or self._scheduled or not self._open:  # what was read comes first, and is not piled up
             return
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(self._size, _ANCILLARY, _CLOSE_ON_EXEC)
