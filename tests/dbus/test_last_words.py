@@ -1,5 +1,6 @@
-"""What was said right before the end is heard (docs/dbus.md, "How it ends")."""
+"""What was said right before the end is heard, on both sides (docs/dbus.md, "How it ends")."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from spanbridge.payloads.bus import message as wire
+from spanbridge.protocol.control import control
+from spanbridge.protocol.frames import encode
 from spanbridge.testing.plugin import Start
 
+from .conftest import BUS, Serve, connect
+from .service import PrivateBus, Tree
 from .test_ends import Peer, meet
 
 
@@ -33,3 +38,17 @@ def test_all_that_a_peer_said_before_it_closed_is_told(start: Start, peer: Peer)
     peer.guest.close()
     assert [client.take("signal")[3] for _ in range(count)] == [[number] for number in range(count)]
     front.expect("close", "bus", problem="disconnected")
+
+
+def test_all_that_a_channel_said_before_it_closed_is_sent(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """Its connection is its own, and ends in the turn in which the last of it is said."""
+    service = serve(bus, Tree({}))
+    service.listen("type='signal',interface='a.b'")
+    front = start(environ=bus.environ).front_end
+    client = connect(front, BUS, bus="none", address=bus.address)
+    said = [json.dumps({"signal": ["/", "a.b", "Said", [number]], "type": "u"}).encode() for number in range(5)]
+    sent = [encode(client.channel.encode(), each) for each in said]
+    front.write(b"".join(sent) + control("close", channel=client.channel))
+    front.sync()
+    service.round_trip()
+    assert [message.body for message in service.signals] == [[number] for number in range(5)]

@@ -303,6 +303,7 @@ class Stream:
         """Harmless a second time."""
         if not self._open:
             return
+        self._put_new()  # what was said in this turn goes out as what was said in earlier ones
         self._open = False
         self._poller.watch_read(self._fd, None)
         if self._watching:
