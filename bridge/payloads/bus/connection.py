@@ -194,11 +194,15 @@ class Connection:
             elif message.kind == wire.SIGNAL:
                 self._signalled(message)
             elif message.kind == wire.CALL:
-                self._lanes.put(message.sender, self._called, message)
+                self._lanes.put(self._peer_of(message), self._called, message)
             else:
                 close_all(message.fds)
         except Exception as error:  # noqa: BLE001 - it costs this connection alone
             self.mistake(error)
+
+    def _peer_of(self, message: Message) -> str | None:
+        """Who has sent it. A peer without a bus is one, whatever it calls itself: systemd says its name."""
+        return message.sender if self.is_bus else None
 
     def in_order(self, peer: str | None, job: Callable[[], Awaitable[None] | None]) -> None:
         """Do this after all that the peer has said so far was heeded, and before what it says later."""
@@ -211,7 +215,7 @@ class Connection:
         if call is None:
             close_all(message.fds)  # late
         elif call.in_order:
-            self._lanes.put(message.sender, self._hand_over, message)
+            self._lanes.put(self._peer_of(message), self._hand_over, message)
         else:
             self._hand_over(message)
 
