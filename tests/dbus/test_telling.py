@@ -91,8 +91,6 @@ async def test_a_channel_that_ends_before_its_watch_begins_keeps_no_call_waiting
 class Line:
     """A connection to a peer that has one object, and answers at once."""
 
-    answer_seconds = 1_000.0
-
     def __init__(self, session: TaskGroup) -> None:
         context = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0), limits=Limits(), log=Log())
         self.services = SimpleNamespace(context=context, tasks=session)
@@ -104,6 +102,9 @@ class Line:
     def call(self, message: Message, answered: Callable[[Message], object], **_: object) -> int:
         answered(wire.reply(message, "a{sv}", [{"N": Variant("u", 1)}]))
         return 1
+
+    async def wait_for(self, heeded: anyio.Event, serial: int) -> None:
+        await heeded.wait()
 
     def forget(self, serial: int) -> None: ...
 

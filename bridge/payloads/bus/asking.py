@@ -11,13 +11,12 @@ from .message import Answered, Message
 
 
 class Line(Protocol):
-    """A connection, as far as these need it. `answer_seconds`: how long an answer may take."""
-
-    answer_seconds: float
+    """A connection, as far as these need it."""
 
     def call(
         self, message: Message, answered: Answered, /, *, in_order: bool, lost: Callable[[Problem], None]
     ) -> int: ...
+    async def wait_for(self, heeded: anyio.Event, serial: int, /) -> None: ...
     def forget(self, serial: int, /) -> None: ...
 
 
@@ -64,8 +63,7 @@ async def ask_in_order(connection: Line, message: Message, take: Answered) -> No
 
     serial = connection.call(message, heed, in_order=True, lost=gone)
     try:
-        with anyio.move_on_after(connection.answer_seconds):
-            await done.wait()
+        await connection.wait_for(done, serial)
     finally:
         connection.forget(serial)
     if lost:

@@ -43,14 +43,15 @@ class Listener(Protocol):
 
 
 class _Call:
-    """One that is not answered yet. `in_order`: its answer waits for what the peer said before it."""
+    """One that is not answered yet. `in_order`: its answer waits for what the peer said before it; `came`: it does."""
 
-    __slots__ = ("answered", "in_order", "lost")
+    __slots__ = ("answered", "came", "in_order", "lost")
 
     def __init__(self, answered: Answered, in_order: bool, lost: Callable[[Problem], None] | None) -> None:
         self.answered = answered
         self.in_order = in_order
         self.lost = lost
+        self.came = False
 
 
 class Connection:
@@ -69,7 +70,7 @@ class Connection:
         self._made: dict[Callable[..., Any], Any] = {}
         self.rules = Rules(self)
         self.owners = Owners(self)
-        self.answer_seconds = services.context.limits.dbus_answer_seconds
+        self._answer_seconds = services.context.limits.dbus_answer_seconds
         self._log = services.context.log
         self._serial = 0
         self._calls: dict[int, _Call] = {}
@@ -148,14 +149,13 @@ class Connection:
 
         serial = self.call(message, answered, lost=answered)
         try:
-            with anyio.move_on_after(self.answer_seconds if seconds is None else seconds):
-                await came.wait()
+            await self.wait_for(came, serial, seconds)
         finally:
             self.forget(serial)
         if not outcome:
             whom = message.destination or self.name
             if seconds is None:
-                self._log.limit("dbus_answer_seconds", self.answer_seconds, destination=whom)
+                self._log.limit("dbus_answer_seconds", self._answer_seconds, destination=whom)
             raise BusError(TIMED_OUT, f"{whom} does not answer")
         (answer,) = outcome
         if isinstance(answer, Problem):
@@ -168,6 +168,17 @@ class Connection:
         """What an error says for people. Raises Problem."""
         values = self._values(answer)
         return values[0] if values and isinstance(values[0], str) else answer.error or ""
+
+    async def wait_for(self, heeded: anyio.Event, serial: int, seconds: float | None = None) -> None:
+        """Until the answer to this call was heeded, or for so long, or `dbus_answer_seconds`. Time in which it is we
+        who do not read does not count, and what has come is not late, however long it waits to be heeded."""
+        while not heeded.is_set():
+            pauses = self._stream.pauses
+            with anyio.move_on_after(self._answer_seconds if seconds is None else seconds):
+                await heeded.wait()
+            call = self._calls.get(serial)
+            if call is not None and not (call.came or self._stream.held or self._stream.pauses != pauses):
+                return
 
     async def ask_for(self, signature: str, message: Message, *, bare: bool = False) -> list[Any]:
         """The values of the answer to a call, which must be of this signature; `bare` as in unmarshal.py. Raises as
@@ -215,6 +226,7 @@ class Connection:
         if call is None:
             close_all(message.fds)  # late
         elif call.in_order:
+            call.came = True
             self._lanes.put(self._peer_of(message), self._hand_over, message)
         else:
             self._hand_over(message)

@@ -67,6 +67,7 @@ class Stream:
         self._full = False
         self._timer: object = None
         self._holders: set[object] = set()
+        self.pauses = 0  # of the reading, that are over
         self._scheduled = False
         self._open = True
         self._poller.watch_read(self._fd, self._readable)
@@ -74,6 +75,10 @@ class Stream:
             self._later()
 
     # From the bus
+
+    @property
+    def held(self) -> bool:
+        return bool(self._holders)
 
     def hold(self, who: object) -> None:
         """Read no more until `release`."""
@@ -86,6 +91,7 @@ class Stream:
         if who in self._holders:
             self._holders.discard(who)
             if self._open and not self._holders:
+                self.pauses += 1
                 self._poller.watch_read(self._fd, self._readable)
                 self._later()
 
