@@ -1,5 +1,6 @@
 """How a channel on a real bus begins (docs/dbus.md, "Opening")."""
 
+import json
 import socket
 import sys
 import threading
@@ -15,7 +16,7 @@ from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
-from .conftest import NAME, Serve, connect
+from .conftest import NAME, Open, Serve, connect
 from .service import PrivateBus, Tree, descriptors_of
 
 
@@ -224,6 +225,18 @@ async def main():
     await bus.wait_for_disconnect()
 asyncio.run(main())
 """
+
+
+def test_the_owner_is_told_before_what_was_asked_early(front: FrontEnd, open_bus: Open, channel: str) -> None:
+    """Each of these is answered at once."""
+    owner = open_bus(None).ready["unique-name"]
+    front.open(channel, "dbus-json3", bus="session", name=owner)
+    for said in ({"call": ["/", "a.b", "C", [1]], "type": "s", "id": "1"}, {"unpublish": ["/", "a.b"], "id": "2"}):
+        front.send(channel, json.dumps(said).encode())
+    front.expect("ready", channel)
+    told = [json.loads(front.take(lambda frame: frame.channel == channel, "a message").payload) for _ in range(3)]
+    assert told[0] == {"owner": owner}
+    assert [each["id"] for each in told[1:]] == ["1", "2"]
 
 
 def test_a_service_that_is_started(bus: PrivateBus, start: Start) -> None:

@@ -207,6 +207,9 @@ class Messages:
 
     def ready(self, **members: object) -> None:
         self._channel.ready(**members)
+
+    def begin(self) -> None:
+        """Heed what has come before."""
         self._channel.release()
 
     def close(self, problem: Problem | None = None) -> None:

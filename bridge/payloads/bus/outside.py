@@ -101,6 +101,7 @@ class Outside:
             self._front.ready()
         if owner is not None:
             self._tell_owner(owner)
+        self._front.begin()
 
     async def _start(self, connection: Connection, name: str) -> str:
         told = f"nobody has the name {name}"
