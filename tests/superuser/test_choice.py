@@ -2,11 +2,15 @@
 
 import json
 import os
+from typing import Any
 
 import pytest
 
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.gate import Gate
 from spanbridge.testing.script import Rule, init, serve
 
+from ..bus.client import BusClient
 from .site import Site
 
 GOOD = [init(), serve()]
@@ -178,3 +182,41 @@ def test_a_slow_sudo_holds_nobody_up(site: Site, seconds: float) -> None:
     gate.release()
     answer = json.loads(front.take(lambda frame: frame.channel == "bus", "the answer").payload)
     assert answer["reply"][0][0]["v"] == ["sudo"]
+
+
+def slow(site: Site, **limits: Any) -> tuple[Bridge, BusClient, Gate]:
+    """A bridge that does not know yet what is offered, a channel on its internal bus, and what it waits for."""
+    gate = site.gate()
+    sudo = site.programs / "sudo"
+    sudo.write_text(f"#!/bin/sh\nhead -c 1 {gate.path} > /dev/null\necho '-A, --askpass'\n")
+    sudo.chmod(0o755)
+    bridge = site.start(
+        {"privileged": True, "spawn": [str(sudo), "-A", "true"]}, limits={"sudo_seconds": 100, **limits}
+    )
+    return bridge, BusClient(bridge.front_end), gate
+
+
+def test_a_watch_that_is_taken_back_before_it_is_known_what_is_offered(site: Site) -> None:
+    bridge, client, gate = slow(site)
+    client.say({"watch": {"path": "/superuser"}, "id": "1"})
+    client.say({"unwatch": {"path": "/superuser"}})
+    client.front.sync()
+    gate.release()
+    assert client.next() == {"reply": [], "id": "1"}
+    site.home.package("test", site.privileged(GOOD, "one"))
+    bridge.reload()
+    get = ["/superuser", "org.freedesktop.DBus.Properties", "Get", ["cockpit.Superuser", "Bridges"]]
+    while client.ask({"call": get})["reply"][0][0]["v"] != ["one"]:
+        pass
+
+
+def test_calls_that_wait_for_what_is_offered_are_counted(site: Site) -> None:
+    _, client, gate = slow(site, bus_calls=3)
+    get = ["/superuser", "org.freedesktop.DBus.Properties", "Get", ["cockpit.Superuser", "Current"]]
+    for number in range(4):
+        client.say({"call": get, "id": number})
+    refused = client.next()
+    assert refused["id"] == 3
+    assert refused["error"][0].endswith(".LimitsExceeded")
+    gate.release()
+    assert [client.next()["reply"][0][0]["v"] for _ in range(3)] == ["none"] * 3

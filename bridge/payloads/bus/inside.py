@@ -37,6 +37,7 @@ class Inside:
         self._bus = services.once(Bus)
         self._matches: Counted[Match] = Counted(self._limits.bus_watches)
         self._watches: Counted[Watch] = Counted(self._limits.bus_watches)
+        self._preparing: list[Watch] = []  # those that wait for an object, and are not among the watches yet
         self._described: set[str] = set()
         self._calls: set[CancelScope] = set()
         self._bus.join(self)
@@ -77,9 +78,7 @@ class Inside:
             self._reply(method, method.function(server, *values), message)
 
     def _start(self, method: Method, server: Any, values: list[Any], message: Message) -> None:
-        if len(self._calls) >= self._limits.bus_calls:
-            self._log.limit("bus_calls", self._limits.bus_calls)
-            raise BusError(LIMITS_EXCEEDED, f"{self._limits.bus_calls} calls of this channel are not answered yet")
+        self._check_room()
         begun = partial(method.function, server, *values)
         outcome = begun() if method.begins else begun
         scope = CancelScope()
@@ -104,21 +103,28 @@ class Inside:
         unready = [server for server in servers if not getattr(server, "prepared", True)]
         if not unready:
             return False
+        self._check_room()
         scope = CancelScope()
         self._calls.add(scope)
         self._services.tasks.start_soon(self._prepare, scope, unready[0], kind, again, message)
         return True
+
+    def _check_room(self) -> None:
+        """For one more that waits. Raises BusError."""
+        if len(self._calls) >= self._limits.bus_calls:
+            self._log.limit("bus_calls", self._limits.bus_calls)
+            raise BusError(LIMITS_EXCEEDED, f"{self._limits.bus_calls} calls of this channel are not answered yet")
 
     async def _prepare(
         self, scope: CancelScope, server: Any, kind: str, again: Callable[[], None], message: Message
     ) -> None:
         with scope:
             await server.prepare()
+            self._calls.discard(scope)  # it may have to wait again, for something else
             try:
                 self._front.attempt(kind, message, again)
             except Problem as problem:
                 self._front.close(problem)
-        self._calls.discard(scope)
 
     def _reply(self, method: Method, outcome: Any, message: Message) -> None:
         gives = method.gives
@@ -164,7 +170,8 @@ class Inside:
         if watch.path is not None:
             self._bus.node(watch.path)
         reached = [path for path in self._bus.paths if watch.reaches(path)]
-        if self._prepares(reached, "watch", lambda: self._watch(asked, message), message):
+        if self._prepares(reached, "watch", lambda: self._watch_prepared(watch, asked, message), message):
+            self._preparing.append(watch)
             return
         try:
             self._watches.add(watch)
@@ -176,8 +183,19 @@ class Inside:
         self._tell(watch)
         self._front.answer(message, {"reply": []})
 
+    def _watch_prepared(self, watch: Watch, asked: Any, message: Message) -> None:
+        if watch in self._preparing:
+            self._preparing.remove(watch)
+            self._watch(asked, message)
+        else:  # it was taken back meanwhile
+            self._front.answer(message, {"reply": []})
+
     def _unwatch(self, asked: Any, message: Message) -> None:
-        self._watches.remove(_read("unwatch", asked, Watch))
+        watch = _read("unwatch", asked, Watch)
+        if watch in self._preparing:
+            self._preparing.remove(watch)
+        else:
+            self._watches.remove(watch)
 
     def _tell(self, watch: Watch) -> None:
         """All properties of what is watched, and before that the interfaces that were not told of yet."""
