@@ -64,7 +64,7 @@ async def test_what_takes_many_turns_is_told_whatever_waits_for_it() -> None:
             kept.update(path, I, {})
         with anyio.CancelScope() as scope:
             scope.cancel()
-            await kept.tell_tree(tree, watcher, told)
+            await kept.tell_tree(tree, watcher, told, kept.era)
     assert [list(each) for each in watcher.told] == [paths]
     assert told.is_set()
 

@@ -200,5 +200,5 @@ class Cache:
 
     def _tell_later(self, tree: Tree, watcher: Watcher) -> None:
         """Once all was heeded that the service has said so far."""
-        told = tree.told[watcher]
-        self._connection.in_order(self._owner, lambda: self._kept.tell_tree(tree, watcher, told))
+        told, era = tree.told[watcher], self._kept.era
+        self._connection.in_order(self._owner, lambda: self._kept.tell_tree(tree, watcher, told, era))

@@ -1,6 +1,7 @@
 """The properties of one service's objects that are kept, and telling of those that are other than before."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -19,6 +20,15 @@ _text: Final = without_descriptors  # one in a property has no place here
 _decode: Final = msgspec.json.decode
 
 
+class _Telling:
+    """A watcher that is being told of a tree. `paths`: the objects that it was told of so far."""
+
+    def __init__(self, tree: Tree, watcher: Watcher) -> None:
+        self.tree = tree
+        self.watcher = watcher
+        self.paths: list[str] = []
+
+
 class Kept:
     """`name`: whose objects; `trees`: who is told of them. `empty`: objects that said that they have nothing.
 
@@ -31,6 +41,7 @@ class Kept:
         self._time = services.context.loop.time
         self._session = services.tasks
         self._objects: dict[str, dict[str, bytes]] = {}
+        self._telling: list[_Telling] = []
         self.empty: set[str] = set()
         self.era = 0
 
@@ -116,28 +127,41 @@ class Kept:
             for interface in interfaces:
                 for watcher in self._trees.watchers(path, interface):
                     gone.setdefault(watcher, {}).setdefault(path, {})[interface] = None
+        for telling in self._telling:
+            for path in telling.paths:
+                for interface in filter(partial(telling.tree.fits, path), self._objects.get(path, ())):
+                    gone.setdefault(telling.watcher, {}).setdefault(path, {})[interface] = None
         return gone
 
     # Telling
 
-    async def tell_tree(self, tree: Tree, watcher: Watcher, told: anyio.Event) -> None:
-        """Nothing of the service is heeded meanwhile: what is told fits together."""
+    async def tell_tree(self, tree: Tree, watcher: Watcher, told: anyio.Event, era: int) -> None:
+        """Nothing of the service is heeded meanwhile: what is told fits together. Once all of that era is gone, nothing
+        more is told, and `told` is for those who tell of what comes then."""
         turn = Turn(self._time, self._session)
         steps = self._steps(tree)
+        telling = _Telling(tree, watcher)
+        self._telling.append(telling)
         try:
-            for piece in steps:
+            while self.era == era and (piece := next(steps, None)) is not None:
                 if piece:
-                    self._tell({watcher: piece})
+                    self._tell_piece(telling, piece)
                     await watcher.turn()
                 await turn.pause()
         except anyio.get_cancelled_exc_class():
             # Too much waits behind this (lanes.py), or all is over. It counts as told: so the rest is told at once.
-            if not self._session.cancel_scope.cancel_called:
+            if not self._session.cancel_scope.cancel_called and self.era == era:
                 for piece in filter(None, steps):
-                    self._tell({watcher: piece})
+                    self._tell_piece(telling, piece)
             raise
         finally:
-            told.set()
+            self._telling.remove(telling)
+            if self.era == era:
+                told.set()
+
+    def _tell_piece(self, telling: _Telling, piece: Told) -> None:
+        telling.paths += piece
+        self._tell({telling.watcher: piece})
 
     def _steps(self, tree: Tree) -> Iterator[Told]:
         """All that the tree holds, in pieces of about NOTIFY_BYTES; most steps on the way give nothing yet."""
