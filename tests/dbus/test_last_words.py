@@ -1,6 +1,8 @@
 """What was said right before the end is heard, on both sides (docs/dbus.md, "How it ends")."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -38,6 +40,27 @@ def test_all_that_a_peer_said_before_it_closed_is_told(start: Start, peer: Peer)
     peer.guest.close()
     assert [client.take("signal")[3] for _ in range(count)] == [[number] for number in range(count)]
     front.expect("close", "bus", problem="disconnected")
+
+
+def test_all_that_a_peer_said_is_told_though_it_takes_no_more(start: Start, peer: Peer) -> None:
+    """The bridge notices only when it writes."""
+    bridge = start()
+    client = meet(bridge.front_end, peer, "bus")
+    for number in range(200):
+        client.say({"add-match": {"member": f"No{number}"}})
+    client.say({"add-match": {"member": "Said"}})
+    client.say({"call": ["/", "a.b", "C", []], "type": "", "id": "1"})
+    peer.next()
+    os.kill(bridge.pid, signal.SIGSTOP)
+    count = 1_500
+    said = [wire.write_message(wire.signal("/", "a.b", "Said", "u", [number]), number + 1) for number in range(count)]
+    peer.guest.sendall(b"".join(said))
+    peer.guest.close()
+    for number in range(5):
+        client.say({"call": ["/", "a.b", "C", []], "type": "", "id": number})
+    os.kill(bridge.pid, signal.SIGCONT)
+    assert [client.take("signal")[3] for _ in range(count)] == [[number] for number in range(count)]
+    bridge.front_end.expect("close", "bus", problem="disconnected")
 
 
 def test_all_that_a_channel_said_before_it_closed_is_sent(bus: PrivateBus, serve: Serve, start: Start) -> None:

@@ -69,6 +69,7 @@ class Stream:
         self._holders: set[object] = set()
         self.pauses = 0  # of the reading, that are over
         self._scheduled = False
+        self._failed: str | None = None  # why nothing can be written any more
         self._open = True
         self._poller.watch_read(self._fd, self._readable)
         if rest:
@@ -101,6 +102,8 @@ class Stream:
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(self._size, _ANCILLARY, _CLOSE_ON_EXEC)
         except (BlockingIOError, InterruptedError):
+            if self._failed is not None:
+                self._lost(self._failed)
             return
         except OSError as error:
             self._lost(error.strerror or str(error))
@@ -139,6 +142,8 @@ class Stream:
     def _again(self) -> None:
         self._scheduled = False
         self._heed()
+        if self._failed is not None:
+            self._drain()
 
     def _came(self, data: bytes) -> None:
         if not self._buffer and len(data) >= _LEAST and not self._scheduled:
@@ -211,7 +216,7 @@ class Stream:
             self._put(new[0] if len(new) == 1 else b"".join(new), ())
 
     def _put(self, data: bytes, descriptors: tuple[int, ...]) -> None:
-        if not self._open:
+        if not self._takes():
             close_all(descriptors)
             return
         sent = self._write_first(data, descriptors) if not self._out else 0
@@ -220,6 +225,9 @@ class Stream:
             descriptors = ()
             if sent == len(data):
                 return
+        if not self._takes():
+            close_all(descriptors)
+            return
         self._queued += len(data) - sent
         self._out.append((memoryview(data)[sent:], descriptors))
         if not self._watching:
@@ -230,6 +238,9 @@ class Stream:
             self._log.limit("dbus_queue_bytes", self._limits.dbus_queue_bytes)
             self._front.block(self)
             self._watch_for_progress()
+
+    def _takes(self) -> bool:
+        return self._open and self._failed is None
 
     def _write_first(self, data: bytes, descriptors: tuple[int, ...]) -> int:
         """How much was taken of what nothing waits before."""
@@ -289,16 +300,20 @@ class Stream:
     # The end
 
     def _fail_later(self, error: OSError) -> None:
-        """Not at once: whoever sends does not expect to be ended by it. What came before may still be read."""
+        """Not at once: whoever sends does not expect to be ended by it. What came before is read, as far as the front
+        end takes it."""
         if self._watching:
             self._watching = False
             self._poller.watch_write(self._fd, None)
-        reason = error.strerror or str(error)
-        self._loop.call_soon(self._drain, reason)
+        self._failed = error.strerror or str(error)
+        self._loop.call_soon(self._drain)
 
-    def _drain(self, reason: str) -> None:
+    def _drain(self) -> None:
+        if self._holders and self._failed is not None:
+            self._lost(self._failed)
         self._readable()
-        self._lost(reason)
+        if self._open and not self._scheduled:
+            self._loop.call_soon(self._drain)
 
     def _lost(self, reason: str) -> None:
         if self._open:
