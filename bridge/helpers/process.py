@@ -187,7 +187,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.signal_group(0):
                 break
-            members = await self._left_behind()
+            members = await _look_for_members(self.pid)
             if members is not None and not members:
                 break
             self.signal_group(number)
@@ -198,13 +198,6 @@ class Process:
                 for pid in members or ():
                     await _gone(pid)
         self._watchdog.remove(self.pid)
-
-    async def _left_behind(self) -> list[int] | None:
-        """As `_members`; where no thread can be started nobody tells either."""
-        try:
-            return await anyio.to_thread.run_sync(_members, self.pid)
-        except RuntimeError:
-            return None
 
     def abandon(self) -> None:
         """Watch it no more, though it has not ended."""
@@ -252,9 +245,17 @@ def socket_pair() -> tuple[int, int, int, int]:
         return theirs.detach(), stdin, ours.detach(), child_out
 
 
+async def _look_for_members(group: int) -> list[int] | None:
+    """As `_members`; None, too, where no thread or no descriptor is left to look."""
+    try:
+        return await anyio.to_thread.run_sync(_members, group)
+    except (OSError, RuntimeError):
+        return None
+
+
 def _members(group: int) -> list[int] | None:
     """The processes of a group that have not ended. None: nobody tells, where /proc is not there, or is that of another
-    namespace of processes."""
+    namespace of processes. Raises OSError where no descriptor is left."""
     try:
         if os.readlink("/proc/self") != str(os.getpid()):
             return None
@@ -266,8 +267,10 @@ def _members(group: int) -> list[int] | None:
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     state, _, pgrp = file.read().rpartition(b")")[2].split()[:3]
-            except OSError:  # gone meanwhile
-                continue
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise
+                continue  # gone meanwhile
             if int(pgrp) == group and state not in (b"Z", b"X"):
                 found.append(int(name))
     return found

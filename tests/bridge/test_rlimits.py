@@ -5,6 +5,7 @@ import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from spanbridge.testing import processes
 from spanbridge.testing.bridge import SPANBRIDGE, Bridge
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
-from spanbridge.testing.script import helper_rule, init, serve
+from spanbridge.testing.script import exit_with, forever, fork, helper_rule, init, serve
 from spanbridge.testing.start import starting
 
 from ..superuser.conftest import directory, installation, site
@@ -37,6 +38,12 @@ def lowered(pid: int, which: int, soft: int) -> Iterator[None]:
 def opens(bridge: Bridge, channel: str, tag: str) -> int:
     bridge.front_end.open(channel, tag=tag)
     return int(bridge.front_end.expect("ready", channel)["pid"])
+
+
+def address_space(pid: int) -> int:
+    """Bytes of memory that it has mapped, and a little: less than the stack of a thread takes."""
+    text = Path(f"/proc/{pid}/statm").read_text()
+    return int(text.split()[0]) * os.sysconf("SC_PAGE_SIZE") + (1 << 20)
 
 
 @pytest.mark.parametrize("spare", range(8))
@@ -74,6 +81,25 @@ def test_no_descriptor_is_left_for_the_first_helper(start: Start) -> None:
         assert "Too many open files" in front.expect("close", "a", problem="not-supported")["message"]
     opens(bridge, "b", "2")
     assert bridge.end() == 0
+
+
+@pytest.mark.parametrize("which", [resource.RLIMIT_NOFILE, resource.RLIMIT_AS], ids=["descriptors", "threads"])
+def test_nothing_is_left_to_look_for_what_a_helper_leaves_behind(start: Start, which: int) -> None:
+    steps = [fork([forever()]), init(), serve({"data": [exit_with(0)]})]
+    bridge = start(RULE, helper_rule({"payload": "leaves"}, steps), limits={"term_seconds": 0.2})
+    front = bridge.front_end
+    opens(bridge, "a", "1")
+    front.open("b", "leaves")
+    front.expect("ready", "b")
+    (child,) = set(bridge.family) - set(bridge.children)
+    with lowered(bridge.pid, which, 3 if which == resource.RLIMIT_NOFILE else address_space(bridge.pid)):
+        front.send("b", b"end")
+        front.expect("close", "b", problem="terminated")
+        assert processes.wait_ended([child]) == []
+        front.send("a", b"still there")
+        assert front.data("a", 11) == b"still there"
+    assert bridge.end() == 0
+    assert "unforeseen" not in bridge.log.text
 
 
 def test_no_process_is_left(site: Site) -> None:
