@@ -57,7 +57,7 @@ class Agent:
             *_AUTHORITY,
             "RegisterAuthenticationAgent",
             "(sa{sv})ss",
-            [subject(environ), environ.get("LANG", "C"), OBJECT],
+            [subject(environ), _text(environ.get("LANG", "C")), OBJECT],
             destination=NAME,
         )
         await connection.ask(asked)
@@ -93,21 +93,23 @@ class Agent:
         return None
 
     async def _authenticate(self, connection: Connection, message: Message, cookie: str, identities: list[Any]) -> None:
-        user = pwd.getpwuid(os.geteuid())
-        if not _is_among(user.pw_uid, identities) or self._scopes:
-            connection.refuse(
-                message, BusError(FAILED, f"{user.pw_name} is not among those who may, or is being asked")
-            )
+        uid = os.geteuid()
+        if not _is_among(uid, identities) or self._scopes:
+            connection.refuse(message, BusError(FAILED, f"user {uid} is not among those who may, or is being asked"))
             return
         scope = self._scopes[cookie] = CancelScope()
         outcome: BusError | None = BusError(CANCELLED, "cancelled")
         with scope:
             try:
-                succeeded = await authenticate(self._services, user.pw_name, cookie, self._ask)
+                name = pwd.getpwuid(uid).pw_name
+                succeeded = await authenticate(self._services, name, cookie, self._ask)
                 outcome = None if succeeded else BusError(FAILED, "the authentication has failed")
             except Problem as problem:
                 self._log.warning("polkit", why=problem.message)
                 outcome = BusError(FAILED, problem.message)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it costs this question, not the session
+                self._log.unforeseen("polkit", error)
+                outcome = BusError(FAILED, "the user cannot be asked")
         del self._scopes[cookie]
         if outcome is None:
             connection.tell(wire.reply(message))
@@ -119,7 +121,7 @@ def subject(environ: Mapping[str, str]) -> Subject:
     """Whom polkit is to ask by this agent: the login session, or else this process."""
     session = environ.get("XDG_SESSION_ID")
     if session:
-        return ("unix-session", {"session-id": Variant("s", session)})
+        return ("unix-session", {"session-id": Variant("s", _text(session))})
     details = {
         "pid": Variant("u", os.getpid()),
         "start-time": Variant("t", start_time(Path("/proc/self/stat").read_text())),
@@ -131,6 +133,11 @@ def subject(environ: Mapping[str, str]) -> Subject:
 def start_time(stat: str) -> int:
     """When a process was started, in ticks since the machine was: field 22 of its `stat` (proc(5))."""
     return int(stat.rpartition(")")[2].split()[19])
+
+
+def _text(value: str) -> str:
+    """A variable as D-Bus takes it, though it may be no UTF-8."""
+    return os.fsencode(value).decode(errors="replace")
 
 
 def _is_among(uid: int, identities: list[Any]) -> bool:

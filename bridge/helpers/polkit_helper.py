@@ -128,7 +128,7 @@ async def _converse(opened: AbstractAsyncContextManager[_Ends], first: str, ask:
 
 
 async def _write(ends: _Ends, text: str) -> None:
-    data = text.encode()
+    data = text.encode(errors="surrogatepass")  # an answer may have half a character
     try:
         while data:
             try:

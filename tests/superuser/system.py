@@ -150,7 +150,7 @@ class PamHelper:
                 guest, _ = self._server.accept()
             except OSError:
                 return
-            with guest, guest.makefile("rw") as stream:
+            with guest, guest.makefile("rw", encoding="utf-8", errors="surrogatepass") as stream:
                 self._speak(stream)
 
     def _speak(self, stream: Any) -> None:

@@ -402,6 +402,30 @@ def test_from_init_the_front_end_is_asked_once(room: Room) -> None:
 
 
 @pytest.mark.root
+def test_half_a_character_is_an_answer(room: Room) -> None:
+    """As for sudo: it goes on as it came, and is wrong."""
+    helper = room.says("PAM_PROMPT_ECHO_OFF Password: ", "FAILURE")
+    bridge, _ = room.enter(superuser={"id": "unit"})
+    front = bridge.front_end
+    asked = front.expect("authorize")
+    front.control("authorize", cookie=asked["cookie"], response="half \ud83d")
+    front.expect("superuser-init-done")
+    assert bridge.log.wait("superuser-failed")
+    assert "the authentication has failed" in bridge.log.text
+    assert helper.heard[-1] == "half \ud83d"
+    assert bridge.end() == 0
+
+
+def test_a_locale_that_is_no_text(site: Site, bus: PrivateBus, manage: Manage, authority: Authority) -> None:
+    manage()
+    environ = {**bus.environ, "LANG": "de\udcff", "XDG_SESSION_ID": "\udcff"}
+    bridge = site.start(unit(site, GOOD, polkit=True), environ=environ, superuser={"id": "unit"})
+    bridge.front_end.expect("superuser-init-done")
+    assert len(authority.agents) == 1
+    assert bridge.end() == 0
+
+
+@pytest.mark.root
 def test_others_are_not_asked_for_anybody_else(room: Room, authority: Authority, site: Site) -> None:
     room.says("PAM_PROMPT_ECHO_OFF Password: ", "SUCCESS")
     _, superuser = room.enter()
