@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from spanbridge.manifests.model import UNIT, Rule
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..wire.find_program import find_program
 
@@ -36,6 +37,18 @@ def offer(
         else:
             left_out.append((rule, why))
     return offered, left_out
+
+
+async def offer_aside(
+    rules: Iterable[Rule], environ: Mapping[str, str], sudo_seconds: float
+) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
+    """`offer` in a thread of its own. Raises Problem (`internal-error`) where none is left."""
+    from anyio import to_thread  # who does not wait for it needs no event loop
+
+    try:
+        return await to_thread.run_sync(offer, rules, environ, sudo_seconds, abandon_on_cancel=True)
+    except RuntimeError as error:
+        raise Problem(INTERNAL_ERROR, f"privileged bridges cannot be looked for: {error}") from None
 
 
 def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:

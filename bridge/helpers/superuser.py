@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
-from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from spanbridge.manifests.model import UNIT, Rule
@@ -26,7 +25,7 @@ from .attempt import Attempt
 from .helper import Helper
 from .launch import Begin
 from .life import GONE
-from .offered import TWICE, ident_of, in_turn, offer
+from .offered import TWICE, ident_of, in_turn, offer_aside
 from .opening import Opening
 from .pool import Pool
 from .privileges import privileges, without_privileges
@@ -141,17 +140,12 @@ class Superuser:
         return not self._rules or self._looked_at is self._rules
 
     async def look(self) -> None:
-        """Find out what is offered, if that is not known and can be. `sudo` is run for it, for `sudo_seconds`."""
+        """Find out what is offered, if that is not known. `sudo` is run for it: it may take `sudo_seconds`. Raises
+        Problem."""
         async with self._looking:
             while not self.looked:
                 rules = self._rules
-                try:
-                    self._offered, left_out = await to_thread.run_sync(
-                        offer, rules, self._environ, self._limits.sudo_seconds, abandon_on_cancel=True
-                    )
-                except (RuntimeError, ImportError, OSError) as error:  # no thread, or descriptor: try again when asked
-                    self._log.error("privileged-unknown", why=str(error))
-                    return
+                self._offered, left_out = await offer_aside(rules, self._environ, self._limits.sudo_seconds)
                 self._looked_at = rules
                 for rule, why in left_out:
                     if why == TWICE:
@@ -160,7 +154,10 @@ class Superuser:
                         self._log.debug("superuser", "not-offered", rule=rule.name, why=why)
 
     async def _look_again(self) -> None:
-        await self.look()
+        try:
+            await self.look()
+        except Problem as problem:
+            self._log.warning("superuser", why=problem.message)
         self.on_change()
 
     def use_rules(self, rules: Iterable[Rule]) -> None:
@@ -225,7 +222,18 @@ class Superuser:
         return start
 
     async def _come_up(self, start: Attempt, wanted: str) -> None:
-        """Try the candidates in turn."""
+        try:
+            await self._try_all(start, wanted)
+        except Problem as problem:
+            self._log.info("superuser-failed", id=wanted, why=problem.message)
+            start.error = problem.message
+        except Exception as error:  # noqa: BLE001 - no descriptor is left, or no thread: it costs this start alone
+            self._log.unforeseen("superuser", error)
+            start.error = f"cannot be started: {error}"
+        self._settle(start)
+
+    async def _try_all(self, start: Attempt, wanted: str) -> None:
+        """The candidates in turn."""
         if wanted:
             await self.look()
             if start.over.is_set():
@@ -249,7 +257,6 @@ class Superuser:
             finally:
                 if agent is not None:
                     agent.end()
-        self._settle(start)
 
     async def _become_agent(self, start: Attempt) -> "Agent | None":
         """Have polkit ask the user by us. Where it does not want to, whatever it is asked tells the reason."""

@@ -102,6 +102,25 @@ def test_nothing_is_left_to_look_for_what_a_helper_leaves_behind(start: Start, w
     assert "unforeseen" not in bridge.log.text
 
 
+def test_no_thread_is_left_to_look_for_privileged_bridges(site: Site) -> None:
+    """As an ordinary user: root has no use for them."""
+    bridge = site.start(site.privileged([init(), serve()], "one"))
+    front = bridge.front_end
+    front.sync()
+    prlimit = [*site.user.prefix, "prlimit", "--pid", str(bridge.pid)]
+    subprocess.run([*prlimit, f"--as={address_space(bridge.pid)}:"], check=True)
+    front.open("bus", "dbus-json3", bus="internal")
+    front.send("bus", b'{"call":["/superuser","cockpit.Superuser","Start",["one"]],"id":"1"}')
+    assert "thread" in front.expect("close", "bus", problem="internal-error")["message"]
+    front.init(superuser={"id": "one"})
+    front.expect("superuser-init-done")
+    subprocess.run([*prlimit, "--as=unlimited:"], check=True)
+    front.init(superuser={"id": "nobody"})
+    front.expect("superuser-init-done")
+    assert bridge.log.wait("no privileged bridge 'nobody'; there are: one")
+    assert bridge.end() == 0
+
+
 def test_no_process_is_left(site: Site) -> None:
     """As an ordinary user: root may start as many as there is room for."""
     bridge = site.start({"match": {"payload": "test"}, "spawn": [*site.command([init(), serve()]), "${tag}"]})

@@ -3,6 +3,7 @@
 import copy
 import os
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -423,6 +424,20 @@ def test_a_locale_that_is_no_text(site: Site, bus: PrivateBus, manage: Manage, a
     bridge.front_end.expect("superuser-init-done")
     assert len(authority.agents) == 1
     assert bridge.end() == 0
+
+
+@pytest.mark.parametrize("spare", range(3))
+def test_no_descriptor_is_left(site: Site, bus: PrivateBus, manage: Manage, authority: Authority, spare: int) -> None:
+    """It costs the start, whichever is the first that cannot be had."""
+    manage()
+    bridge, _, superuser = site.superuser(unit(site, GOOD, polkit=True), environ=bus.environ)
+    numbers = subprocess.run([*site.user.prefix, "ls", f"/proc/{bridge.pid}/fd"], check=True, capture_output=True)
+    most = max(map(int, numbers.stdout.split())) + 1 + spare
+    limit = [*site.user.prefix, "prlimit", "--pid", str(bridge.pid)]
+    subprocess.run([*limit, f"--nofile={most}:"], check=True)
+    assert "Too many open files" in superuser.fail("Start", "unit").text
+    subprocess.run([*limit, "--nofile=1000:"], check=True)
+    superuser.call("Start", "unit")
 
 
 @pytest.mark.root

@@ -119,9 +119,9 @@ class Inside:
         self, scope: CancelScope, server: Any, kind: str, again: Callable[[], None], message: Message
     ) -> None:
         with scope:
-            await server.prepare()
-            self._calls.discard(scope)  # it may have to wait again, for something else
             try:
+                await server.prepare()
+                self._calls.discard(scope)  # it may have to wait again, for something else
                 self._front.attempt(kind, message, again)
             except Problem as problem:
                 self._front.close(problem)
