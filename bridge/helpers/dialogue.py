@@ -298,7 +298,10 @@ class Dialogue:
         told = {"command": "authorize", "cookie": cookie if isinstance(cookie, str) else "", "response": response}
         payload = written(told)
         frame = encode(b"", payload)
-        self._reply(frame)
+        try:
+            self._reply(frame)
+        except Problem as problem:  # whoever answers has no part in it
+            self._violate(TERMINATED, problem.message)
         for secret in (payload, frame):
             self._secrets.add(secret)
 

@@ -6,6 +6,7 @@ import signal
 from spanbridge.testing import processes
 from spanbridge.testing.script import close_fd, exit_with, forever, init, note, raw, read, repeat, send, serve, wait
 
+from .client import SuperuserClient
 from .site import Site
 from .test_process import Privileged
 
@@ -68,6 +69,26 @@ def test_a_question_that_is_refused_does_not_hurry_the_one_that_is_open(site: Si
     superuser.call("Answer", "yes")
 
     superuser.outcome(started)
+
+
+def test_one_that_reads_no_answers_when_the_user_gives_one(site: Site) -> None:
+    """It breaks the protocol: not the front end, whose message has crossed the limit."""
+    first = send("authorize", cookie="c1", challenge="plain1:")
+    refused = send("authorize", cookie="c2", challenge="plain1:")
+    bad = site.privileged([first, repeat(20, [refused]), note("asked"), forever()], "bad")
+    bridge = site.start(
+        bad, site.privileged(GOOD, "good"), superuser={"id": "any"}, limits={"helper_queue_bytes": 10_000}
+    )
+    front = bridge.front_end
+    question = front.expect("authorize")
+    bridge.wait_note("asked")
+    front.sync()
+
+    front.control("authorize", cookie=question["cookie"], response="x" * 10_000)
+
+    front.expect("superuser-init-done")
+    assert bridge.log.wait("helper-protocol-error .*asks more than it reads the answers to")
+    assert SuperuserClient(front).current == "good"
 
 
 def test_privileged_whose_bridge_ends_without_having_read_it(site: Site) -> None:
