@@ -223,7 +223,7 @@ class Channel:
     async def _put(self, frame: bytes) -> None:
         self._check_open()
         try:
-            await self._outbox.put(frame)
+            await self._outbox.put(frame, self._check_open)
         except BridgeGone:
             raise ChannelClosed("the bridge is gone") from None
 

@@ -1,5 +1,7 @@
 """What waits to be written to the bridge."""
 
+from collections.abc import Callable
+
 import anyio
 
 from .errors import BridgeGone
@@ -19,13 +21,15 @@ class Outbox:
         self.size = 0  # bytes, those that are being written among them
         self.broken = False
 
-    async def put(self, frame: bytes) -> None:
-        """Waits while too much waits already. Does not yield otherwise. Raises BridgeGone."""
+    async def put(self, frame: bytes, check: Callable[[], object]) -> None:
+        """Waits while too much waits already. Does not yield otherwise. Raises BridgeGone, and what `check` raises: it
+        is called after a wait, in which what the frame is of may have ended."""
         if self.size < self._limit and not self._line.locked():
             self.put_now(frame)
             return
         async with self._line:
             await self.wait_below(self._limit)
+            check()
             self.put_now(frame)
 
     def put_now(self, frame: bytes) -> None:

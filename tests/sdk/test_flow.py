@@ -171,7 +171,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
 
     async def late() -> None:
         await wrote.wait()
-        await outbox.put(b"late")
+        await outbox.put(b"late", bool)
 
     written: list[bytes] = []
     wrote = anyio.Event()
@@ -180,7 +180,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
     with anyio.fail_after(SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(late)
-            tasks.start_soon(outbox.put, b"early")
+            tasks.start_soon(outbox.put, b"early", bool)
             await settled()
             tasks.start_soon(outbox.run)
             await settled()

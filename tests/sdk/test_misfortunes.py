@@ -1,0 +1,45 @@
+"""What a handler meets, or does, at a bad moment costs its own channel alone."""
+
+import anyio
+import pytest
+
+from spanbridge.sdk import Channel, ChannelClosed
+
+from .peer import helping, settled
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_frame_that_waits_is_not_sent_once_its_channel_is_over() -> None:
+    """It would follow the answer to the close, and be taken for one of the next channel of that id."""
+    outcomes = []
+
+    async def handler(channel: Channel) -> None:
+        await channel.ready()
+        if "quiet" in channel.options:
+            await anyio.sleep_forever()
+        with anyio.CancelScope(shield=True):
+            await channel.send(b"x" * 1_000)
+            try:
+                await channel.send(b"late")
+            except ChannelClosed as closed:
+                outcomes.append(closed)
+
+    async with helping(handler, outbox_bytes=500) as peer:
+        peer.wire.stuck = True
+        peer.open()
+        await settled()
+        peer.control("close", "a")
+        peer.open(quiet=True)
+        await settled()
+        peer.wire.stuck = False
+        peer.wire.tell()
+        await peer.expect("ready", "a")
+        assert await peer.data("a") == b"x" * 1_000
+        await peer.expect("close", "a")
+        await peer.expect("ready", "a")
+        await settled()
+        assert len(peer.wire.frames) == 5
+        assert len(outcomes) == 1
+        peer.control("close", "a")
+        await peer.expect("close", "a")
