@@ -1,6 +1,8 @@
 """One channel, as the code that serves it sees it."""
 
+import asyncio
 import codecs
+import math
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Final, TypeVar, overload
@@ -88,7 +90,7 @@ class Channel:
         swallowed = bool(self._scope.__exit__(kind, error, trace))
         if error is None or swallowed:
             self.close_now()
-        elif isinstance(error, (Exception, SystemExit)):
+        elif isinstance(error, (Exception, SystemExit)) or _is_stray(error):
             self._fail(error)
             return True
         else:
@@ -307,6 +309,15 @@ class Channel:
             log(f"channel {self.id}: {what}")
             log_error(error)
             self.close_now(INTERNAL_ERROR, what)
+
+
+def _is_stray(error: BaseException) -> bool:
+    """Whether it is the cancellation of something else, an asyncio.Task for instance, that was awaited: nobody has
+    cancelled whoever serves the channel."""
+    if not isinstance(error, asyncio.CancelledError) or anyio.current_effective_deadline() == -math.inf:
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def _as_bytes(data: bytes | bytearray | memoryview | str) -> bytes | bytearray:

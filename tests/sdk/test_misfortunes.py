@@ -1,6 +1,9 @@
 """What a handler meets, or does, at a bad moment costs its own channel alone."""
 
+import asyncio
+
 import anyio
+import anyio.lowlevel
 import pytest
 
 from spanbridge.sdk import Channel, ChannelClosed
@@ -43,3 +46,25 @@ async def test_a_frame_that_waits_is_not_sent_once_its_channel_is_over() -> None
         assert len(outcomes) == 1
         peer.control("close", "a")
         await peer.expect("close", "a")
+
+
+async def test_a_task_that_was_cancelled_and_is_awaited() -> None:
+    """To whoever awaits it that looks like a cancellation of their own."""
+
+    async def handler(channel: Channel) -> None:
+        await channel.ready()
+        async for _ in channel:
+            task = asyncio.create_task(anyio.sleep_forever())
+            await anyio.lowlevel.checkpoint()
+            task.cancel()
+            await task
+
+    async with helping(handler) as peer:
+        for ident in ("a", "b"):
+            peer.open(ident)
+            await peer.expect("ready", ident)
+        peer.send("a", b"")
+        await peer.expect("close", "a", problem="internal-error", message="CancelledError: ")
+        await settled()
+        peer.control("close", "b")
+        assert await peer.expect("close", "b") == {"command": "close", "channel": "b"}
