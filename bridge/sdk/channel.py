@@ -303,8 +303,12 @@ class Channel:
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
         if isinstance(found, Problem):
-            self.close_now(found.code, found.message, **found.members)
-        elif not (isinstance(found, ChannelClosed) and (self._over or self._outbox.broken)):
+            try:
+                self.close_now(found.code, found.message, **found.members)
+                return
+            except Exception as untold:  # noqa: BLE001 - JSON has no form for a member, or for the message
+                found = error = untold
+        if not (isinstance(found, ChannelClosed) and (self._over or self._outbox.broken)):
             what = shortened(f"{type(found).__name__}: {found}")
             log(f"channel {self.id}: {what}")
             log_error(error)

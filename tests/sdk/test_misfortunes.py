@@ -1,12 +1,14 @@
 """What a handler meets, or does, at a bad moment costs its own channel alone."""
 
 import asyncio
+from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from spanbridge.sdk import Channel, ChannelClosed
+from spanbridge.sdk import Channel, ChannelClosed, Problem
 
 from .peer import helping, settled
 
@@ -65,6 +67,33 @@ async def test_a_task_that_was_cancelled_and_is_awaited() -> None:
             await peer.expect("ready", ident)
         peer.send("a", b"")
         await peer.expect("close", "a", problem="internal-error", message="CancelledError: ")
+        await settled()
+        peer.control("close", "b")
+        assert await peer.expect("close", "b") == {"command": "close", "channel": "b"}
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem("not-found", "there is no such thing", path=Path("/nowhere")),
+        Problem("not-found", cast("Any", FileNotFoundError("nowhere"))),
+        Problem("not-found", "a member that has a parameter's name", problem="twice"),
+    ],
+    ids=str,
+)
+async def test_a_problem_that_cannot_be_told(problem: Problem) -> None:
+    async def handler(channel: Channel) -> None:
+        await channel.ready()
+        async for _ in channel:
+            raise problem
+
+    async with helping(handler) as peer:
+        for ident in ("a", "b"):
+            peer.open(ident)
+            await peer.expect("ready", ident)
+        peer.send("a", b"")
+        closed = await peer.expect("close", "a", problem="internal-error")
+        assert closed["message"].startswith("TypeError: ")
         await settled()
         peer.control("close", "b")
         assert await peer.expect("close", "b") == {"command": "close", "channel": "b"}
