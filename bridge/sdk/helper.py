@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections import deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Helper:
         )
         self._outbox = Outbox(wire, limits.outbox_bytes)
         self._intake = Intake(limits, self._reading_stopped)
-        self._opened: deque[Channel] = deque()
+        self._opened: OrderedDict[bytes, Channel] = OrderedDict()  # those that nobody has taken yet
         self._news = anyio.Event()
         self._ended = False
 
@@ -58,10 +58,8 @@ class Helper:
 
     async def __anext__(self) -> Channel:
         while True:
-            while self._opened:
-                channel = self._opened.popleft()
-                if not channel.over:
-                    return channel
+            if self._opened:
+                return self._opened.popitem(last=False)[1]
             if self._ended:
                 raise StopAsyncIteration
             self._news = anyio.Event()
@@ -159,11 +157,13 @@ class Helper:
         elif self._ended:
             channel.close_now(TERMINATED, "the helper is ending")
         else:
-            self._opened.append(channel)
+            self._opened[name] = channel
             self._news.set()
 
     def _forget(self, channel: Channel) -> None:
-        del self._channels[channel.id.encode()]
+        name = channel.id.encode()
+        del self._channels[name]
+        self._opened.pop(name, None)
 
     def _reading_stopped(self) -> None:
         for channel in self._channels.values():

@@ -1,6 +1,7 @@
 """What a handler meets, or does, at a bad moment costs its own channel alone."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,9 +9,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from spanbridge.sdk import Channel, ChannelClosed, Problem
+from spanbridge.sdk import Channel, ChannelClosed, Problem, open_helper
 
-from .peer import helping, settled
+from .peer import MemoryWire, Peer, helping, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +98,21 @@ async def test_a_problem_that_cannot_be_told(problem: Problem) -> None:
         await settled()
         peer.control("close", "b")
         assert await peer.expect("close", "b") == {"command": "close", "channel": "b"}
+
+
+async def test_channels_that_are_over_before_anybody_takes_them_are_not_kept() -> None:
+    """As where one is served after the other, and the first takes long."""
+    peer = Peer(MemoryWire())
+    async with open_helper(wire=peer.wire, signals=()) as helper:
+        peer.control("init", version=1, host="localhost")
+        peer.open("first")
+        channels = [await anext(helper)]
+        for _ in range(100):
+            peer.open("b")
+            peer.control("close", "b")
+        peer.open("last")
+        await peer.wire.wait(lambda: len(peer.wire.frames) == 101)
+        gc.collect()
+        assert sum(isinstance(each, Channel) for each in gc.get_objects()) < 50
+        channels.append(await anext(helper))
+        assert [channel.id for channel in channels] == ["first", "last"]
