@@ -19,6 +19,7 @@ from ..payloads.base import Services
 from ..payloads.connect.connect import connect
 from ..payloads.connect.target import Target
 from .process import Process, SpawnError
+from .stderr import Stderr
 
 SOCKET: Final = "/run/polkit/agent-helper.socket"
 PROGRAMS: Final = (
@@ -80,18 +81,21 @@ async def _by_socket(services: Services) -> AsyncIterator[_Ends]:
 
 @asynccontextmanager
 async def _by_program(services: Services, argv: list[str]) -> AsyncIterator[_Ends]:
-    context = services.context
+    context, limits = services.context, services.context.limits
     try:
         process = Process(argv, {"LANG": "C"}, None, _nothing, watchdog=context.watchdog, children=context.children)
     except SpawnError as error:
         raise Problem(INTERNAL_ERROR, str(error)) from None
+    name = argv[0].rpartition("/")[2]
+    stderr = Stderr(context.loop, process.stderr, context.log, name, process.pid, limits.stderr_line_bytes)
     try:
         yield _Ends(process.stdout, process.stdin)
     finally:
-        for fd in (process.stdin, process.stdout, process.stderr):
+        for fd in (process.stdin, process.stdout):
             os.close(fd)
+        stderr.close()
         with CancelScope(shield=True):
-            seconds = context.limits.term_seconds
+            seconds = limits.term_seconds
             if await process.stop(seconds) or await process.kill(seconds):
                 await process.end_group(seconds)
             else:  # it has another user by now

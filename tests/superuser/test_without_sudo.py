@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from dbus_fast import Message, MessageFlag
 
@@ -16,6 +17,7 @@ from spanbridge.helpers.polkit_helper import unescape
 from spanbridge.helpers.systemd import missing
 from spanbridge.payloads.bus.signature import Variant
 from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.deadline import SECONDS
 from spanbridge.testing.script import Rule, exit_with, forever, init, serve, stderr
 
 from ..dbus.service import PrivateBus, private_bus
@@ -495,6 +497,26 @@ async def test_where_the_helper_is_a_program(tmp_path: Path, monkeypatch: pytest
         assert await polkit_helper.authenticate(bench.services, "joe", "biscuit", ask)
         assert out.read_text() == "joe biscuit right\n"
         assert not await polkit_helper.authenticate(bench.services, "joe", "biscuit", ask)
+
+
+@pytest.mark.anyio
+async def test_a_helper_that_says_much_on_its_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spanbridge.helpers import polkit_helper
+
+    from ..bus.without_process import workbench
+
+    program = tmp_path / "helper"
+    program.write_text("#!/bin/sh\nread -r cookie\nhead -c 1000000 /dev/zero >&2\necho SUCCESS\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(polkit_helper, "SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(polkit_helper, "PROGRAMS", (str(program),))
+
+    async def ask(asked: polkit_helper.Asked) -> str:
+        raise AssertionError(asked)
+
+    async with workbench(tmp_path) as bench:
+        with anyio.fail_after(SECONDS):
+            assert await polkit_helper.authenticate(bench.services, "joe", "biscuit", ask)
 
 
 @pytest.fixture
