@@ -61,7 +61,9 @@ class Places:
         self._leaving[leaver] = guest
 
     def free(self, guest: Guest) -> None:
-        """It is reaped. The one that has waited for it comes up."""
+        """It is reaped. The one that has waited for it comes up; what it has waited for itself is nobody's any more."""
+        for leaver in [leaver for leaver, promised in self._leaving.items() if promised is guest]:
+            del self._leaving[leaver]
         waiting = self._leaving.pop(guest, None)
         if waiting is not None and waiting.life.state == QUEUED:
             waiting.life.move("room")

@@ -1,5 +1,6 @@
 """How many helpers there may be, and who gives way (docs/manifests.md, "Limits")."""
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from spanbridge.testing.frames import encode_control
 from spanbridge.testing.gate import Gate
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
-from spanbridge.testing.script import helper_rule, ignore, init, note, serve, wait
+from spanbridge.testing.script import forever, helper_rule, ignore, init, note, serve, wait
 
 TEST = {"payload": "test"}
 GOOD = [init(), serve(), note("stopped")]
@@ -227,3 +228,22 @@ def test_helpers_for_other_hosts_have_a_bound_of_their_own(start: Start) -> None
     front.send("here", b"alive")
     assert front.data("here", 5) == b"alive"
     assert len(bridge.children) == 4
+
+
+def test_one_that_leaves_for_another_counts_still_when_that_one_is_dismissed(start: Start) -> None:
+    """It still runs, and counts."""
+    stays = [ignore(signal.SIGTERM), init(), serve(), forever()]
+    rules = [helper_rule({"payload": "stays"}, stays), helper_rule({"payload": "other"}, [init(), serve()])]
+    dismissed = helper_rule({"payload": "dismissed"}, [init(), serve()])
+    bridge = start(*rules, dismissed, limits={"helpers": 1, "exit_seconds": 0.3, "term_seconds": 0.3})
+    front = bridge.front_end
+    front.open("a", "stays")
+    pid = front.expect("ready", "a")["pid"]
+    front.close("a")
+    front.expect("close", "a")
+    front.open("b", "dismissed")
+    bridge.package("test", *rules)
+    front.expect("close", "b", problem="terminated")
+    front.open("c", "other")
+    front.expect("ready", "c")
+    assert pid not in bridge.children
