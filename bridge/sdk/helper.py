@@ -203,8 +203,10 @@ async def open_helper(
                 helper.start({name.replace("_", "-"): value for name, value in init.items()})
                 if signals:
                     await tasks.start(helper.watch_signals, signals)
-                yield helper
-                await helper.flush()
+                try:
+                    yield helper
+                finally:  # whatever has ended it: what was sent before that is not lost
+                    await helper.flush()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             _reraise(group)

@@ -116,3 +116,22 @@ async def test_channels_that_are_over_before_anybody_takes_them_are_not_kept() -
         assert sum(isinstance(each, Channel) for each in gc.get_objects()) < 50
         channels.append(await anext(helper))
         assert [channel.id for channel in channels] == ["first", "last"]
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), SystemExit(3)], ids=str)
+async def test_what_was_sent_before_a_helper_fails_is_written(error: BaseException) -> None:
+    peer = Peer(MemoryWire())
+    peer.control("init", version=1, host="localhost")
+    peer.open()
+
+    async def fail() -> None:
+        async with open_helper(wire=peer.wire, signals=()) as helper:
+            async with await anext(helper) as channel:
+                await channel.send(b"answer")
+            raise error
+
+    with pytest.raises(type(error)):
+        await fail()
+    await peer.expect("init")
+    assert await peer.data("a") == b"answer"
+    assert await peer.expect("close", "a") == {"command": "close", "channel": "a"}
