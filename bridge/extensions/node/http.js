@@ -155,7 +155,7 @@ class Response {
   answer(body, type) {
     if (this.headersSent) throw new Error('the answer was sent already')
     const status = Number(this.statusCode)
-    if (!Number.isInteger(status)) throw new RangeError(`the status is ${String(this.statusCode)}`)
+    if (!Number.isSafeInteger(status)) throw new RangeError(`the status is ${String(this.statusCode)}`)
     this.headersSent = true
     if (type !== null && !this.names.has('content-type')) this.names.set('content-type', ['Content-Type', type])
     this.onAnswer(status, [...this.names.values()], body)

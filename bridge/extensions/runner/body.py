@@ -146,5 +146,5 @@ def _bytes(piece: Any) -> bytes:
 def _closed(body: Any) -> None:
     try:
         body.close()
-    except Exception as error:  # noqa: BLE001 - it is theirs
+    except BaseException as error:  # noqa: BLE001 - it is theirs; sys.exit() must not end the thread
         tell(error)

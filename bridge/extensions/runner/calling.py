@@ -126,7 +126,7 @@ def failure(error: BaseException) -> Answer:
     if isinstance(error, HttpError):
         try:
             return error_answer(error.status, error.code, error.message)
-        except (TypeError, ValueError) as unsendable:
+        except Exception as unsendable:  # noqa: BLE001 - whatever was given for a status, or a text
             error = unsendable
     tell(error)
     return error_answer(500, "internal-error", "the handler failed, see the log of the extension")

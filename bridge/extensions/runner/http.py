@@ -11,6 +11,7 @@ from ..errors import HttpError
 from .router import BadEncoding, decoded
 
 _DEPTH: Final = 100
+_STATUS_BITS: Final = 63  # of a number that a message can hold
 _TYPES: Final = {
     "json": "application/json; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -207,10 +208,7 @@ class Res:
     def _send(self, body: bytes, kind: str | None) -> "Res":
         if self.answer is not None:
             raise RuntimeError("the answer was sent already")
-        headers = dict(self._headers)
-        if kind is not None:
-            headers.setdefault("content-type", ("Content-Type", kind))
-        self.answer = Answer(_whole(self.statusCode), list(headers.values()), body)
+        self.answer = self._made(self.statusCode, kind, body)
         if self.on_answer is not None:
             self.on_answer(self.answer)
         return self
@@ -220,7 +218,6 @@ class Res:
         status = self.statusCode
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int):
             status, value = value
-        headers = dict(self._headers)
         kind: str | None = None
         body: Any
         if isinstance(value, (dict, list)):
@@ -237,14 +234,26 @@ class Res:
         else:
             kind = type(value).__name__
             raise TypeError(f"the handler returned {kind}, expected a dict, list, str, bytes, generator or None")
+        return self._made(status, kind, body)
+
+    def _made(self, status: Any, kind: str | None, body: Any) -> Answer:
+        """With the headers that were set. Raises what no message can hold: here it is the handler's, which has failed;
+        where it is sent, it would end the thread that sends for all."""
+        headers = dict(self._headers)
         if kind is not None:
             headers.setdefault("content-type", ("Content-Type", kind))
+        for name, text in headers.values():
+            if not (name.isascii() and text.isascii()):
+                f"{name}{text}".encode()  # half a character is none
         return Answer(_whole(status), list(headers.values()), body)
 
 
 def _whole(status: Any) -> int:
-    """A status as a number; Express takes one that is written out, too. Raises ValueError, TypeError."""
-    return int(status)
+    """A status as a number; Express takes one that is written out, too. Raises ValueError, TypeError, OverflowError."""
+    number = int(status)
+    if number.bit_length() > _STATUS_BITS:
+        raise ValueError(f"the status has {number.bit_length()} bits")
+    return number
 
 
 def to_json(value: Any) -> bytes:
