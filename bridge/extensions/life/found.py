@@ -16,6 +16,9 @@ from .permissions import Permissions
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 MAINS: Final = ("src/main.py", "src/index.js", "index.js")
 JAVASCRIPT: Final = (".js", ".cjs", ".mjs")
+# What must fit into an entry of the audit log, and into what a process is told at its start.
+_VERSION_CHARS: Final = 200
+_PERMISSIONS_BYTES: Final = 32 << 10
 _PACKAGE_BYTES: Final = 1 << 20
 _PACKAGE_DEPTH: Final = 200
 _MOST_FILES: Final = 20_000
@@ -57,6 +60,8 @@ def look_at(path: str) -> Found:
         if not NAME.fullmatch(name):
             raise _Broken(f"{file}: name: found {name!r}, expected [a-z][a-z0-9_-]{{0,63}}")
         version = _text(package, file, "version")
+        if len(version) > _VERSION_CHARS:
+            raise _Broken(f"{file}: version: {len(version)} characters, expected at most {_VERSION_CHARS}")
         main = _main(package, file, path)
         asks, always = _spanbridge(package.get("spanbridge", {}), file)
     except _Broken as why:
@@ -121,6 +126,8 @@ def _spanbridge(value: Any, file: str) -> tuple[Permissions, bool]:
         asks = msgspec.convert(value.get("permissions", {}), Permissions)
     except msgspec.ValidationError as error:
         raise _Broken(f"{file}: spanbridge.permissions: {error}") from None
+    if (size := len(msgspec.json.encode(asks))) > _PERMISSIONS_BYTES:
+        raise _Broken(f"{file}: spanbridge.permissions: {size} bytes, expected at most {_PERMISSIONS_BYTES}")
     return asks, start == "always"
 
 
