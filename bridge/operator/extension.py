@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     try:
         done: int = options.run(options)
         return done
-    except (Unreachable, PlaceError, inspect.Refused, new.Refused, OSError, sqlite3.Error) as error:
+    except (Unreachable, PlaceError, inspect.Refused, new.Refused, OSError, sqlite3.Error, UnicodeEncodeError) as error:
         complain(f"spanbridge extension: {error}")
         return _NOT_DONE
 
@@ -185,15 +185,19 @@ def _audit(options: argparse.Namespace) -> int:
         return 0 if found["ok"] else _FOUND
     for row in rows(path, "SELECT entry, hash FROM entries ORDER BY seq"):
         entry = {**_entry(row["entry"]), "hash": row["hash"]}
-        if options.extension in (None, entry["extension"]):
+        if options.extension in (None, entry.get("extension")):
             print(told(entry))
     return 0
 
 
 def _entry(text: str) -> dict[str, Any]:
+    """As it stands there, if that is no entry: somebody may have written anything there."""
     import msgspec
 
-    return msgspec.json.decode(text, type=dict[str, Any])
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return {"entry": text}
 
 
 def _run(options: argparse.Namespace) -> int:

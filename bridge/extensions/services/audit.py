@@ -11,9 +11,10 @@ import os
 import sqlite3
 import syslog
 from typing import Any, Final
+from urllib.parse import quote
 
 from ..host_log import HostLog
-from .keeper import Keeper, open_to_read
+from .keeper import Keeper
 from .moment import iso
 
 START: Final = "0" * 64
@@ -44,6 +45,8 @@ class Audit:
         self._keeper = Keeper(self.path, _SCHEMA)
         self._seq, self._head = self._keeper.do(_last).result()
         self._told = self._seq
+        self._appended: dict[int, str] = {}
+        """Hashes of entries that are not on disk yet, or never will be: their numbers are then given anew."""
 
     def write(
         self,
@@ -77,12 +80,14 @@ class Audit:
             "details": details,
         }
         try:
-            size = len(canonical(entry))
+            size = len(canonical(entry).encode())
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"audit_log: details: {error}") from None
         if size > ENTRY_BYTES:
             raise ValueError(f"audit_log: an entry of {size} bytes, expected at most {ENTRY_BYTES}")
-        return self._keeper.do(lambda db: self._append(db, entry, ours))
+        written = self._keeper.do(lambda db: self._append(db, entry, ours))
+        written.add_done_callback(self._written)
+        return written
 
     def _append(self, db: sqlite3.Connection, entry: dict[str, Any], ours: bool) -> int:
         if not ours:
@@ -92,10 +97,19 @@ class Audit:
         text = canonical({**entry, "seq": seq + 1, "prev": head})
         digest = hash_of(text)
         db.execute("INSERT INTO entries VALUES (?, ?, ?)", (seq + 1, text, digest))
-        self._seq, self._head = seq + 1, digest
-        if (seq + 1) % _HEAD_EVERY == 0:
-            self._tell_head()
+        self._appended[seq + 1] = digest
         return seq + 1
+
+    def _written(self, written: "concurrent.futures.Future[int]") -> None:
+        """A head that was told, and is not on disk after all, would look as if somebody had changed the log."""
+        if written.exception() is not None:
+            return
+        seq = written.result()
+        digest = self._appended.pop(seq)
+        if seq > self._seq:
+            self._seq, self._head = seq, digest
+        if seq % _HEAD_EVERY == 0:
+            self._tell_head()
 
     def _check_room(self, db: sqlite3.Connection) -> None:
         """Raises Full."""
@@ -121,7 +135,7 @@ class Audit:
             sql = "SELECT entry, hash FROM entries WHERE seq > ?"
             given: list[Any] = [after]
             if extension is not None:
-                sql += " AND json_extract(entry, '$.extension') = ?"
+                sql += " AND iif(json_valid(entry), json_extract(entry, '$.extension'), NULL) = ?"
                 given.append(extension)
             found: list[dict[str, Any]] = []
             size = 0
@@ -129,7 +143,7 @@ class Audit:
                 size += len(entry)
                 if found and size > _TOLD_BYTES:
                     break
-                found.append({**json.loads(entry), "hash": digest})
+                found.append({**(_parsed(entry) or {"entry": entry}), "hash": digest})
             return found
 
         return self._keeper.do(read)
@@ -164,7 +178,8 @@ def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict
 
     `first_bad` is the number of the first entry that does not fit. Raises sqlite3.Error.
     """
-    db = open_to_read(path)
+    db = sqlite3.connect(read_only(path), uri=True)
+    db.text_factory = _any_text
     try:
         head, count = START, 0
         found = seq is None or (seq == 0 and digest == START)
@@ -184,9 +199,20 @@ def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict
     return {"ok": True, "count": count, "head": head, "first_bad": None}
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def read_only(path: str) -> str:
+    """The URI with which sqlite3 opens a file to read it."""
+    return f"file:{quote(os.fsencode(path))}?mode=ro"
+
+
+def _any_text(data: bytes) -> str:
+    """Also of what is no text; it is no JSON then."""
+    return data.decode(errors="backslashreplace")
+
+
+def _parsed(text: str | bytes) -> dict[str, Any]:
+    """Nothing, if it is no entry: somebody may have written anything there."""
     try:
-        entry = json.loads(text)
-    except ValueError:
+        entry = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}

@@ -73,11 +73,3 @@ class Keeper:
             return
         for future, result in done:
             future.set_result(result)
-
-
-def open_to_read(path: str) -> sqlite3.Connection:
-    """The database that is there, for reading alone. Raises sqlite3.Error."""
-    from urllib.parse import quote
-
-    # Unquoted, a # in the path would end it, and with it that nothing is to be made or written.
-    return sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)

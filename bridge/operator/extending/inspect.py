@@ -13,7 +13,7 @@ from typing import Any, Final
 from ...extensions.life.found import look_at
 from ...extensions.life.on_disk import Found
 from ...extensions.places import Places
-from ...extensions.services.keeper import open_to_read
+from ...extensions.services.audit import read_only
 
 _NODE_SECONDS: Final = 10.0
 
@@ -42,11 +42,12 @@ def _python(found: Found) -> list[str]:
         source = file.read()
     try:
         compile(source, main, "exec", dont_inherit=True)
-    except (MemoryError, RecursionError):  # as Python's parser has it
+    except SyntaxError as error:
+        return [f"{main}:{error.lineno}: {error.msg}" if error.lineno else f"{main}: {error.msg}"]
+    except ValueError as error:
+        return [f"{main}: {error}"]
+    except (MemoryError, RecursionError):
         return [f"{main}: nested too deeply"]
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        return [f"{main}{line}: {error.msg if isinstance(error, SyntaxError) else error}"]
     wanted = {"name": found.name, "version": found.version}
     return [
         f"{main}:{line}: {name}: found {value!r}, expected {wanted[name]!r} as in package.json"
@@ -67,14 +68,11 @@ def _javascript(main: str) -> list[str]:
     node = shutil.which("node")
     if node is None:
         return [f"{main}: there is no node in PATH, which runs JavaScript"]
-    command = [node, "--check", main]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=_NODE_SECONDS, cwd="/"
-        )
+        done = subprocess.run([node, "--check", main], capture_output=True, check=False, timeout=_NODE_SECONDS, cwd="/")
     except subprocess.TimeoutExpired:
         return [f"{main}: {node} --check took more than {_NODE_SECONDS:g} s"]
-    return [f"{main}: {done.stderr.strip()}"] if done.returncode else []
+    return [f"{main}: {done.stderr.decode(errors='replace').strip()}"] if done.returncode else []
 
 
 def _check_name(name: str) -> None:
@@ -94,7 +92,7 @@ def database_of(places: Places, name: str) -> str:
 
 def rows(path: str, sql: str) -> Iterator[dict[str, Any]]:
     """Of SQL that only reads. Raises sqlite3.Error."""
-    db = open_to_read(path)
+    db = sqlite3.connect(read_only(path), uri=True)
     try:
         cursor = db.execute(sql)
         names = [column[0] for column in cursor.description or ()]
@@ -114,12 +112,15 @@ def backup(path: str, to: str) -> None:
         os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         raise Refused(f"{to}: there is something already") from None
-    source, copy = open_to_read(path), sqlite3.connect(to)
     try:
-        source.backup(copy)
-    finally:
-        source.close()
-        copy.close()
+        with (
+            contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as source,
+            contextlib.closing(sqlite3.connect(to)) as copy,
+        ):
+            source.backup(copy)
+    except BaseException:
+        os.unlink(to)  # half a copy, which would be in the way of the next
+        raise
 
 
 def _remove_tree(path: str) -> None:
