@@ -116,6 +116,7 @@ def _state(page: Any) -> list[tuple[int, int, str]]:
         {"url": "http://example..org/"},
         {"url": "https://203.0.113.1/", "secret": "short"},
         {"url": "https://8.8.8.8/", "secret": "whsec_c2hvcnQ="},
+        {"url": "https://8.8.8.8/", "secret": "whsec_\u00e9" + "x" * 40},
         {"url": "https://8.8.8.8/", "events": []},
         {"url": "https://8.8.8.8/", "events": ["a b"]},
         {"url": 3},

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -120,7 +119,7 @@ def key_of(secret: str) -> bytes:
     """Raises Refused."""
     try:
         key = base64.b64decode(secret.removeprefix(_SECRET), validate=True)
-    except binascii.Error:
+    except ValueError:  # also for what is not ASCII
         key = b""
     if not secret.startswith(_SECRET) or len(key) not in _SECRET_BYTES:
         raise Refused("secret: expected whsec_ and 24 to 64 bytes in base64")
