@@ -114,7 +114,15 @@ def test_what_is_refused(history: MetricsHistory) -> None:
         history.query("m", 0, 1, 1, "median")
     with pytest.raises(ValueError, match="step above 0"):
         history.query("m", 0, 1, 0, "avg")
-    for number in range(10):
+    with pytest.raises(ValueError, match="a finite step"):
+        history.query("m", 0, 1, float("inf"), "avg")
+    with pytest.raises(ValueError, match="steps"):
+        history.query("m", 0, 1e9, 1e-308, "avg")
+    long_ago = time.time() // 60 * 60 - 3 * 86_400
+    history.record("m", 1, long_ago)
+    assert history.query("m", long_ago + 30, long_ago + 30, 60, "avg") == []
+    assert history.query("m", long_ago + 40, long_ago + 20, 60, "avg") == []
+    for number in range(9):
         history.record(f"m{number}", 1, None)
     with pytest.raises(ValueError, match="there are 10 already"):
         history.record("one_more", 1, None)

@@ -174,11 +174,13 @@ class MetricsHistory:
         if function is None:
             raise ValueError(f"metrics_history.query: fn {fn!r}, expected one of {', '.join(_FUNCTIONS)}")
         first, past = seconds_of(start), seconds_of(end)
-        if not step > 0 or not math.isfinite(past - first):
-            raise ValueError("metrics_history.query: expected finite times, and a step above 0")
-        count = max(0, math.ceil((past - first) / step))
-        if count > _STEPS:
-            raise ValueError(f"metrics_history.query: {count} steps, expected at most {_STEPS}")
+        if not (step > 0 and math.isfinite(step) and math.isfinite(past - first)):
+            raise ValueError("metrics_history.query: expected finite times, and a finite step above 0")
+        if (past - first) / step > _STEPS:
+            raise ValueError(f"metrics_history.query: {(past - first) / step:g} steps, expected at most {_STEPS}")
+        if past <= first:  # a coarse level may have something that begins before both
+            return []
+        count = max(1, math.ceil((past - first) / step))
         steps: list[Part | None] = [None] * count
         for moment, part in self._parts(metric, first, past, step):
             place = min(int((moment - first) / step), count - 1)
