@@ -1,5 +1,6 @@
 """host.log: what the host has to say, and what extensions print. One older file is kept."""
 
+import contextlib
 import os
 import threading
 import time
@@ -52,9 +53,10 @@ class HostLog:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         data = f"{stamp} {text}\n".encode(errors="backslashreplace")
         with self._lock:
-            try:
-                if self._echo:
+            if self._echo:
+                with contextlib.suppress(OSError):  # the terminal is gone: the file is there
                     os.write(2, data)
+            try:
                 if self._fd < 0 or self._size + len(data) > self._most_bytes:
                     self._open()
                 self._size += os.write(self._fd, data)
@@ -63,8 +65,8 @@ class HostLog:
 
     def _open(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # it is closed whatever close says, and its number may be another one's
+            os.close(fd)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         full = max(self._most_bytes - 4096, self._most_bytes // 2)
         if os.path.exists(self.path) and os.stat(self.path).st_size >= full:
