@@ -91,6 +91,11 @@ class Life:
         setting = self._parts.settings[found.name]
         if found.broken or setting.version == found.version:
             return
+        try:
+            self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
+        except OSError as error:  # it is noted at the next look: nobody must miss an extension for that
+            self._parts.log.error("settings", what=str(error))
+            return
         if setting.version:
             self._parts.audit.write(
                 found.name,
@@ -101,7 +106,6 @@ class Life:
                 {"from": setting.version, "to": found.version},
                 ours=True,
             )
-        self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
 
     async def start_always(self) -> None:
         """Start those that are to run with the host, and from now on those that join them."""

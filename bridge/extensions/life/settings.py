@@ -52,10 +52,11 @@ class Settings:
         """They count once they are on disk."""
         new = f"{self._path}.new"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(fd, msgspec.json.encode(values))
+        with open(
+            fd, "wb"
+        ) as file:  # which writes all of it: a disk that is nearly full takes a part, and says so later
+            file.write(msgspec.json.encode(values))
+            file.flush()
             os.fsync(fd)
-        finally:
-            os.close(fd)
         os.replace(new, self._path)
         self._values = values

@@ -1,0 +1,116 @@
+"""Disks that are full, or fail: nothing is told that is not there, and what was there stays."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from spanbridge.extensions.host_log import HostLog
+from spanbridge.extensions.services.audit import Audit, verify
+
+from .site import Site, hello, wait_until
+
+ACTOR = {"name": "extension"}
+FULL = """
+import resource, signal, sys
+from spanbridge.extensions.host_log import HostLog
+from spanbridge.extensions.life.settings import Setting, Settings
+
+settings = Settings(sys.argv[1], HostLog(sys.argv[2], 1_000_000))
+for number in range(50):
+    settings.put(f"one{number}", Setting(False, version="1"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+try:
+    settings.put("more", Setting(False))
+except OSError:
+    sys.exit(Settings(sys.argv[1], HostLog(sys.argv[2], 1_000_000))["one3"].enabled)
+sys.exit(3)
+"""
+
+
+def test_settings_that_do_not_fit_leave_those_of_before(tmp_path: Path) -> None:
+    """The system takes the beginning of a file that is too large for the disk, and says so at the next write alone."""
+    command = [sys.executable, "-c", FULL, str(tmp_path), os.devnull]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_settings_that_cannot_be_written_keep_no_extension_away(site: Site) -> None:
+    (site.state / "settings.json.new").mkdir(parents=True)
+    site.extension("one", hello("return {'version': version}"))
+    page = site.session()
+    assert page.get("/api/ext/one/").json == {"version": "1"}
+    site.extension("two", hello())
+    assert page.get("/api/ext/two/").status == 200
+    site.extension("one", hello("return {'version': version}"), version="2")
+    wait_until(lambda: page.get("/api/ext/one/").json == {"version": "2"}, "the new version")
+    (site.state / "settings.json.new").rmdir()
+
+
+def test_a_head_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
+    log = HostLog(str(tmp_path / "host.log"), 1_000_000)
+    audit = Audit(str(tmp_path), 1 << 20, log)
+    for _ in range(63):
+        audit.write("one", ACTOR, "did", "thing", "1", None).result()
+    on = threading.Event()
+    keeper = audit._keeper
+    keeper._db.execute("PRAGMA foreign_keys=ON")
+    keeper._db.execute("CREATE TABLE p (x INTEGER PRIMARY KEY)")
+    keeper._db.execute("CREATE TABLE c (x INTEGER REFERENCES p (x) DEFERRABLE INITIALLY DEFERRED)")
+    keeper.do(lambda db: on.wait())
+    lost = audit.write("one", ACTOR, "did", "thing", "lost", None)
+    keeper.do(lambda db: db.execute("INSERT INTO c VALUES (1)").rowcount)  # what is committed with it fails
+    on.set()
+    with pytest.raises(sqlite3.IntegrityError):
+        lost.result()
+    assert audit.write("one", ACTOR, "did", "thing", "kept", None).result() == 64
+    audit.close()
+    (head,) = [line for line in (tmp_path / "host.log").read_text().splitlines() if "audit-head" in line]
+    assert f"seq=64 hash={verify(audit.path)['head']}" in head
+
+
+def test_an_entry_is_bounded_in_bytes(tmp_path: Path) -> None:
+    audit = Audit(str(tmp_path), 1 << 20, HostLog(os.devnull, 1_000_000))
+    with pytest.raises(ValueError, match="an entry of"):
+        audit.write("one", ACTOR, "did", "thing", "1", "\N{GRINNING FACE}" * 20_000)
+    with pytest.raises(ValueError, match="details"):
+        audit.write("one", ACTOR, "did", "thing", "1", "\ud800")
+    audit.close()
+
+
+def test_a_log_whose_terminal_is_gone(tmp_path: Path) -> None:
+    log = HostLog(str(tmp_path / "host.log"), 1_000_000, echo=True)
+    read, write = os.pipe()
+    os.close(read)
+    before = os.dup(2)
+    os.dup2(write, 2)
+    try:
+        log.info("said")
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(write)
+    assert "said" in (tmp_path / "host.log").read_text()
+
+
+def test_a_log_whose_close_fails_writes_to_no_other_file(tmp_path: Path) -> None:
+    """The descriptor is free then, and the next file that is opened has its number."""
+    log = HostLog(str(tmp_path / "host.log"), 200)
+    log.info("first")
+    close = os.close
+
+    def fail(fd: int) -> None:
+        close(fd)
+        raise OSError(5, "input/output error")
+
+    with patch("os.close", fail):
+        log.info("x" * 300)
+    with open(tmp_path / "other", "w+") as other:
+        log.info("second")
+        assert other.read() == ""
+    assert "second" in (tmp_path / "host.log").read_text()
