@@ -8,12 +8,14 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from ...limits import Limits
 from ..host_log import HostLog
 from .keeper import Keeper
 from .outcome import Outcome
+
+T = TypeVar("T")
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS endpoints (
@@ -35,6 +37,7 @@ DEAD: Final = "dead"
 _MOST_ORIGINS: Final = 10_000
 _DEAD_SECONDS: Final = 30 * 86_400.0
 _FORGET_SECONDS: Final = 3_600.0
+_AGAIN_SECONDS: Final = 2.0
 _ROW_BYTES: Final = 512  # about what one takes beside its body
 _GONE: Final = (410,)
 _GONE_FOR_A_PUSH: Final = (404, 410)
@@ -173,12 +176,12 @@ class Deliveries:
         """Deliver, until it is cancelled."""
         at_once = self._limits.extension_deliveries_at_once
         self._under_way.clear()  # one that was cancelled before its first step has left itself there
-        await asyncio.wrap_future(self.keeper.do(_forget_dead))
+        await self._surely(_forget_dead)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._news.clear()
                 room = at_once - len(self._under_way)
-                found, due = await asyncio.wrap_future(self.keeper.do(lambda db: self._next(db, room)))  # noqa: B023
+                found, due = await self._surely(lambda db: self._next(db, room))  # noqa: B023
                 for delivery in found:
                     self._under_way.add((delivery.id, delivery.target))
                     tasks.create_task(self._deliver(delivery))
@@ -204,14 +207,23 @@ class Deliveries:
     async def _deliver(self, delivery: Delivery) -> None:
         table, sender = self._senders[delivery.kind]
         try:
-            receiver = await asyncio.wrap_future(self.keeper.do(lambda db: _row(db, table, delivery.target)))
+            receiver = await self._surely(lambda db: _row(db, table, delivery.target))
             outcome = Outcome(0, "its receiver was removed")
             if receiver is not None:
                 outcome = await self._sent(sender, delivery, receiver)
-            await asyncio.wrap_future(self.keeper.do(lambda db: self._note(db, delivery, outcome, receiver is None)))
+            await self._surely(lambda db: self._note(db, delivery, outcome, receiver is None))
         finally:
             self._under_way.discard((delivery.id, delivery.target))
             self._news.set()
+
+    async def _surely(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What it gives, as soon as the disk lets it. Else what was delivered, or is just now, would be once more."""
+        while True:
+            try:
+                return await asyncio.wrap_future(self.keeper.do(job))
+            except sqlite3.Error as error:
+                self._log.error("deliveries", what=str(error))
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _sent(self, sender: Sender, delivery: Delivery, receiver: Mapping[str, Any]) -> Outcome:
         try:
