@@ -208,11 +208,14 @@ class Parts:
         return history, AlertEngine(history.db, history.last, tell, defined, self.limits.extension_alerts)
 
     def _alert(self, name: str, change: Change) -> None:
-        """Tell of an alert; from the thread of its desk. What cannot be told is logged."""
+        """Tell of an alert; from the thread of its desk. What cannot be told is logged. Raises sqlite3.Error: it is
+        to be told once more, and so the event, which nobody can tell from the one before, comes last."""
         told = {"alert": change.name, "state": change.state, "value": change.value, "severity": change.severity}
+        if not change.silenced and change.state in ("firing", "resolved"):
+            self._deliver(name, change, told)
         self.events.broadcast(name, "alert", told)
-        if change.silenced or change.state not in ("firing", "resolved"):
-            return
+
+    def _deliver(self, name: str, change: Change, told: dict[str, Any]) -> None:
         origin = f"{name} {change.name} {change.state} {change.since!r}"
         try:
             self.webhooks.fire(name, f"alert.{change.state}", told, origin)
