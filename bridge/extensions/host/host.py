@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import os
@@ -36,6 +37,8 @@ from .watch import evaluate_alerts, sweep
 
 _BACKLOG: Final = 128
 _AGAIN_SECONDS: Final = 10.0
+_ACCEPT_SECONDS: Final = 0.5
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _SWITCH_SECONDS: Final = 0.0005
 _MORE_BYTES: Final = 64 << 20
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -61,7 +64,12 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
         _say(ready, str(error))
         return 1
     log = HostLog(os.path.join(places.state, "host.log"), limits.extension_log_bytes, echo=echo)
-    lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        _say(ready, f"{LOCK}: {error.strerror}")
+        log.error("host-failed", what=str(error))
+        return 1
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -209,7 +217,11 @@ class Host:
     def _accept(self, listener: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _EXHAUSTED:  # it would be called again at once, without end
+                self._parts.log.error("accept", what=str(error))
+                self._context.loop.remove_reader(listener)
+                self._context.loop.call_later(_ACCEPT_SECONDS, self._accept_again, listener, tasks)
             return
         if peer_uid(connection) != os.geteuid():
             connection.close()
@@ -220,6 +232,10 @@ class Host:
             self._lingering = None
         self._relays += 1
         tasks.start_soon(self._relay, connection, tasks)
+
+    def _accept_again(self, listener: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
+        if listener.fileno() >= 0:
+            self._context.loop.add_reader(listener, lambda: self._accept(listener, tasks))
 
     async def _relay(self, connection: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
         """One session, from its relay's greeting to its end."""

@@ -1,5 +1,6 @@
 """What lies in the data directories: extensions, each with its package.json checked."""
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -29,7 +30,10 @@ class _Broken(Exception):
 
 
 def find(directories: Iterable[str], alone: Iterable[str] = ()) -> dict[str, Found]:
-    """All extensions by name, the first of a name: those `alone`, then those in the directories."""
+    """All extensions by name, the first of a name: those `alone`, then those in the directories.
+
+    Raises OSError if nothing can be opened.
+    """
     found: dict[str, Found] = {}
     for path in alone:
         extension = look_at(path)
@@ -37,7 +41,8 @@ def find(directories: Iterable[str], alone: Iterable[str] = ()) -> dict[str, Fou
     for directory in directories:
         try:
             names = sorted(os.listdir(directory))
-        except OSError:
+        except OSError as error:
+            _unless_exhausted(error)
             continue
         for each in names:
             path = os.path.join(directory, each)
@@ -84,7 +89,15 @@ def _read(file: str) -> dict[str, Any]:
     except DefectError as error:
         raise _Broken(str(error)) from None
     except OSError as error:
+        _unless_exhausted(error)
         raise _Broken(f"{file}: {error.strerror}") from None
+
+
+def _unless_exhausted(error: OSError) -> None:
+    """Raise what says nothing of the file, but that nothing can be opened just now: who would take that for an answer
+    would take all extensions for removed."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise error
 
 
 def _text(package: dict[str, Any], file: str, member: str) -> str:
@@ -137,7 +150,8 @@ def fingerprint(path: str) -> int:
     for directory in directories_in(path):
         try:
             entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-        except OSError:
+        except OSError as error:
+            _unless_exhausted(error)
             continue
         for entry in entries:
             try:
@@ -154,7 +168,7 @@ def fingerprint(path: str) -> int:
 def directories_in(path: str) -> list[str]:
     """The directory and all below it in which a change counts."""
     found = []
-    for directory, inner, files in os.walk(path):
+    for directory, inner, files in os.walk(path, onerror=_unless_exhausted):
         inner[:] = sorted(name for name in inner if not ignored(name))
         found.append(directory)
         if len(found) + len(files) > _MOST_FILES:

@@ -33,7 +33,12 @@ class Life:
 
     async def look_at_once(self) -> None:
         """See what has come or gone, for whoever asks before that is noticed. A change waits until it is whole."""
-        self._come_and_gone(await self._seen(), settled=False)
+        try:
+            found = await self._seen()
+        except OSError as error:  # what is known goes on
+            self._parts.log.error("look", what=str(error))
+            return
+        self._come_and_gone(found, settled=False)
 
     async def look(self) -> None:
         """See what lies on disk, and act on it."""

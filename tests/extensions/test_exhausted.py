@@ -1,0 +1,88 @@
+"""A host that has no descriptors left, or whose disk takes nothing more, while it serves."""
+
+import os
+import resource
+import socket
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+from .receiver import Received, receiving
+from .site import Page, Site, hello, wait_until
+from .test_metrics_and_alerts import SOURCE as ALERTS
+from .test_webhooks import DELIVERIES, FIRE, HERE, SOURCE, WEBHOOKS
+
+
+def test_a_host_without_descriptors_waits_for_some(site: Site) -> None:
+    site.extension("one", hello())
+    page = site.session()
+    assert page.get("/api/ext/one/").status == 200
+    host = page.get("/api/extensions").json["host"]["pid"]
+    soft, hard = resource.prlimit(host, resource.RLIMIT_NOFILE)
+    directory = os.open(site.home.root / "runtime/spanbridge", os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as knocks:
+        resource.prlimit(host, resource.RLIMIT_NOFILE, (3, hard))
+        knocks.connect(f"/proc/self/fd/{directory}/extensions.sock")
+        before = _ticks(host)
+        time.sleep(1)
+        assert _ticks(host) - before < os.sysconf("SC_CLK_TCK") / 3
+        (told,) = page.get("/api/extensions").json["extensions"]
+        assert (told["name"], told["state"]) == ("one", "running")
+        assert page.get("/api/ext/one/").status == 200
+        resource.prlimit(host, resource.RLIMIT_NOFILE, (soft, hard))
+    os.close(directory)
+    assert site.session().get("/api/ext/one/").status == 200
+    assert "extension-removed" not in site.log
+
+
+def _ticks(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_what_was_delivered_is_not_sent_again_because_the_disk_is_full(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    page = site.session(**HERE)
+    host = page.get("/api/extensions").json["host"]["pid"]
+    _, hard = resource.prlimit(host, resource.RLIMIT_FSIZE)
+    with receiving() as receiver:
+        received = receiver.received
+
+        def fill(request: Received) -> tuple[int, dict[str, str]]:
+            resource.prlimit(host, resource.RLIMIT_FSIZE, (1, hard))
+            return received(request)
+
+        receiver.received = fill  # type: ignore[method-assign]
+        page("POST", WEBHOOKS, {"url": receiver.url})
+        page("POST", FIRE, {"event": "x"})
+        receiver.take()
+        time.sleep(12)  # longer than until all is begun anew
+        assert receiver.empty
+        receiver.received = received  # type: ignore[method-assign]
+        resource.prlimit(host, resource.RLIMIT_FSIZE, (hard, hard))
+        wait_until(
+            lambda: page.get(DELIVERIES).json == {"deliveries": []}, "the delivery to be noted", lambda: site.log
+        )
+        assert receiver.empty
+
+
+def test_an_alert_that_cannot_be_told_is_one_event_later_on(site: Site) -> None:
+    site.extension("disk", ALERTS)
+    page: Page = site.session()
+    events = page.listen("disk", topics=["alert"])
+
+    def disk(value: float) -> Any:
+        return page("POST", "/api/ext/disk/disk", {"value": value})
+
+    assert disk(50).status == 200
+    with closing(sqlite3.connect(site.state / "deliveries.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")  # which others wait for, and then give up
+        assert disk(95).status == 500
+        db.execute("ROLLBACK")
+    assert disk(96).status == 200
+    assert disk(5).status == 200
+    assert [page.event(events)["data"]["state"] for _ in range(2)] == ["firing", "resolved"]
+    assert "database is locked" in site.log
+    site.replace(site.state / "host.log", site.log.replace("unforeseen", "foreseen"))
