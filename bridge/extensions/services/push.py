@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -59,6 +60,7 @@ class Push:
         self._seconds = seconds
         self._contact = contact
         self._vapid: Any = None
+        self._making = threading.Lock()
         deliveries.send_with(KIND, "subscriptions", self._send)
 
     def send(self, extension: str, notification: Any, ttl: int, urgency: str, origin: str | None = None) -> int:
@@ -129,12 +131,13 @@ class Push:
         return base64.urlsafe_b64encode(public).rstrip(b"=").decode()
 
     def _signer(self) -> Any:
-        if self._vapid is None:
-            _, vapid = _libraries()
-            if not os.path.exists(self._key_file):
-                self._make_key(vapid)
-            self._vapid = vapid.from_file(self._key_file)
-        return self._vapid
+        with self._making:  # two who ask at once must not be told two keys, of which one is then lost
+            if self._vapid is None:
+                _, vapid = _libraries()
+                if not os.path.exists(self._key_file):
+                    self._make_key(vapid)
+                self._vapid = vapid.from_file(self._key_file)
+            return self._vapid
 
     def _make_key(self, vapid: Any) -> None:
         made = vapid()
