@@ -1,13 +1,18 @@
 """Webhooks: delivered, signed, tried again; and only to where they may go."""
 
+import asyncio
 import ipaddress
 import json
+import socket
+import threading
+import time
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from standardwebhooks import Webhook
 
-from spanbridge.extensions.services.addresses import Refused, is_allowed, networks, target_of
+from spanbridge.extensions.services.addresses import Refused, is_allowed, networks, resolved, target_of
 from spanbridge.extensions.services.attempt import retry_after
 
 from .receiver import receiving
@@ -138,6 +143,36 @@ def test_which_addresses_are_public() -> None:
         assert is_allowed(ipaddress.ip_address(text), networks(f"192.0.2.9,{text}")), text
     for text in ("8.8.8.8", "2001:4860:4860::8888"):
         assert is_allowed(ipaddress.ip_address(text), [])
+
+
+def test_a_resolver_that_is_silent_holds_nobody_up() -> None:
+    """Neither those who read files in threads meanwhile, nor the end of the host."""
+    on = threading.Event()
+
+    def silent(*arguments: Any, **options: Any) -> Any:
+        on.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "silent")
+
+    async def look_up() -> list[str]:
+        async def one() -> str:
+            try:
+                async with asyncio.timeout(0.2):
+                    await resolved(target_of("http://example.org/"), [])
+            except (OSError, TimeoutError) as error:
+                return type(error).__name__
+            return "resolved"
+
+        tasks = [asyncio.create_task(one()) for _ in range(70)]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.to_thread(int), 10)
+        return [await task for task in tasks]
+
+    before = time.monotonic()
+    with patch("socket.getaddrinfo", silent):
+        found = asyncio.run(look_up())
+        assert time.monotonic() - before < 10
+        on.set()
+    assert (found.count("TimeoutError"), len(found)) == (64, 70)
 
 
 def test_a_name_that_turns_private_is_refused_at_delivery(site: Site) -> None:
