@@ -4,6 +4,8 @@ import os
 import resource
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from typing import Any
@@ -86,3 +88,37 @@ def test_an_alert_that_cannot_be_told_is_one_event_later_on(site: Site) -> None:
     assert [page.event(events)["data"]["state"] for _ in range(2)] == ["firing", "resolved"]
     assert "database is locked" in site.log
     site.replace(site.state / "host.log", site.log.replace("unforeseen", "foreseen"))
+
+
+WITHOUT_THREADS = """
+import sys, threading
+from spanbridge.extensions.host.host import serve
+
+def start(thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = start
+sys.exit(serve())
+"""
+
+
+def test_a_host_that_gets_no_thread_says_so(site: Site) -> None:
+    command = [sys.executable, "-c", WITHOUT_THREADS]
+    done = subprocess.run(command, env=_environ(site), check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "spanbridge extension serve: can't start new thread\n")
+    assert "host-failed" in site.log
+
+
+def test_a_host_whose_lock_cannot_be_made_says_so(site: Site) -> None:
+    lock = site.home.root / "runtime/spanbridge/extensions.lock"
+    lock.mkdir(parents=True)
+    page = site.session()
+    channel = page.ask("GET", "/api/extensions")
+    closed = page.front_end.expect("close", channel)
+    assert "extensions.lock: Is a directory" in closed["message"]
+    assert "host-failed" in site.log
+    lock.rmdir()
+
+
+def _environ(site: Site) -> dict[str, str]:
+    return {**site.home.environ, "XDG_STATE_HOME": str(site.home.root / "state"), "PATH": os.environ["PATH"]}

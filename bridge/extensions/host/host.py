@@ -83,7 +83,12 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
         poller = Poller()
         loop = {"loop_factory": lambda: asyncio.SelectorEventLoop(poller)}
         return anyio.run(_serve, places, directory, limits, log, ready, stay, poller, backend_options=loop)
-    except (OSError, ValueError, sqlite3.Error) as error:  # a setting that cannot be, a disk that is full
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        sqlite3.Error,
+    ) as error:  # a setting that cannot be, a full disk, no thread
         _say(ready, str(error))
         log.error("host-failed", what=str(error))
         return 1
