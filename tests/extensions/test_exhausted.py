@@ -1,17 +1,24 @@
 """A host that has no descriptors left, or whose disk takes nothing more, while it serves."""
 
 import os
+import queue
 import resource
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from spanbridge.extensions.runner.lane import Lane
 
 from .receiver import Received, receiving
-from .site import Page, Site, hello, wait_until
+from .site import WAIT_SECONDS, Page, Site, hello, wait_until
 from .test_metrics_and_alerts import SOURCE as ALERTS
 from .test_webhooks import DELIVERIES, FIRE, HERE, SOURCE, WEBHOOKS
 
@@ -118,6 +125,17 @@ def test_a_host_whose_lock_cannot_be_made_says_so(site: Site) -> None:
     assert "extensions.lock: Is a directory" in closed["message"]
     assert "host-failed" in site.log
     lock.rmdir()
+
+
+def test_handlers_that_get_no_thread_have_one_later_on(capfd: pytest.CaptureFixture[str]) -> None:
+    ran: queue.SimpleQueue[int] = queue.SimpleQueue()
+    over = threading.Event()
+    lane = Lane(over.wait)  # type: ignore[arg-type]  # nothing more comes
+    with patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+        lane.put(lambda: ran.put(1))
+    lane.put(lambda: ran.put(2))
+    assert [ran.get(timeout=WAIT_SECONDS) for _ in range(2)] == [1, 2]
+    assert "can't start new thread" in capfd.readouterr().err
 
 
 def _environ(site: Site) -> dict[str, str]:

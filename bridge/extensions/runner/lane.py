@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .calling import tell
 from .calls import current_call
 from .serving import Serving
 
@@ -32,10 +33,14 @@ class Lane:
 
     def put(self, job: Job) -> None:
         """`job` raises nothing."""
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._run, name="handlers", daemon=True).start()
         self._jobs.put(job)
+        if not self._started:
+            self._started = True  # before it runs, and puts some itself
+            try:
+                threading.Thread(target=self._run, name="handlers", daemon=True).start()
+            except RuntimeError as error:  # there is none to be had: the job waits, and the next one asks again
+                self._started = False
+                tell(error)
 
     async def run(self, serving: Serving, function: Callable[[], Any]) -> Any:
         """What `function` returns, called for this request. Raises Exhausted, and what it raises."""
