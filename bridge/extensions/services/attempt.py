@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from .addresses import Network, Refused, Target, resolved
-from .outcome import Outcome
+from .outcome import RETRY_MOST_SECONDS, Outcome
 
 _READ_BYTES: Final = 64 << 10
-_RETRY_MOST_SECONDS: Final = 3600.0
 
 
 async def attempt(
@@ -84,7 +83,7 @@ async def _connected(
 def retry_after(value: bytes) -> float:
     """In seconds; 0 where it says nothing that can be read."""
     try:
-        return max(0.0, min(_seconds_in(value.decode("ascii", "replace").strip()), _RETRY_MOST_SECONDS))
+        return max(0.0, min(_seconds_in(value.decode("ascii", "replace").strip()), RETRY_MOST_SECONDS))
     except (ValueError, OverflowError):  # a day or an hour that no month or day has
         return 0.0
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from ...limits import Limits
 from ..host_log import HostLog
 from .keeper import Keeper
-from .outcome import Outcome
+from .outcome import RETRY_MOST_SECONDS, Outcome
 
 T = TypeVar("T")
 
@@ -74,6 +74,7 @@ class Deliveries:
         self._forgotten = 0.0
         self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA)
         self._retries = [float(part) for part in limits.extension_delivery_retries.split(",")]
+        self._longest = max(RETRY_MOST_SECONDS, *self._retries) + 1.0
         self._log = log
         self._senders: dict[str, tuple[str, Sender]] = {}
         self._loop = asyncio.get_running_loop()
@@ -193,13 +194,15 @@ class Deliveries:
 
     def _next(self, db: sqlite3.Connection, room: int) -> tuple[list[Delivery], float | None]:
         """What is due, as far as there is room; and when the next of the others will be."""
+        now = time.time()
+        # None waits longer than this, unless the clock has gone back meanwhile.
+        db.execute("UPDATE deliveries SET due = ? WHERE state = ? AND due > ?", (now, WAITING, now + self._longest))
         rows = db.execute(
             "SELECT id, kind, target, type, body, options, attempts, made, due FROM deliveries"
             " WHERE state = ? ORDER BY due LIMIT ?",
             (WAITING, len(self._under_way) + room + 1),
         ).fetchall()
         others = [row for row in rows if (row[0], row[2]) not in self._under_way]
-        now = time.time()
         taken = [row for row in others if row[8] <= now][:room]
         left = [row[8] for row in others if row not in taken]
         return [_delivery(row) for row in taken], min(left, default=None)

@@ -1,6 +1,9 @@
 """What came of one attempt to deliver."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+RETRY_MOST_SECONDS: Final = 3600.0
+"""So long a server may ask to be waited for."""
 
 
 class Outcome(NamedTuple):
