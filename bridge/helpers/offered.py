@@ -47,7 +47,7 @@ async def offer_aside(
 
     try:
         return await to_thread.run_sync(offer, rules, environ, sudo_seconds, abandon_on_cancel=True)
-    except RuntimeError as error:
+    except (RuntimeError, ImportError, OSError) as error:  # no thread, or no descriptor
         raise Problem(INTERNAL_ERROR, f"privileged bridges cannot be looked for: {error}") from None
 
 
