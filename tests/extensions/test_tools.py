@@ -115,30 +115,13 @@ def test_list_enable_disable_log_db_backup_audit_remove(site: Site, tool: Tool, 
     assert "nothing of it" in tool("remove", "one", status=2)
 
 
-@pytest.mark.parametrize(
-    ("does", "seconds", "told"),
-    [
-        ("exec sleep 1000", 0.2, "--check took more than 0.2 s"),
-        ("printf 'no\\377' >&2; exit 1", 60, "index.js: no\ufffd"),
-    ],
-)
-def test_check_with_an_odd_node(site: Site, tool: Tool, tmp_path: Path, does: str, seconds: float, told: str) -> None:
-    node = tmp_path / "node"
-    node.write_text(f"#!/bin/sh\n{does}\n")
-    node.chmod(0o755)
-    tool.environ["PATH"] = f"{tmp_path}:{tool.environ['PATH']}"
-    path = site.extension("one", "", main="index.js")
-    with patch("spanbridge.operator.extending.inspect._NODE_SECONDS", seconds):
-        assert told in tool("check", path, status=1)
-
-
-@pytest.mark.parametrize("name", ["", ".", "one/", "../extensions/one"])
+@pytest.mark.parametrize("name", ["", ".", "..", "one/", "one/src", "../extensions/one"])
 def test_what_is_no_name_names_no_other_directory(site: Site, tool: Tool, name: str) -> None:
     path = site.extension("one", "def init(router, services): ...")
     (site.state / "one").mkdir(parents=True)
     (site.state / "one/data.db").touch()
     for arguments in (("remove", name, "--data"), ("remove", name), ("db", name), ("backup", name, "copy.db")):
-        assert "is no name of an extension" in tool(*arguments, status=2)
+        assert "expected that of an extension" in tool(*arguments, status=2)
     assert path.exists()
     assert (site.state / "one/data.db").exists()
 

@@ -78,7 +78,7 @@ def _javascript(main: str) -> list[str]:
 def _check_name(name: str) -> None:
     """An empty one, "..", or one with a slash would be another directory, and all that is in it. Raises Refused."""
     if name in ("", os.curdir, os.pardir) or os.sep in name:
-        raise Refused(f"{name!r} is no name of an extension")
+        raise Refused(f"the name {name!r}: expected that of an extension")
 
 
 def database_of(places: Places, name: str) -> str:
