@@ -20,6 +20,7 @@ def test_one_that_asks_for_a_stderr_and_goes_away(site: Site) -> None:
     bridge, _, superuser = site.superuser(site.privileged(steps, "one"), site.privileged(GOOD, "two"))
     started = superuser.begin("Start", "one")
     bridge.wait_note("up")
+    bridge.front_end.sync()  # what else is started with the first helper has ended by then
     (pid,) = bridge.children
     bridge.signal(signal.SIGSTOP)
     gate.release()
