@@ -2,16 +2,20 @@
 
     npm install --prefix DIR express@4 better-sqlite3@12
     (cd DIR; npm rebuild better-sqlite3 --ignore-scripts=false)
+    make setup PYTHON=/usr/bin/python3      (in a clone that has no .venv yet)
     chrt -f 1 .venv/bin/python -m bench.extensions DIR
 
 Both have a table with one row in a database on disk, a GET that reads it and a POST that adds one. Requests go one
 after another, in turns, so that what else the machine does falls on both alike. Told are the median and 99 %, and the
 time on a processor of all that serves a request (bridge, host, extension; C bridge, Express), in microseconds. The last
-is of use on a machine that others use, too; so is `chrt`, as root: what others run then waits for all of these.
+is of use on a machine that others use, too; so is `chrt`, as root: what others run then waits for all of these. The
+first line tells whose Python it is: one that was not optimised by a profile when it was compiled, as Debian's is, takes
+nearly a third longer.
 """
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -138,6 +142,7 @@ def pids_of(log: str) -> dict[str, int]:
 
 def main(modules: str) -> int:
     """Print the table; the exit status."""
+    print(f"Python {platform.python_version()} of {sys.base_prefix}")
     root = Path(tempfile.mkdtemp(prefix="bench-extensions-"))
     home = Home(root / "home")
     write(home, "bench", "src/main.py", _PYTHON)
