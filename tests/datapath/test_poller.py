@@ -113,8 +113,10 @@ def test_a_writer_stops_the_reader_of_its_own_descriptor(turns: Turns) -> None:
     os.close(far)
 
 
-def test_a_number_that_is_used_anew_in_the_same_turn(turns: Turns) -> None:
-    """What epoll said of the old descriptor is not taken for news of the new one."""
+@pytest.mark.parametrize("by", ["the loop", "the poller"])
+def test_a_number_that_is_used_anew_in_the_same_turn(by: str, turns: Turns) -> None:
+    """What epoll said of the old descriptor is not taken for news of the new one, whoever watches that."""
+    watch: Callable[..., object] = turns.loop.add_reader if by == "the loop" else turns.poller.watch_read
     pipes = [pipe(), pipe()]
     told: list[str] = []
     fresh: list[int] = []
@@ -129,7 +131,7 @@ def test_a_number_that_is_used_anew_in_the_same_turn(turns: Turns) -> None:
                     os.close(near)
                     fresh.extend(pipe())
                     assert fresh[0] == near
-                    turns.loop.add_reader(near, lambda: told.append("loop's"))
+                    watch(near, lambda: told.append("new"))
 
         return callback
 
@@ -138,36 +140,10 @@ def test_a_number_that_is_used_anew_in_the_same_turn(turns: Turns) -> None:
         turns.poller.watch_read(near, first(near))
     turns.turn(3)
     assert told == ["old"]
-    turns.loop.remove_reader(fresh[0])
-    for fd in {*fresh, *(fd for ends in pipes for fd in ends)}:
-        os.close(fd)
-
-
-def test_the_same_among_watched_descriptors(turns: Turns) -> None:
-    pipes = [pipe(), pipe()]
-    told: list[str] = []
-    fresh: list[int] = []
-
-    def first(mine: int) -> Callable[[], None]:
-        def callback() -> None:
-            told.append("old")
-            turns.poller.watch_read(mine, None)
-            for near, _ in pipes:
-                if near != mine and not fresh:
-                    turns.poller.watch_read(near, None)
-                    os.close(near)
-                    fresh.extend(pipe())
-                    assert fresh[0] == near
-                    turns.poller.watch_read(near, lambda: told.append("new"))
-
-        return callback
-
-    for near, far in pipes:
-        give(far, b"x")
-        turns.poller.watch_read(near, first(near))
-    turns.turn(3)
-    assert told == ["old"]
-    turns.poller.watch_read(fresh[0], None)
+    if by == "the loop":
+        turns.loop.remove_reader(fresh[0])
+    else:
+        turns.poller.watch_read(fresh[0], None)
     for fd in {*fresh, *(fd for ends in pipes for fd in ends)}:
         os.close(fd)
 
