@@ -14,7 +14,7 @@ import pytest
 
 from spanbridge.payloads.base import Services
 from spanbridge.payloads.connect import names
-from spanbridge.payloads.connect.connect import connect, connect_at_once
+from spanbridge.payloads.connect.connect import connect, connect_at_once, resolver_of
 from spanbridge.payloads.connect.problems import not_connected
 from spanbridge.payloads.connect.target import Target
 from spanbridge.protocol.problems import Problem
@@ -269,7 +269,7 @@ def test_names_that_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     hit: dict[str, int] = {}
 
     async def test(services: Services) -> None:
-        resolver = services.once(names.Resolver)
+        resolver = services.once(resolver_of)
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(resolver.addresses, "first.name", 80)

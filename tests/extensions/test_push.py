@@ -83,14 +83,14 @@ def test_subscriptions_that_are_refused(shared: Site) -> None:
 def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("cryptography", "http_ece", "py_vapid")]:
         monkeypatch.setitem(sys.modules, name, None)
-    pushes = push.Push(str(tmp_path), Mock(), [], 1, "")
+    pushes = push.Push(str(tmp_path), Mock(), Mock(), 1, "")
     with pytest.raises(RuntimeError, match=r"spanbridge\[push\]"):
         asyncio.run(pushes.key())
 
 
 def test_two_who_ask_at_once_are_told_one_key(tmp_path: Path) -> None:
     """A browser that had subscribed with another one could never be reached."""
-    sender = push.Push(str(tmp_path), Mock(), [], 1.0, "mailto:one@localhost")
+    sender = push.Push(str(tmp_path), Mock(), Mock(), 1.0, "mailto:one@localhost")
 
     async def ask() -> set[str]:
         return set(await asyncio.gather(*[sender.key() for _ in range(6)]))

@@ -3,17 +3,28 @@
 import asyncio
 import ipaddress
 import json
+import queue
 import socket
 import threading
-import time
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from standardwebhooks import Webhook
 
-from spanbridge.extensions.services.addresses import Refused, is_allowed, networks, resolved, target_of
-from spanbridge.extensions.services.attempt import retry_after
+from spanbridge.extensions.host_log import HostLog
+from spanbridge.extensions.services.addresses import (
+    Allowed,
+    Refused,
+    is_allowed,
+    known_or_refused,
+    networks,
+    target_of,
+)
+from spanbridge.extensions.services.attempt import attempt, retry_after
+from spanbridge.extensions.services.outcome import Outcome
+from spanbridge.payloads.connect.names import Resolver
 
 from .receiver import receiving
 from .site import Site, wait_until
@@ -145,34 +156,44 @@ def test_which_addresses_are_public() -> None:
         assert is_allowed(ipaddress.ip_address(text), [])
 
 
-def test_a_resolver_that_is_silent_holds_nobody_up() -> None:
-    """Neither those who read files in threads meanwhile, nor the end of the host."""
-    on = threading.Event()
+def test_a_resolver_that_is_silent_holds_nobody_up(tmp_path: Path) -> None:
+    """Neither who reads files in threads meanwhile, nor what goes to an address, nor the end of the host. What has no
+    place in time (`lookups`) has failed at its own limit, and takes no place later."""
+    on, asked = threading.Event(), queue.SimpleQueue[bytes]()
+    real, log = socket.getaddrinfo, HostLog(str(tmp_path / "host.log"), 1_000_000)
 
-    def silent(*arguments: Any, **options: Any) -> Any:
-        on.wait(60)
+    def silent(host: bytes, *arguments: Any, **options: Any) -> Any:
+        if options.get("flags", 0) & socket.AI_NUMERICHOST:
+            return real(host, *arguments, **options)
+        asked.put(host)
+        on.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "silent")
 
-    async def look_up() -> list[str]:
-        async def one() -> str:
-            try:
-                async with asyncio.timeout(0.2):
-                    await resolved(target_of("http://example.org/"), [])
-            except (OSError, TimeoutError) as error:
-                return type(error).__name__
-            return "resolved"
+    async def deliver(here: str) -> None:
+        allowed = Allowed(networks("127.0.0.0/8"), Resolver(asyncio.get_running_loop(), log, 2).addresses)
 
-        tasks = [asyncio.create_task(one()) for _ in range(70)]
-        await asyncio.sleep(0)
-        await asyncio.wait_for(asyncio.to_thread(int), 10)
-        return [await task for task in tasks]
+        async def one(url: str, seconds: float) -> Outcome:
+            return await attempt(target_of(url), {}, b"", allowed, seconds)
 
-    before = time.monotonic()
-    with patch("socket.getaddrinfo", silent):
-        found = asyncio.run(look_up())
-        assert time.monotonic() - before < 10
+        stuck = [asyncio.create_task(one(f"http://{name}.example.org/", 60)) for name in "ab"]
+        first = [await asyncio.to_thread(asked.get, True, 60) for _ in stuck]
+        assert sorted(first) == [b"a.example.org", b"b.example.org"]
+        for task in stuck:
+            task.cancel()
+        late = await one("http://c.example.org/", 0.05)
+        assert late.why == "no answer after 0.05 s (extension_delivery_seconds)"
+        await known_or_refused(target_of("http://d.example.org/"), allowed, 0.05)
+        assert (await one(here, 60)).good
         on.set()
-    assert (found.count("TimeoutError"), len(found)) == (64, 70)
+        assert "silent" in (await one("http://e.example.org/", 60)).why
+        assert (asked.get(timeout=60), asked.empty()) == (b"e.example.org", True)
+
+    with patch("socket.getaddrinfo", silent), receiving() as receiver:
+        try:
+            asyncio.run(deliver(receiver.url))
+        finally:
+            on.set()
+    assert "limit name=lookups value=2" in (tmp_path / "host.log").read_text()
 
 
 def test_a_name_that_turns_private_is_refused_at_delivery(site: Site) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ...limits import Limits
+from ...payloads.connect.names import Resolver
 from ...wire.flusher import Flusher
 from ...wire.poller import Poller
 from ..database.database import Database, bound_memory
@@ -23,7 +24,7 @@ from ..inner.messages import Call
 from ..places import Places, open_private
 from ..process.launcher import CannotStart, Launcher
 from ..sandbox.landlock import PORTS_SINCE, landlock_abi
-from ..services.addresses import networks
+from ..services.addresses import Allowed, networks
 from ..services.alert_engine import AlertEngine, Change
 from ..services.audit import Audit
 from ..services.deliveries import Deliveries
@@ -82,7 +83,8 @@ class Parts:
         self.events = Events(limits)
         self.audit = Audit(places.state, limits.extension_audit_bytes, log)
         self.deliveries = Deliveries(places.state, limits, log)
-        allowed = networks(limits.extension_delivery_allow)
+        resolver = Resolver(self._loop, log, limits.lookups)
+        allowed = Allowed(networks(limits.extension_delivery_allow), resolver.addresses)
         self.webhooks = Webhooks(self.deliveries, allowed, limits.extension_delivery_seconds)
         self.push = Push(places.state, self.deliveries, allowed, limits.extension_delivery_seconds, _CONTACT)
         self._environ = environ

@@ -2,19 +2,15 @@
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
-import socket
-import threading
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
 _URL_CHARS: Final = 2_000
+_LABEL_CHARS: Final = 63
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-
-_MOST_AT_ONCE: Final = 64
-_places: Final = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -50,6 +46,8 @@ def target_of(url: str) -> Target:
         raise Refused(f"the URL: expected visible ASCII, at most {_URL_CHARS} characters")
     if parts.scheme not in _PORTS or not parts.hostname:
         raise Refused("the URL: expected http:// or https:// and a host")
+    if not all(0 < len(label) <= _LABEL_CHARS for label in parts.hostname.removesuffix(".").split(".")):
+        raise Refused(f"the URL: {parts.hostname[:80]!r}: no name of a host")
     if parts.username is not None or parts.password is not None:
         raise Refused("the URL: a user and a password have no place in it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -72,17 +70,32 @@ def is_allowed(address: Address, allowed: list[Network]) -> bool:
     return address.is_global and not address.is_multicast
 
 
-async def resolved(target: Target, allowed: list[Network]) -> list[tuple[int, str]]:
-    """Addresses that may be connected to, each with its family, in the order to try them. Raises Refused, OSError."""
+class _Found(Protocol):
+    """An address of a name; `str` of it is the text."""
+
+    @property
+    def family(self) -> int: ...
+
+
+class Allowed(NamedTuple):
+    """Where deliveries may go beside public addresses, and how the addresses of a name and a port are found."""
+
+    networks: list[Network]
+    look_up: Callable[[str, int], Awaitable[Sequence[_Found]]]
+    """Raises OSError."""
+
+
+async def resolved(target: Target, allowed: Allowed) -> list[tuple[int, str]]:
+    """Addresses that may be connected to, each with its family, in the order to try them. Raises Refused, OSError.
+
+    It waits while as many names as may be are looked up: whoever calls bounds the time.
+    """
     host = target.host.lower().rstrip(".")
     # These mean this machine whether its resolver knows them or not (RFC 6761, 6.3).
     name = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else target.host
-    try:
-        found = await _looked_up(name, target.port)
-    except UnicodeError:  # a part of it is empty, or too long
-        raise Refused(f"{target.host[:80]!r}: no name of a host") from None
-    addresses = list(dict.fromkeys([(int(family), str(address[0])) for family, _, _, _, address in found]))
-    good = [(family, text) for family, text in addresses if is_allowed(ipaddress.ip_address(text), allowed)]
+    found = await allowed.look_up(name, target.port)
+    addresses = list(dict.fromkeys([(address.family, str(address)) for address in found]))
+    good = [(family, text) for family, text in addresses if is_allowed(ipaddress.ip_address(text), allowed.networks)]
     if not good:
         told = ", ".join(text for _, text in addresses)
         host = target.host if told == target.host else f"{target.host} is {told}"
@@ -90,38 +103,8 @@ async def resolved(target: Target, allowed: list[Network]) -> list[tuple[int, st
     return good
 
 
-async def _looked_up(name: str, port: int) -> list[tuple[Any, ...]]:
-    """What getaddrinfo gives. Raises OSError, UnicodeError.
-
-    Nothing interrupts a resolver whose server is silent: a thread of the pool would be missing to all others, who read
-    files or start extensions, and would hold up the end of the host.
-    """
-    if not _places.acquire(blocking=False):
-        raise OSError(errno.EAGAIN, f"{_MOST_AT_ONCE} names are looked up already")
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[tuple[Any, ...]]] = loop.create_future()
-
-    def settle(outcome: list[tuple[Any, ...]] | Exception) -> None:
-        if found.done():  # nobody waits any more
-            return
-        if isinstance(outcome, Exception):
-            found.set_exception(outcome)
-        else:
-            found.set_result(outcome)
-
-    def work() -> None:
-        outcome: list[tuple[Any, ...]] | Exception
-        try:
-            outcome = list(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            outcome = error
-        _places.release()
-        with contextlib.suppress(RuntimeError):  # the host has ended
-            loop.call_soon_threadsafe(settle, outcome)
-
-    try:
-        threading.Thread(target=work, name="look-up", daemon=True).start()
-    except RuntimeError as error:
-        _places.release()
-        raise OSError(errno.EAGAIN, str(error)) from None
-    return await found
+async def known_or_refused(target: Target, allowed: Allowed, seconds: float) -> None:
+    """Nothing for a name that is not known, or not within `seconds`: it may be so when it is needed. Raises Refused."""
+    with contextlib.suppress(OSError):  # TimeoutError, too
+        async with asyncio.timeout(seconds):
+            await resolved(target, allowed)

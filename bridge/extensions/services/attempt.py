@@ -6,15 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from .addresses import Network, Refused, Target, resolved
+from .addresses import Allowed, Refused, Target, resolved
 from .outcome import RETRY_MOST_SECONDS, Outcome
 
 _READ_BYTES: Final = 64 << 10
 
 
-async def attempt(
-    target: Target, headers: Mapping[str, str], body: bytes, allowed: list[Network], seconds: float
-) -> Outcome:
+async def attempt(target: Target, headers: Mapping[str, str], body: bytes, allowed: Allowed, seconds: float) -> Outcome:
     """`seconds`: how long it may take in all. Never raises."""
     try:
         async with asyncio.timeout(seconds):
@@ -27,7 +25,7 @@ async def attempt(
         return Outcome(0, str(error))
 
 
-async def _post(target: Target, headers: Mapping[str, str], body: bytes, allowed: list[Network]) -> Outcome:
+async def _post(target: Target, headers: Mapping[str, str], body: bytes, allowed: Allowed) -> Outcome:
     import h11
 
     reader, writer = await _connected(target, await resolved(target, allowed))

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import binascii
-import contextlib
 import os
 import secrets
 import sqlite3
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .addresses import Network, Refused, resolved, target_of
+from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
 from .deliveries import Deliveries, Delivery
 from .outcome import Outcome
@@ -50,9 +49,7 @@ class Subscription(msgspec.Struct, frozen=True):
 class Push:
     """Encrypts for each browser, and signs with a key that is made once."""
 
-    def __init__(
-        self, directory: str, deliveries: Deliveries, allowed: list[Network], seconds: float, contact: str
-    ) -> None:
+    def __init__(self, directory: str, deliveries: Deliveries, allowed: Allowed, seconds: float, contact: str) -> None:
         """`seconds`: how long one attempt may take."""
         self._key_file = os.path.join(directory, _KEY)
         self._deliveries = deliveries
@@ -156,8 +153,7 @@ class Push:
         target = target_of(subscription.endpoint)
         if len(_unpacked(subscription.keys.p256dh)) != 65 or len(_unpacked(subscription.keys.auth)) != 16:
             raise Refused("keys: expected p256dh of 65 bytes and auth of 16, in base64url")
-        with contextlib.suppress(OSError):  # a name that is not known yet may be so when it is needed
-            await resolved(target, self._allowed)
+        await known_or_refused(target, self._allowed, self._seconds)
 
         def put(db: sqlite3.Connection) -> str:
             row = (

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -15,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from .addresses import Network, Refused, resolved, target_of
+from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
 from .deliveries import Deliveries, Delivery
 from .moment import iso
@@ -41,7 +40,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Webhooks:
     """Fires, and knows where to."""
 
-    def __init__(self, deliveries: Deliveries, allowed: list[Network], seconds: float) -> None:
+    def __init__(self, deliveries: Deliveries, allowed: Allowed, seconds: float) -> None:
         """`seconds`: how long one attempt may take."""
         self._deliveries = deliveries
         self._allowed = allowed
@@ -83,8 +82,7 @@ class Webhooks:
     async def add(self, endpoint: Endpoint) -> dict[str, str]:
         """Its id, and its secret, which is told this once. Raises Refused."""
         target = target_of(endpoint.url)
-        with contextlib.suppress(OSError):  # a name that is not known yet may be so when it is needed
-            await resolved(target, self._allowed)
+        await known_or_refused(target, self._allowed, self._seconds)
         secret = endpoint.secret or _SECRET + base64.b64encode(secrets.token_bytes(32)).decode()
         key_of(secret)
         if not endpoint.events or not all(EVENT.fullmatch(each.removesuffix("*") or "x") for each in endpoint.events):

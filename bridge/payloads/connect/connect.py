@@ -83,9 +83,15 @@ def _try_unix(path: str, kind: int) -> socket.socket | None:
     return sock
 
 
+def resolver_of(services: Services) -> Resolver:
+    """One for each session: `services.once(resolver_of)`."""
+    context = services.context
+    return Resolver(context.loop, context.log, context.limits.lookups)
+
+
 async def _connect_tcp(target: Target, services: Services) -> socket.socket:
     try:
-        addresses = await services.once(Resolver).addresses(target.address, target.port)
+        addresses = await services.once(resolver_of).addresses(target.address, target.port)
     except OSError as error:
         raise not_connected(target, [(target.address, error)]) from None
     failures: list[tuple[str, OSError]] = []

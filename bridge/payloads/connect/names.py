@@ -3,14 +3,12 @@
 import errno
 import os
 import socket
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import anyio
 import msgspec
-
-from ..base import Services
 
 LOCALHOST: Final = ("127.0.0.1", "::1")
 
@@ -25,15 +23,19 @@ class Address(msgspec.Struct, frozen=True):
         return str(self.sockaddr[0])
 
 
-class Resolver:
-    """Looks names up. One for each session: `services.once(Resolver)`. At most `lookups` at once: one whose channel was
-    closed keeps its place until the resolver gives up."""
+class _Log(Protocol):
+    def limit(self, name: str, value: float, /) -> None: ...
 
-    def __init__(self, services: Services) -> None:
-        self._loop = services.context.loop
-        self._log = services.context.log
-        self._most = services.context.limits.lookups
-        self._places = anyio.Semaphore(self._most)
+
+class Resolver:
+    """Looks names up, for a session or for the host of extensions. At most `most` (`lookups`) at once, the others wait:
+    a look-up for which nobody waits any more keeps its place until the system gives it up."""
+
+    def __init__(self, loop: AbstractEventLoop, log: _Log, most: int) -> None:
+        self._loop = loop
+        self._log = log
+        self._most = most
+        self._places = anyio.Semaphore(most)
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """The addresses of `host`, in the order in which they are to be tried.
