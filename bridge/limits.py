@@ -232,7 +232,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     extension_pong_seconds: Annotated[float, Meta(description="how long it may take to answer that")] = 1.0
     extension_query_seconds: Annotated[float, Meta(description="how long one statement of SQL may take")] = 10.0
     extension_busy_seconds: Annotated[
-        float, Meta(description="how long a statement of SQL waits for the transaction of another handler")
+        float, Meta(description="how long a statement of SQL waits for the transaction of another handler, or program")
     ] = 5.0
     extension_iterations: Annotated[
         int, Meta(description="results of SQL that one extension iterates over at once")

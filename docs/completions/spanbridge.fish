@@ -103,7 +103,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' extension_ping_seconds 'how often an extension that has something to do is asked whether it lives'
     printf '%s=\t%s\n' extension_pong_seconds 'how long it may take to answer that'
     printf '%s=\t%s\n' extension_query_seconds 'how long one statement of SQL may take'
-    printf '%s=\t%s\n' extension_busy_seconds 'how long a statement of SQL waits for the transaction of another handler'
+    printf '%s=\t%s\n' extension_busy_seconds 'how long a statement of SQL waits for the transaction of another handler, or program'
     printf '%s=\t%s\n' extension_iterations 'results of SQL that one extension iterates over at once'
     printf '%s=\t%s\n' extension_reply_seconds 'how long an extension may take nothing of what the host replies'
     printf '%s=\t%s\n' extension_database_bytes 'database of one extension'

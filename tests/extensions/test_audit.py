@@ -115,7 +115,7 @@ def test_a_full_log_takes_what_the_user_does_and_nothing_of_extensions(site: Sit
 
 def test_whoever_leaves_takes_no_log_along(tmp_path: Path) -> None:
     """What a page has asked for is done by a thread that all share, whether the page waits for it or not."""
-    keeper = Keeper(str(tmp_path / "kept.db"), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);")
+    keeper = Keeper(str(tmp_path / "kept.db"), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);", 5)
     begun, on = threading.Event(), threading.Event()
 
     def slow(db: sqlite3.Connection) -> None:

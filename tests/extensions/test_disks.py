@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
 from spanbridge.extensions.host_log import HostLog
 from spanbridge.extensions.services.audit import Audit, verify
+from spanbridge.extensions.services.keeper import DatabaseFailed, Keeper
 
 from .site import Site, hello, wait_until
 
@@ -54,7 +55,7 @@ def test_settings_that_cannot_be_written_keep_no_extension_away(site: Site) -> N
 
 def test_a_head_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
     log = HostLog(str(tmp_path / "host.log"), 1_000_000)
-    audit = Audit(str(tmp_path), 1 << 20, log)
+    audit = Audit(str(tmp_path), 1 << 20, log, 5)
     for _ in range(63):
         audit.write("one", ACTOR, "did", "thing", "1", None).result()
     on = threading.Event()
@@ -66,7 +67,7 @@ def test_a_head_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
     lost = audit.write("one", ACTOR, "did", "thing", "lost", None)
     keeper.do(lambda db: db.execute("INSERT INTO c VALUES (1)").rowcount)  # what is committed with it fails
     on.set()
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(DatabaseFailed, match=r"audit\.db: FOREIGN KEY"):
         lost.result()
     assert audit.write("one", ACTOR, "did", "thing", "kept", None).result() == 64
     audit.close()
@@ -75,7 +76,7 @@ def test_a_head_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
 
 
 def test_an_entry_is_bounded_in_bytes(tmp_path: Path) -> None:
-    audit = Audit(str(tmp_path), 1 << 20, HostLog(os.devnull, 1_000_000))
+    audit = Audit(str(tmp_path), 1 << 20, HostLog(os.devnull, 1_000_000), 5)
     with pytest.raises(ValueError, match="an entry of"):
         audit.write("one", ACTOR, "did", "thing", "1", "\N{GRINNING FACE}" * 20_000)
     with pytest.raises(ValueError, match="details"):
@@ -114,3 +115,35 @@ def test_a_log_whose_close_fails_writes_to_no_other_file(tmp_path: Path) -> None
         log.info("second")
         assert other.read() == ""
     assert "second" in (tmp_path / "host.log").read_text()
+
+
+def _insert(db: sqlite3.Connection) -> int:
+    return db.execute("INSERT INTO kept VALUES (1)").rowcount
+
+
+def test_what_a_disk_undoes_as_a_whole_is_told_to_all_as_what_it_is(tmp_path: Path) -> None:
+    """Not as the savepoint that is missing since."""
+    path, on = tmp_path / "kept.db", threading.Event()
+    keeper = Keeper(str(path), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);", 5)
+
+    def undone(db: sqlite3.Connection) -> None:
+        db.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    keeper.do(lambda db: on.wait())
+    together = [keeper.do(_insert), keeper.do(undone), keeper.do(_insert)]
+    on.set()
+    assert {str(each.exception(60)) for each in together} == {f"{path}: database or disk is full"}
+    assert keeper.do(_insert).result(60) == 1
+    keeper.close()
+
+
+def test_a_thread_that_writes_outlives_the_end_of_memory(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path / "kept.db"), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);", 5)
+    db, keeper._db = keeper._db, Mock(in_transaction=False)
+    keeper._db.execute.side_effect = MemoryError
+    error = keeper.do(_insert).exception(60)
+    assert "kept.db: out of memory (extension_memory_bytes)" in str(error)
+    keeper._db = db
+    assert keeper.do(_insert).result(60) == 1
+    keeper.close()

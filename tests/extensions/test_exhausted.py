@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -79,7 +80,7 @@ def test_what_was_delivered_is_not_sent_again_because_the_disk_is_full(site: Sit
 
 def test_an_alert_that_cannot_be_told_is_one_event_later_on(site: Site) -> None:
     site.extension("disk", ALERTS)
-    page: Page = site.session()
+    page: Page = site.session(extension_busy_seconds=0.05)
     events = page.listen("disk", topics=["alert"])
 
     def disk(value: float) -> Any:
@@ -93,8 +94,92 @@ def test_an_alert_that_cannot_be_told_is_one_event_later_on(site: Site) -> None:
     assert disk(96).status == 200
     assert disk(5).status == 200
     assert [page.event(events)["data"]["state"] for _ in range(2)] == ["firing", "resolved"]
-    assert "database is locked" in site.log
-    site.replace(site.state / "host.log", site.log.replace("unforeseen", "foreseen"))
+    assert "deliveries.db: database is locked" in site.log
+
+
+HOLDS = """
+def init(router, services):
+    @router.get("/:what")
+    def do(req):
+        try:
+            DOES[req.params["what"]](services)
+        except Exception as error:
+            return {"why": f"{type(error).__name__}: {error}"}
+        return {"why": ""}
+
+DOES = {
+    "audit": lambda services: services.audit_log("did", "thing", "1"),
+    "fire": lambda services: services.webhooks.fire("x", None),
+    "record": lambda services: services.metrics_history.record("n", 1),
+    "define": lambda services: services.alert_engine.define("n", "n", ">", 1),
+    "run": lambda services: services.db.exec("CREATE TABLE ext_one_a (n)"),
+}
+"""
+MINE = "/api/extensions"
+
+
+def test_a_database_that_another_program_holds_is_told_by_name(site: Site) -> None:
+    site.extension("one", HOLDS)
+    page = site.session(extension_busy_seconds=0.05)
+    assert page.get("/api/ext/one/record").json == {"why": ""}
+
+    def why(file: str, what: str) -> str:
+        told = page.get(f"/api/ext/one/{what}").json["why"]
+        return str(told.replace(str(site.state / file), file))
+
+    def refused(file: str, method: str, path: str, body: Any = None) -> bool:
+        told = page(method, f"{MINE}/{path}", body)
+        expected = {"error": "error", "message": f"{site.state / file}: database is locked"}
+        return (told.status, told.json) == (503, expected)
+
+    with _held(site, "audit.db"):
+        assert why("audit.db", "audit") == "RuntimeError: audit.db: database is locked"
+        assert refused("audit.db", "GET", "audit")
+        assert refused("audit.db", "POST", "one/disable")
+        site.wait_log("not-audited")
+    assert page.get(MINE).json["extensions"][0]["state"] == "disabled"
+    assert page("POST", f"{MINE}/one/enable").status == 200
+    with _held(site, "deliveries.db"):
+        assert why("deliveries.db", "fire") == "RuntimeError: deliveries.db: database is locked"
+        for method, path in (("GET", "webhooks"), ("GET", "webhooks/deliveries"), ("DELETE", "webhooks/x")):
+            assert refused("deliveries.db", method, path)
+        assert refused("deliveries.db", "POST", "webhooks", {"url": "http://192.0.2.1/", "events": ["x"]}) is False
+        assert refused("deliveries.db", "POST", "webhooks", {"url": "http://8.8.8.8/", "events": ["x"]})
+    with _held(site, "one/metrics.db"):
+        for what in ("record", "define"):
+            assert why("one/metrics.db", what) == "RuntimeError: one/metrics.db: database is locked"
+    with _held(site, "one/data.db"):
+        assert why("one/data.db", "run") == "SqliteError: database is locked"
+    for what in ("audit", "fire", "record", "define", "run"):
+        assert page.get(f"/api/ext/one/{what}").json == {"why": ""}
+
+
+@pytest.mark.parametrize("file", ["data.db", "metrics.db"])
+def test_an_extension_whose_database_is_held_does_not_start_and_says_why(site: Site, file: str) -> None:
+    site.extension("one", HOLDS)
+    path = site.state / "one" / file
+    path.parent.mkdir(parents=True)
+    page = site.session(extension_busy_seconds=0.05)
+    with _held(site, f"one/{file}"):
+        told = page.get("/api/ext/one/run")
+        assert (told.status, told.json["message"]) == (503, f"{path}: database is locked")
+    assert page.get("/api/ext/one/run").json == {"why": ""}
+
+
+def test_a_host_whose_database_is_held_says_which(site: Site) -> None:
+    site.state.mkdir(parents=True)
+    with _held(site, "audit.db"):
+        page = site.session(extension_busy_seconds=0.05)
+        closed = page.front_end.expect("close", page.ask("GET", MINE))
+        assert f"{site.state}/audit.db: database is locked" in closed["message"]
+
+
+@contextmanager
+def _held(site: Site, file: str) -> Iterator[None]:
+    with closing(sqlite3.connect(site.state / file, isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        yield
+        db.execute("ROLLBACK")
 
 
 WITHOUT_THREADS = """

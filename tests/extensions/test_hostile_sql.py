@@ -233,7 +233,7 @@ def lines(text: str) -> list[str]:
 
 
 def open_at(path: Path, **given: Any) -> Database:
-    limits = {"most_bytes": 1 << 22, "seconds": 5, "message_bytes": 1 << 20, **given}
+    limits = {"most_bytes": 1 << 22, "seconds": 5, "busy_seconds": 5, "message_bytes": 1 << 20, **given}
     return Database("my-ext", str(path), WATCH, **limits)
 
 

@@ -28,7 +28,7 @@ def _nobody() -> None:
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[MetricsHistory]:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, 10)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, 10, 5)
     yield history
     history.close()
 
@@ -172,7 +172,7 @@ def test_operators(op: str) -> None:
 
 def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     """And do not make lists fail later."""
-    engine = AlertEngine(history.db, history.last, lambda change: None, _nobody, _MOST)
+    engine = AlertEngine(history, lambda change: None, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     for seconds in (1e300, 1e12, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="silence"):
@@ -188,8 +188,8 @@ def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
 
 
 def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> None:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST)
-    engine = AlertEngine(history.db, history.last, lambda change: None, _nobody, _MOST)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST, 5)
+    engine = AlertEngine(history, lambda change: None, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
 
     def record_for_ever() -> None:
@@ -207,7 +207,7 @@ def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> 
 
 
 def test_a_full_file_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
-    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST, 5)
     history.record("now", 1, None)  # after which nothing is forgotten by itself for some minutes
     long_ago = time.time() - 3 * 86_400
     for number in range(8_000):  # more than there is room for
@@ -219,20 +219,20 @@ def test_a_full_file_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
 
 def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
     told: list[Change] = []
-    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST, 5)
 
     def killed(change: Change) -> None:
         told.append(change)
         raise KeyboardInterrupt
 
-    engine = AlertEngine(history.db, history.last, killed, _nobody, _MOST)
+    engine = AlertEngine(history, killed, _nobody, _MOST)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     history.record("m", 2, None)
     with pytest.raises(KeyboardInterrupt):
         engine.evaluate()
     history.close()
-    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST)
-    engine = AlertEngine(history.db, history.last, told.append, _nobody, _MOST)
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST, 5)
+    engine = AlertEngine(history, told.append, _nobody, _MOST)
     engine.evaluate()
     assert [change.state for change in told] == ["firing", "firing"]
     assert told[0] == told[1]  # the same once more: its receiver knows it

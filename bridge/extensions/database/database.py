@@ -21,6 +21,7 @@ _SQL_BYTES: Final = 1_000_000
 _KNOWN: Final = 512
 _STEPS: Final = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 _COPIES: Final = 3
+_LONGEST_SECONDS: Final = 86_400.0  # SQLite counts milliseconds in an int
 _BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 256 << 10
 _SAVEPOINT: Final = "spanbridge_schema"
@@ -76,8 +77,20 @@ class Database:
     """Open until `close`. Everything that runs SQL raises SqliteError, or ValueError for parameters that do not fit."""
 
     def __init__(
-        self, name: str, path: str, watch: Watch, *, most_bytes: int, seconds: float, message_bytes: int
+        self,
+        name: str,
+        path: str,
+        watch: Watch,
+        *,
+        most_bytes: int,
+        seconds: float,
+        busy_seconds: float,
+        message_bytes: int,
     ) -> None:
+        """`seconds`: of one statement; `busy_seconds`: how long another program that holds its lock is waited for.
+
+        Raises sqlite3.Error, MemoryError, OSError.
+        """
         self.path = path
         self._most_bytes = most_bytes
         self._seconds = seconds
@@ -85,7 +98,10 @@ class Database:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._nested = 0
         _make_private(path)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        busy_seconds = min(busy_seconds, _LONGEST_SECONDS)
+        self._db = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=busy_seconds
+        )
         self._prepare(most_bytes)
         self._deadline = Deadline(watch, self._db.interrupt)
         self._authorizer = Authorizer(name, self._deadline.is_past)

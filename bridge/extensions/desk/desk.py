@@ -23,6 +23,7 @@ from ..errors import OverLimit, SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call, Reply, decode_call, encode
 from ..inner.wire import Frames, WireError, framed
+from ..services.keeper import DatabaseFailed
 
 T = TypeVar("T")
 
@@ -316,6 +317,9 @@ class Desk:
         except (ValueError, TypeError) as error:
             return Reply(call.seq, None, ("value", "", str(error)))
         except RuntimeError as error:
+            return Reply(call.seq, None, ("error", "", str(error)))
+        except DatabaseFailed as error:
+            self._log.error("database", extension=self.name, what=str(error))
             return Reply(call.seq, None, ("error", "", str(error)))
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the thread
             self._log.error("unforeseen", where=call.operation, what=f"{type(error).__name__}: {error}")

@@ -18,6 +18,7 @@ from ..life.settings import Setting
 from ..runner.http import parse_query
 from ..services.addresses import Refused
 from ..services.audit import verify
+from ..services.keeper import DatabaseFailed
 from ..services.push import Subscription
 from ..services.webhooks import Endpoint
 from .answers import Answer, error, json_answer
@@ -99,6 +100,9 @@ class Management:
             return error(problem.status, problem.code, problem.message)
         except Refused as why:
             return error(400, "bad-request", str(why))
+        except DatabaseFailed as why:
+            self._parts.log.error("database", what=str(why))
+            return error(503, "error", str(why))
         except RuntimeError as why:
             return error(503, "error", str(why))
 

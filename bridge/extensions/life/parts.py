@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +17,6 @@ from ..database.database import Database, bound_memory
 from ..database.late import Watch
 from ..desk.desk import Client, Desk, Operation
 from ..desk.operations import checked, of_alerts, of_database, of_metrics
-from ..errors import SqliteError
 from ..host_log import HostLog
 from ..inner.messages import Call
 from ..places import Places, open_private
@@ -29,6 +27,7 @@ from ..services.alert_engine import AlertEngine, Change
 from ..services.audit import Audit
 from ..services.deliveries import Deliveries
 from ..services.events import Events
+from ..services.keeper import DatabaseFailed, naming
 from ..services.metrics_history import MetricsHistory
 from ..services.push import Push
 from ..services.webhooks import Webhooks
@@ -64,7 +63,7 @@ class Parts:
         poller: Poller,
         flusher: Flusher,
     ) -> None:
-        """Raises OSError, sqlite3.Error."""
+        """Raises OSError, DatabaseFailed."""
         self.poller = poller
         self.flusher = flusher
         self._loop = asyncio.get_running_loop()
@@ -81,7 +80,7 @@ class Parts:
         self.launcher = Launcher(log)
         self.settings = Settings(places.state, log)
         self.events = Events(limits)
-        self.audit = Audit(places.state, limits.extension_audit_bytes, log)
+        self.audit = Audit(places.state, limits.extension_audit_bytes, log, limits.extension_busy_seconds)
         self.deliveries = Deliveries(places.state, limits, log)
         resolver = Resolver(self._loop, log, limits.lookups)
         allowed = Allowed(networks(limits.extension_delivery_allow), resolver.addresses)
@@ -157,18 +156,24 @@ class Parts:
     def open_desk(self, name: str) -> "Bench":
         """The thread of an extension, with its databases open. Raises CannotStart, OSError."""
         limits = self.limits
+        path = os.path.join(self.directory_of(name), "data.db")
         try:
-            database = Database(
-                name,
-                os.path.join(self.directory_of(name), "data.db"),
-                self.late,
-                most_bytes=limits.extension_database_bytes,
-                seconds=limits.extension_query_seconds,
-                message_bytes=limits.extension_message_bytes,
-            )
-            history, alerts = self._history(name)
-        except (SqliteError, sqlite3.Error) as error:
-            raise CannotStart(f"its database: {error}") from None
+            with naming(path):
+                database = Database(
+                    name,
+                    path,
+                    self.late,
+                    most_bytes=limits.extension_database_bytes,
+                    seconds=limits.extension_query_seconds,
+                    busy_seconds=limits.extension_busy_seconds,
+                    message_bytes=limits.extension_message_bytes,
+                )
+            with contextlib.ExitStack() as unless_whole:
+                unless_whole.callback(database.close)
+                history, alerts = self._history(name)
+                unless_whole.pop_all()
+        except DatabaseFailed as error:
+            raise CannotStart(str(error)) from None
         desks: list[Desk] = []
         operations = {
             **of_database(database, lambda: desks[0]),
@@ -197,9 +202,12 @@ class Parts:
         return Bench(desk, database, alerts)
 
     def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
-        """Raises sqlite3.Error, OSError."""
+        """Raises DatabaseFailed, OSError."""
         path = os.path.join(self.directory_of(name), "metrics.db")
-        history = MetricsHistory(path, self.limits.extension_database_bytes, self.limits.extension_metrics)
+        limits = self.limits
+        history = MetricsHistory(
+            path, limits.extension_database_bytes, limits.extension_metrics, limits.extension_busy_seconds
+        )
 
         def tell(change: Change) -> None:
             self._alert(name, change)
@@ -207,11 +215,15 @@ class Parts:
         def defined() -> None:
             self._loop.call_soon_threadsafe(self.alerts_defined.set)
 
-        return history, AlertEngine(history.db, history.last, tell, defined, self.limits.extension_alerts)
+        with contextlib.ExitStack() as unless_whole:
+            unless_whole.callback(history.close)
+            alerts = AlertEngine(history, tell, defined, limits.extension_alerts)
+            unless_whole.pop_all()
+        return history, alerts
 
     def _alert(self, name: str, change: Change) -> None:
-        """Tell of an alert; from the thread of its desk. What cannot be told is logged. Raises sqlite3.Error: it is
-        to be told once more, and so the event, which nobody can tell from the one before, comes last."""
+        """Tell of an alert; from the thread of its desk. What cannot be told is logged. Raises DatabaseFailed: it
+        is to be told once more, and so the event, which nobody can tell from the one before, comes last."""
         told = {"alert": change.name, "state": change.state, "value": change.value, "severity": change.severity}
         if not change.silenced and change.state in ("firing", "resolved"):
             self._deliver(name, change, told)

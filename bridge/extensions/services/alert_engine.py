@@ -6,9 +6,10 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..errors import OverLimit
+from .keeper import naming_file
 from .moment import LAST, iso
 
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
@@ -114,35 +115,47 @@ def judged(alert: Alert, last: tuple[float, float] | None, now: float) -> tuple[
     return alert._replace(state=state, since=since), None
 
 
-Latest = Callable[[str], tuple[float, float] | None]
+class _History(Protocol):
+    """The metrics, in whose file alerts are."""
+
+    path: str
+    db: sqlite3.Connection
+
+    def last(self, metric: str) -> tuple[float, float] | None: ...
 
 
 class AlertEngine:
     """On a connection of the desk's, in its thread.
 
     A change is on disk together with the note that it is to be told. `tell` may be called for it a second time, after
-    the host was killed: whoever is told knows by name, state and time. `last` gives the latest value of a metric, and
-    when it was. `defined` is called when there are some to be looked at from now on.
+    the host was killed: whoever is told knows by name, state and time. `defined` is called when there are some to be
+    looked at from now on.
     """
 
     def __init__(
         self,
-        db: sqlite3.Connection,
-        last: Latest,
+        history: _History,
         tell: Callable[[Change], None],
         defined: Callable[[], None],
         most: int,
     ) -> None:
-        self._db = db
+        """In the file of the metrics. Raises DatabaseFailed."""
+        self.path = history.path
+        self._db = history.db
         self._most = most
-        self._last = last
+        self._last = history.last
         self._tell = tell
         self._defined = defined
-        db.executescript(_SCHEMA)
-        self._tell_untold()
-        if db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None:
-            defined()
+        self._prepare()
 
+    @naming_file
+    def _prepare(self) -> None:
+        self._db.executescript(_SCHEMA)
+        self._tell_untold()
+        if self._db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None:
+            self._defined()
+
+    @naming_file
     def define(
         self,
         name: str,
@@ -176,6 +189,7 @@ class AlertEngine:
         )
         self._defined()
 
+    @naming_file
     def evaluate(self) -> list[dict[str, Any]]:
         """Look at all of them now; their states."""
         now = time.time()
@@ -207,6 +221,7 @@ class AlertEngine:
             self._tell(Change(*change))
             self._db.execute("DELETE FROM untold WHERE id = ?", (ident,))
 
+    @naming_file
     def evaluate_if_any(self) -> bool:
         """The same where there are alerts; whether there are."""
         there_are = self._db.execute("SELECT 1 FROM alerts LIMIT 1").fetchone() is not None
@@ -214,9 +229,11 @@ class AlertEngine:
             self.evaluate()
         return there_are
 
+    @naming_file
     def list(self) -> "list[dict[str, Any]]":
         return [alert.told() for alert in self._all()]
 
+    @naming_file
     def silence(self, name: str, seconds: float) -> None:
         """Raises ValueError."""
         if not 0 <= seconds <= _SILENT_SECONDS:
@@ -225,6 +242,7 @@ class AlertEngine:
         if not self._db.execute("UPDATE alerts SET silent_until = ? WHERE name = ?", (until, name)).rowcount:
             raise ValueError(f"there is no alert {name!r}")
 
+    @naming_file
     def remove(self, name: str) -> None:
         self._db.execute("DELETE FROM alerts WHERE name = ?", (name,))
 

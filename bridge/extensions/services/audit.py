@@ -36,13 +36,16 @@ class Full(RuntimeError):
 class Audit:
     """The file `audit.db` in `directory`."""
 
-    def __init__(self, directory: str, most_bytes: int, log: HostLog) -> None:
-        """`most_bytes` of the file; what the user does is noted beyond that, too."""
+    def __init__(self, directory: str, most_bytes: int, log: HostLog, seconds: float) -> None:
+        """`most_bytes` of the file; what the user does is noted beyond that, too. `seconds`: as for Keeper.
+
+        Raises DatabaseFailed, OSError.
+        """
         self._most_bytes = most_bytes
         self._full_told = False
         self.path = os.path.join(directory, "audit.db")
         self._log = log
-        self._keeper = Keeper(self.path, _SCHEMA)
+        self._keeper = Keeper(self.path, _SCHEMA, seconds)
         self._seq, self._head = self._keeper.do(_last).result()
         self._told = self._seq
         self._appended: dict[int, str] = {}
@@ -86,7 +89,7 @@ class Audit:
         if size > ENTRY_BYTES:
             raise ValueError(f"audit_log: an entry of {size} bytes, expected at most {ENTRY_BYTES}")
         written = self._keeper.do(lambda db: self._append(db, entry, ours))
-        written.add_done_callback(self._written)
+        written.add_done_callback(lambda future: self._written(future, entry if ours else None))
         return written
 
     def _append(self, db: sqlite3.Connection, entry: dict[str, Any], ours: bool) -> int:
@@ -100,9 +103,15 @@ class Audit:
         self._appended[seq + 1] = digest
         return seq + 1
 
-    def _written(self, written: "concurrent.futures.Future[int]") -> None:
-        """A head that was told, and is not on disk after all, would look as if somebody had changed the log."""
-        if written.exception() is not None:
+    def _written(self, written: "concurrent.futures.Future[int]", ours: dict[str, Any] | None) -> None:
+        """A head that was told, and is not on disk after all, would look as if somebody had changed the log.
+
+        `ours`: an entry for which nobody may wait.
+        """
+        if (error := written.exception()) is not None:
+            if ours is not None:
+                told = {name: ours[name] for name in ("extension", "action")}
+                self._log.error("not-audited", actor=ours["actor"]["name"], what=str(error), **told)
             return
         seq = written.result()
         digest = self._appended.pop(seq)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ...limits import Limits
 from ..host_log import HostLog
-from .keeper import Keeper
+from .keeper import DatabaseFailed, Keeper
 from .outcome import RETRY_MOST_SECONDS, Outcome
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Deliveries:
         self._most_bytes = limits.extension_deliveries_bytes
         self._weight = self._most_bytes  # of all that is kept, at most; measured when that would be too much
         self._forgotten = 0.0
-        self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA)
+        self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA, limits.extension_busy_seconds)
         self._retries = [float(part) for part in limits.extension_delivery_retries.split(",")]
         self._longest = max(RETRY_MOST_SECONDS, *self._retries) + 1.0
         self._log = log
@@ -224,7 +224,7 @@ class Deliveries:
         while True:
             try:
                 return await asyncio.wrap_future(self.keeper.do(job))
-            except sqlite3.Error as error:
+            except DatabaseFailed as error:
                 self._log.error("deliveries", what=str(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 

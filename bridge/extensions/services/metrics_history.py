@@ -1,13 +1,13 @@
 """Metrics of one extension over time: raw for two days, by minute for a month, by hour for two years."""
 
 import math
-import os
 import re
 import sqlite3
 import time
 from typing import Any, Final, NamedTuple
 
 from ..errors import OverLimit
+from .keeper import naming_file, opened
 from .moment import iso, seconds_of
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
@@ -73,24 +73,29 @@ class Part(NamedTuple):
 class MetricsHistory:
     """A file, used by the thread of the desk alone. A record adds to the raw values and to each level."""
 
-    def __init__(self, path: str, most_bytes: int, most: int) -> None:
-        """`most_bytes` of the file, `most` metrics. Raises sqlite3.Error, OSError."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    def __init__(self, path: str, most_bytes: int, most: int, seconds: float) -> None:
+        """`most_bytes` of the file, `most` metrics. `seconds`: how long whoever holds its lock is waited for.
+
+        Raises DatabaseFailed, OSError.
+        """
+        self.path = path
         self._most = most
-        self.db = db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        (size,) = db.execute("PRAGMA page_size").fetchone()
-        db.execute(f"PRAGMA max_page_count={max(most_bytes // size, 1)}")
+        self.db = self._db = opened(path, seconds, "NORMAL")
         self._most_bytes = most_bytes
-        self._db = db
         self._ids: dict[str, int] = {}
         self._forgotten = 0.0
-        db.executescript(_SCHEMA)
+        self._prepare()
+
+    @naming_file
+    def _prepare(self) -> None:
+        (size,) = self._db.execute("PRAGMA page_size").fetchone()
+        self._db.execute(f"PRAGMA max_page_count={max(self._most_bytes // size, 1)}")
+        self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         self.db.close()
 
+    @naming_file
     def record(self, metric: str, value: float, when: Any) -> None:
         """Raises ValueError; RuntimeError if there is no more room."""
         moment = time.time() if when is None else seconds_of(when)
@@ -168,6 +173,7 @@ class MetricsHistory:
         ).fetchone()
         return None if row is None else (float(row[0]), float(row[1]))
 
+    @naming_file
     def query(self, metric: str, start: Any, end: Any, step: float, fn: str) -> list[list[Any]]:
         """One pair for each step. Raises ValueError."""
         function = _FUNCTIONS.get(fn)
