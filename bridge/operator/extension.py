@@ -174,30 +174,20 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from .extending.inspect import rows, told
+    from ..extensions.services.audit import entries_in, verify
+    from .extending.inspect import told
 
     path = os.path.join(_places().state, "audit.db")
     if options.verify:
-        from ..extensions.services.audit import verify
-
         found = verify(path)
         print_json(found)
         return 0 if found["ok"] else _FOUND
-    for row in rows(path, "SELECT entry, hash FROM entries ORDER BY seq"):
-        entry = {**_entry(row["entry"]), "hash": row["hash"]}
+    for seq, entry in entries_in(path):
+        if "broken" in entry:
+            complain(f"spanbridge extension: {path}: entry {seq}: {entry['broken']}")
         if options.extension in (None, entry.get("extension")):
             print(told(entry))
     return 0
-
-
-def _entry(text: str) -> dict[str, Any]:
-    """As it stands there, if that is no entry: somebody may have written anything there."""
-    import msgspec
-
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return {"entry": text}
 
 
 def _run(options: argparse.Namespace) -> int:

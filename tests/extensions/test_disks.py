@@ -126,7 +126,7 @@ def test_what_a_disk_undoes_as_a_whole_is_told_to_all_as_what_it_is(tmp_path: Pa
     path, on = tmp_path / "kept.db", threading.Event()
     keeper = Keeper(str(path), "CREATE TABLE IF NOT EXISTS kept (n INTEGER);", 5)
 
-    def undone(db: sqlite3.Connection) -> None:
+    def undone(db: sqlite3.Connection) -> int:
         db.execute("ROLLBACK")
         raise sqlite3.OperationalError("database or disk is full")
 

@@ -62,29 +62,64 @@ def test_half_a_copy_is_not_left(site: Site, tool: Tool, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "second",
+    ("second", "broken"),
     [
-        b"no JSON",
-        b"[]",
-        b"{}",
-        b"[" * 100_000,
-        b'{"seq":2,"x":"\xff"}',
-        _second := canonical({"seq": 2, "prev": hash_of(canonical({"seq": 1, "prev": START}))}).encode(),
+        (b"no JSON", "no JSON object"),
+        (b"[]", "no JSON object"),
+        (b"{}", ""),
+        (b"[" * 100_000, "no JSON object"),
+        (b"[" * 200_000, "found 200000 bytes"),
+        (b'{"seq":2,"x":"\xff"}', "not UTF-8"),
+        (b'{"seq":2,"x":"\\ud800"}', "no JSON object"),
+        (_second := canonical({"seq": 2, "prev": hash_of(canonical({"seq": 1, "prev": START}))}).encode(), ""),
     ],
 )
 @pytest.mark.parametrize("kind", ["TEXT", "BLOB"])
-def test_an_entry_that_somebody_has_written(site: Site, tool: Tool, second: bytes, kind: str) -> None:
+def test_an_entry_that_somebody_has_written(site: Site, tool: Tool, second: bytes, broken: str, kind: str) -> None:
     site.state.mkdir(parents=True)
     digest = hash_of(second.decode(errors="replace"))
     _write(site.state / "audit.db", _entry(1, START), (2, second, digest), kind=kind)
     found = verify(str(site.state / "audit.db"))
     assert found["first_bad"] == (None if (second, kind) == (_second, "TEXT") else 2)
     assert json.loads(tool("audit", "--verify", status=0 if found["ok"] else 1)) == found
-    if b"\xff" not in second or kind == "BLOB":
-        assert len(tool("audit").splitlines()) == 2
-        page = site.session()
-        assert len(page.get("/api/extensions/audit").json["entries"]) == 2
-        assert page.get("/api/extensions/audit?extension=one").json["entries"] == []
+    broken = "" if second in (b"{}", _second) and kind == "TEXT" else broken if kind == "TEXT" else "found blob"
+    said = [line for line in tool("audit").splitlines() if line.startswith("spanbridge")]
+    assert [broken in line for line in said] == ([True] if broken else [])
+    assert all(f"{site.state}/audit.db: entry 2: " in line for line in said)
+    page = site.session()
+    told = page.get("/api/extensions/audit").json["entries"]
+    assert [each.get("seq") for each in told] == [1, None if second == b"{}" and kind == "TEXT" else 2]
+    assert broken in told[1].get("broken", "")
+    assert ("entry" in told[1]) == bool(broken)
+    assert page.get("/api/extensions/audit?extension=one").json["entries"] == []
+
+
+def test_a_log_whose_last_hash_is_no_text_goes_on(site: Site, tool: Tool) -> None:
+    site.state.mkdir(parents=True)
+    _write(site.state / "audit.db", _entry(1, START))
+    with closing(sqlite3.connect(site.state / "audit.db")) as db, db:
+        db.execute("UPDATE entries SET hash = CAST(? AS TEXT)", (b"\xff",))
+    site.extension("one", "def init(router, services): pass")
+    page = site.session()
+    assert page("POST", "/api/extensions/one/disable").status == 200
+    told = page.get("/api/extensions/audit").json["entries"]
+    assert [(each["seq"], each["hash"] == "\\xff") for each in told] == [(1, True), (2, False)]
+    assert json.loads(tool("audit", "--verify", status=1))["first_bad"] == 1
+
+
+def test_a_log_whose_numbers_are_used_up_says_so(site: Site) -> None:
+    site.state.mkdir(parents=True)
+    _write(site.state / "audit.db", _entry((1 << 63) - 1, START))
+    site.extension("one", "def init(router, services): pass")
+    told = site.session()("POST", "/api/extensions/one/disable")
+    assert (told.status, "no number" in told.json["message"]) == (503, True)
+
+
+def test_rows_with_text_that_is_none(site: Site, tool: Tool) -> None:
+    (site.state / "one").mkdir(parents=True)
+    with closing(sqlite3.connect(site.state / "one" / "data.db")) as db, db:
+        db.execute("CREATE TABLE t AS SELECT CAST(? AS TEXT) AS a", (b"x\xff",))
+    assert json.loads(tool("db", "one", "SELECT a FROM t")) == {"a": "x\\xff"}
 
 
 def _entry(seq: int, prev: str) -> tuple[int, bytes, str]:

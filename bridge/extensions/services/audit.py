@@ -10,23 +10,31 @@ import json
 import os
 import sqlite3
 import syslog
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
+
 from ..host_log import HostLog
-from .keeper import Keeper
+from .keeper import Keeper, naming
 from .moment import iso
 
 START: Final = "0" * 64
 ENTRY_BYTES: Final = 64 << 10
 _TEXT_CHARS: Final = 200
 _ID_CHARS: Final = 1_000
+_LONGEST_BYTES: Final = 2 * ENTRY_BYTES  # with its number, and the hash of the one before
 _HEAD_EVERY: Final = 64
 _MOST: Final = 10_000
+_SEQ_MOST: Final = (1 << 63) - 1
 _TOLD_BYTES: Final = 8 << 20
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash TEXT NOT NULL);"
 )
+# As bytes: of one text that is no UTF-8 nothing of the whole would be told.
+_READ: Final = "SELECT seq, typeof(entry), CAST(entry AS BLOB), CAST(hash AS BLOB) FROM entries"
 
 
 class Full(RuntimeError):
@@ -97,6 +105,8 @@ class Audit:
             self._check_room(db)
         # Asked each time: a commit that failed must not leave a hole.
         seq, head = _last(db)
+        if seq == _SEQ_MOST:
+            raise Full(f"audit_log: {self.path}: there is no number behind that of its last entry, {seq}")
         text = canonical({**entry, "seq": seq + 1, "prev": head})
         digest = hash_of(text)
         db.execute("INSERT INTO entries VALUES (?, ?, ?)", (seq + 1, text, digest))
@@ -135,24 +145,24 @@ class Audit:
     ) -> "concurrent.futures.Future[list[dict[str, Any]]]":
         """Those behind the number `after`, at most `limit`, and some 8 MiB; of one extension, or of all.
 
-        Raises ValueError.
+        What is none has `broken`. Raises ValueError.
         """
         if not 0 <= limit <= _MOST or not 0 <= after < 1 << 63:
             raise ValueError(f"expected after of 0 or more, and a limit of at most {_MOST}")
 
         def read(db: sqlite3.Connection) -> list[dict[str, Any]]:
-            sql = "SELECT entry, hash FROM entries WHERE seq > ?"
+            sql = f"{_READ} WHERE seq > ?"
             given: list[Any] = [after]
             if extension is not None:
                 sql += " AND iif(json_valid(entry), json_extract(entry, '$.extension'), NULL) = ?"
                 given.append(extension)
             found: list[dict[str, Any]] = []
             size = 0
-            for entry, digest in db.execute(f"{sql} ORDER BY seq LIMIT ?", [*given, limit]):
-                size += len(entry)
+            for row in db.execute(f"{sql} ORDER BY seq LIMIT ?", [*given, limit]):
+                size += len(row[2])
                 if found and size > _TOLD_BYTES:
                     break
-                found.append({**(_parsed(entry) or {"entry": entry}), "hash": digest})
+                found.append(_told(row))
             return found
 
         return self._keeper.do(read)
@@ -178,18 +188,17 @@ def hash_of(text: str) -> str:
 
 
 def _last(db: sqlite3.Connection) -> tuple[int, str]:
-    row = db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-    return (int(row[0]), str(row[1])) if row else (0, START)
+    row = db.execute("SELECT seq, CAST(hash AS BLOB) FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    return (int(row[0]), any_text(row[1])) if row else (0, START)
 
 
 def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict[str, Any]:
     """Whether the chain is whole, and has `digest` as the hash of the entry `seq` if these are given.
 
-    `first_bad` is the number of the first entry that does not fit. Raises sqlite3.Error.
+    `first_bad` is the number of the first entry that does not fit. Raises DatabaseFailed.
     """
-    db = sqlite3.connect(read_only(path), uri=True)
-    db.text_factory = _any_text
-    try:
+    with reading(path) as db:
+        db.text_factory = any_text
         head, count = START, 0
         found = seq is None or (seq == 0 and digest == START)
         for number, text, told in db.execute("SELECT seq, entry, hash FROM entries ORDER BY seq"):
@@ -201,8 +210,6 @@ def verify(path: str, seq: int | None = None, digest: str | None = None) -> dict
             if not fits:
                 return {"ok": False, "count": count, "head": head, "first_bad": number}
             head, count = told, number
-    finally:
-        db.close()
     if not found:
         return {"ok": False, "count": count, "head": head, "first_bad": count + 1}
     return {"ok": True, "count": count, "head": head, "first_bad": None}
@@ -213,13 +220,46 @@ def read_only(path: str) -> str:
     return f"file:{quote(os.fsencode(path))}?mode=ro"
 
 
-def _any_text(data: bytes) -> str:
+@contextmanager
+def reading(path: str) -> Iterator[sqlite3.Connection]:
+    """The file, only to be read. Raises DatabaseFailed."""
+    with naming(path), closing(sqlite3.connect(read_only(path), uri=True)) as db:
+        yield db
+
+
+def entries_in(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """All entries of the file with their numbers; what is none has `broken`. Raises DatabaseFailed."""
+    with reading(path) as db:
+        for row in db.execute(f"{_READ} ORDER BY seq"):
+            yield row[0], _told(row)
+
+
+def _told(row: tuple[int, str, bytes, bytes]) -> dict[str, Any]:
+    """An entry with its hash. What is none has its number, what stands there, and in `broken` what is wrong with that:
+    somebody may have written anything."""
+    seq, kind, data, digest = row
+    entry: dict[str, Any] = {"seq": seq, "entry": any_text(data[:ENTRY_BYTES])}
+    if kind != "text":
+        entry["broken"] = f"found {kind}, expected text"
+    elif len(data) > _LONGEST_BYTES:
+        entry["broken"] = f"found {len(data)} bytes, expected at most {ENTRY_BYTES}"
+    else:
+        try:
+            entry = msgspec.json.decode(data, type=dict[str, Any])
+        except UnicodeDecodeError:
+            entry["broken"] = "not UTF-8"
+        except (msgspec.MsgspecError, RecursionError) as error:
+            entry["broken"] = f"no JSON object: {error}"
+    return {**entry, "hash": any_text(digest)}
+
+
+def any_text(data: bytes) -> str:
     """Also of what is no text; it is no JSON then."""
     return data.decode(errors="backslashreplace")
 
 
 def _parsed(text: str | bytes) -> dict[str, Any]:
-    """Nothing, if it is no entry: somebody may have written anything there."""
+    """Nothing, if it is no entry."""
     try:
         entry = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ...extensions.life.found import look_at
 from ...extensions.life.on_disk import Found
 from ...extensions.places import Places
-from ...extensions.services.audit import read_only
+from ...extensions.services.audit import any_text, read_only, reading
 
 _NODE_SECONDS: Final = 10.0
 
@@ -91,15 +91,13 @@ def database_of(places: Places, name: str) -> str:
 
 
 def rows(path: str, sql: str) -> Iterator[dict[str, Any]]:
-    """Of SQL that only reads. Raises sqlite3.Error."""
-    db = sqlite3.connect(read_only(path), uri=True)
-    try:
+    """Of SQL that only reads. Raises DatabaseFailed."""
+    with reading(path) as db:
+        db.text_factory = any_text
         cursor = db.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         for row in cursor:
             yield dict(zip(names, [_shown(value) for value in row], strict=True))
-    finally:
-        db.close()
 
 
 def _shown(value: Any) -> Any:
