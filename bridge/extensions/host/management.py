@@ -158,10 +158,10 @@ class Management:
         return json_answer(200, extension.told())
 
     async def _disable(self, extension: Extension, body: bytes, user: User) -> Answer:
-        setting = extension.setting
+        setting, undecided = extension.setting, self._parts.settings.problem(extension.name)
         self._keep(extension, Setting(False, setting.consent, setting.version))
         extension.retire()  # at once, and then told
-        if setting.enabled:
+        if setting.enabled or undecided:
             await self._note(extension, user, "disable", None)
         return json_answer(200, extension.told())
 

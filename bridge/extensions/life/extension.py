@@ -112,7 +112,7 @@ class Extension:
             "state": self.state,
             "path": self.found.path,
             "pid": None if self._process is None else self._process.pid,
-            "error": self.error or None,
+            "error": self.error or self._parts.settings.problem(self.name) or None,
             "restarts": self.restarts,
             "sandbox": self._parts.sandbox_of(self.found.asks),
             "asks": self.found.asks,
@@ -144,7 +144,8 @@ class Extension:
         if state == BROKEN:
             raise Unavailable(503, "extension-failed", self.error, self._parts.limits.extension_backoff_most_seconds)
         if state == DISABLED:
-            raise Unavailable(503, "disabled", f"the extension {self.name} is disabled")
+            why = self._parts.settings.problem(self.name)
+            raise Unavailable(503, "disabled", f"the extension {self.name} is disabled" + (f": {why}" if why else ""))
         if state == NEEDS_CONSENT:
             raise Unavailable(503, "needs-consent", f"the extension {self.name} asks for permissions first")
         if self._alive is not None or self._starting is not None:

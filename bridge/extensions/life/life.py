@@ -94,7 +94,8 @@ class Life:
 
     def _note_version(self, found: Found) -> None:
         setting = self._parts.settings[found.name]
-        if found.broken or setting.version == found.version:
+        # What cannot be read is left as it is until the user decides.
+        if found.broken or setting.version == found.version or self._parts.settings.problem(found.name):
             return
         try:
             self._parts.settings.put(found.name, Setting(setting.enabled, setting.consent, found.version))
