@@ -5,7 +5,9 @@ import ipaddress
 import json
 import queue
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -60,6 +62,66 @@ def test_a_delivery_verifies(site: Site) -> None:
         page("POST", FIRE, {"event": "item.made"})
         assert page.get(DELIVERIES).json == {"deliveries": []}
         assert receiver.empty
+
+
+_GOOD = {
+    "id": "x",
+    "kind": "webhook",
+    "target": "ep_x",
+    "type": "t",
+    "body": b"{}",
+    "options": "{}",
+    "state": "waiting",
+    "attempts": 0,
+    "due": 1.0,
+    "status": 0,
+    "error": "",
+    "made": 1.0,
+}
+_NO_DELIVERIES: list[dict[str, Any]] = [
+    {"kind": "letter"},
+    {"kind": b"\xff"},
+    {"options": "{"},
+    {"options": "[]"},
+    {"options": "[" * 100_000},
+    {"options": b"{}\xff"},
+    {"body": "text"},
+    {"attempts": "many"},
+    {"attempts": -1},
+    {"made": "then"},
+    {"type": b"\xff"},
+    {"target": b"\xff"},
+]
+
+
+def test_what_somebody_has_written_keeps_no_other_from_its_receiver(site: Site) -> None:
+    site.extension("hooks", SOURCE)
+    page = site.session(**HERE)
+    with receiving() as receiver:
+        assert page("POST", WEBHOOKS, {"url": receiver.url}).status == 201
+        _write(site, _NO_DELIVERIES)
+        assert page("POST", FIRE, {"event": "x"}).status == 204
+        assert receiver.take().headers["webhook-id"]
+        wait_until(lambda: len(page.get(DELIVERIES).json["deliveries"]) == len(_NO_DELIVERIES), "it to be noted")
+    told = sorted(page.get(DELIVERIES).json["deliveries"], key=lambda each: str(each["id"]))
+    assert {each["state"] for each in told} == {"dead"}
+    assert all(each["error"].startswith("no delivery: ") for each in told)
+    assert "attempts" in told[8]["error"]
+    endpoints = {each["id"]: each for each in page.get(WEBHOOKS).json["webhooks"]}
+    assert [endpoints[ident]["events"] for ident in ("a", "b", "\\xff")] == [[], [], ["*"]]
+    assert all("events: " in endpoints[ident]["broken"] for ident in ("a", "b"))
+    assert site.log.count("error webhooks ") == 3
+
+
+def _write(site: Site, rows: list[dict[str, Any]]) -> None:
+    with closing(sqlite3.connect(site.state / "deliveries.db")) as db, db:
+        for number, each in enumerate(rows):
+            row = {**_GOOD, "id": f"{number:02}", **each}
+            values = [f":{name}" if name == "body" else f"CAST(:{name} AS TEXT)" for name in row]
+            db.execute(f"INSERT INTO deliveries VALUES ({', '.join(values)})", row)
+        db.execute("INSERT INTO endpoints VALUES ('a', 'http://192.0.2.1/', '{', 'whsec_')")
+        db.execute("INSERT INTO endpoints VALUES ('b', CAST(x'ff' AS TEXT), '[1]', 'whsec_')")
+        db.execute("INSERT INTO endpoints VALUES (CAST(x'ff' AS TEXT), 'http://192.0.2.1/', '[\"*\"]', 'whsec_')")
 
 
 def test_what_fails_is_tried_again_over_a_restart(site: Site) -> None:

@@ -8,7 +8,9 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
 
 from ...limits import Limits
 from ..host_log import HostLog
@@ -43,7 +45,7 @@ _GONE: Final = (410,)
 _GONE_FOR_A_PUSH: Final = (404, 410)
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True):
     """One message for one receiver."""
 
     id: str
@@ -52,7 +54,7 @@ class Delivery(NamedTuple):
     type: str
     body: bytes
     options: dict[str, Any]
-    attempts: int
+    attempts: Annotated[int, msgspec.Meta(ge=0)]
     made: float
 
 
@@ -75,7 +77,7 @@ class Deliveries:
         self.keeper = Keeper(os.path.join(directory, "deliveries.db"), _SCHEMA, limits.extension_busy_seconds)
         self._retries = [float(part) for part in limits.extension_delivery_retries.split(",")]
         self._longest = max(RETRY_MOST_SECONDS, *self._retries) + 1.0
-        self._log = log
+        self.log = log
         self._senders: dict[str, tuple[str, Sender]] = {}
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -107,7 +109,7 @@ class Deliveries:
         (waiting,) = db.execute("SELECT count(*) FROM deliveries WHERE state = ?", (WAITING,)).fetchone()
         most = self._limits.extension_deliveries
         if waiting + len(targets) > most:
-            self._log.limit("extension_deliveries", most)
+            self.log.limit("extension_deliveries", most)
             raise TooMany(f"{waiting} deliveries wait already, at most {most} may (extension_deliveries)")
         self._make_room(db, len(targets) * (len(body) + _ROW_BYTES))
         ident, now = f"msg_{secrets.token_urlsafe(18)}", time.time()
@@ -128,23 +130,23 @@ class Deliveries:
         if self._weight <= self._most_bytes:
             return
         dead = [
-            (str(ident), str(target), int(size) + _ROW_BYTES)
-            for ident, target, size in db.execute(
-                "SELECT id, target, length(body) FROM deliveries WHERE state = ? ORDER BY made", (DEAD,)
+            (int(number), shown(ident), shown(target), int(size) + _ROW_BYTES)
+            for number, ident, target, size in db.execute(
+                "SELECT rowid, id, target, length(body) FROM deliveries WHERE state = ? ORDER BY made", (DEAD,)
             )
         ]
         number, size = db.execute("SELECT count(*), ifnull(sum(length(body)), 0) FROM deliveries").fetchone()
         self._weight = size + number * _ROW_BYTES + nbytes
-        if self._weight - sum([size for _, _, size in dead]) > self._most_bytes:
+        if self._weight - sum([size for *_, size in dead]) > self._most_bytes:
             self._weight = self._most_bytes  # measured anew the next time
-            self._log.limit("extension_deliveries_bytes", self._most_bytes)
+            self.log.limit("extension_deliveries_bytes", self._most_bytes)
             raise TooMany(f"what waits to be delivered has {self._most_bytes} bytes (extension_deliveries_bytes)")
-        for ident, target, size in dead:
+        for number, ident, target, size in dead:
             if self._weight <= self._most_bytes:
                 break
-            db.execute("DELETE FROM deliveries WHERE id = ? AND target = ?", (ident, target))
+            db.execute("DELETE FROM deliveries WHERE rowid = ?", (number,))
             self._weight -= size
-            self._log.warning("dead-forgotten", id=ident, target=target, limit="extension_deliveries_bytes")
+            self.log.warning("dead-forgotten", id=ident, target=target, limit="extension_deliveries_bytes")
 
     async def told(self, state: str | None) -> list[dict[str, Any]]:
         """For the user; those of one state, or all."""
@@ -156,7 +158,7 @@ class Deliveries:
                 (state,),
             )
             names = ("id", "kind", "target", "type", "attempts", "status", "error", "state")
-            return [dict(zip(names, row, strict=True)) for row in rows]
+            return [dict(zip(names, map(shown, row), strict=True)) for row in rows]
 
         return await asyncio.wrap_future(self.keeper.do(read))
 
@@ -198,14 +200,30 @@ class Deliveries:
         # None waits longer than this, unless the clock has gone back meanwhile.
         db.execute("UPDATE deliveries SET due = ? WHERE state = ? AND due > ?", (now, WAITING, now + self._longest))
         rows = db.execute(
-            "SELECT id, kind, target, type, body, options, attempts, made, due FROM deliveries"
+            "SELECT id, kind, target, type, body, options, attempts, made, due, rowid FROM deliveries"
             " WHERE state = ? ORDER BY due LIMIT ?",
             (WAITING, len(self._under_way) + room + 1),
         ).fetchall()
         others = [row for row in rows if (row[0], row[2]) not in self._under_way]
         taken = [row for row in others if row[8] <= now][:room]
         left = [row[8] for row in others if row not in taken]
-        return [_delivery(row) for row in taken], min(left, default=None)
+        found = [delivery for row in taken if (delivery := self._read(db, row)) is not None]
+        return found, 0.0 if len(found) < len(taken) else min(left, default=None)
+
+    def _read(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> Delivery | None:
+        """None for what somebody else has written, and is no delivery: it must not keep the others from theirs."""
+        members = dict(zip(Delivery.__struct_fields__, row, strict=False))
+        try:
+            if members["kind"] not in self._senders:
+                raise ValueError(f"kind: found {members['kind']!r}, expected {' or '.join(sorted(self._senders))}")
+            if not isinstance(members["body"], bytes):  # which would be taken for base64
+                raise ValueError("body: expected bytes")
+            return msgspec.convert({**members, "options": json.loads(members["options"])}, Delivery)
+        except (TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
+            why = f"no delivery: {error}"
+        db.execute("UPDATE deliveries SET state = ?, error = ? WHERE rowid = ?", (DEAD, why[:500], row[-1]))
+        self.log.error("deliveries", what=f"{self.keeper.path}: {shown(row[0])}: {why}")
+        return None
 
     async def _deliver(self, delivery: Delivery) -> None:
         table, sender = self._senders[delivery.kind]
@@ -225,14 +243,14 @@ class Deliveries:
             try:
                 return await asyncio.wrap_future(self.keeper.do(job))
             except DatabaseFailed as error:
-                self._log.error("deliveries", what=str(error))
+                self.log.error("deliveries", what=str(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _sent(self, sender: Sender, delivery: Delivery, receiver: Mapping[str, Any]) -> Outcome:
         try:
             return await sender(delivery, receiver)
         except Exception as error:  # noqa: BLE001 - of one receiver: the others must not wait for it
-            self._log.error("delivery", id=delivery.id, what=f"{type(error).__name__}: {error}")
+            self.log.error("delivery", id=delivery.id, what=f"{type(error).__name__}: {error}")
             return Outcome(0, str(error))
 
     def _note(self, db: sqlite3.Connection, delivery: Delivery, outcome: Outcome, lost: bool) -> None:
@@ -240,14 +258,14 @@ class Deliveries:
         told = {"id": delivery.id, "type": delivery.type, "status": outcome.status, "why": outcome.why}
         if outcome.good:
             db.execute("DELETE FROM deliveries WHERE id = ? AND target = ?", key)
-            self._log.info("delivered", **told)
+            self.log.info("delivered", **told)
             return
         gone = outcome.status in (_GONE if delivery.kind == "webhook" else _GONE_FOR_A_PUSH)
         attempts = delivery.attempts + 1
         if gone:
             table, _ = self._senders[delivery.kind]
             db.execute(f"DELETE FROM {table} WHERE id = ?", (delivery.target,))
-            self._log.warning("receiver-gone", target=delivery.target, status=outcome.status)
+            self.log.warning("receiver-gone", target=delivery.target, status=outcome.status)
         over = lost or gone or attempts > len(self._retries)
         wait = 0.0 if over else max(self._retries[attempts - 1], outcome.retry_after)
         state = DEAD if over else WAITING
@@ -255,7 +273,7 @@ class Deliveries:
             "UPDATE deliveries SET state = ?, attempts = ?, due = ?, status = ?, error = ? WHERE id = ? AND target = ?",
             (state, attempts, time.time() + wait, outcome.status, outcome.why[:500], *key),
         )
-        self._log.warning("not-delivered", attempts=attempts, state=state, **told)
+        self.log.warning("not-delivered", attempts=attempts, state=state, **told)
 
     def close(self) -> None:
         self.keeper.close()
@@ -267,9 +285,9 @@ def _forget_dead(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM origins WHERE made < ?", (before,))
 
 
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    ident, kind, target, type_, body, options, attempts, made, _ = row
-    return Delivery(ident, kind, target, type_, body, json.loads(options), attempts, made)
+def shown(value: Any) -> Any:
+    """Of a row, for the user: what is no text there, as text."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
 
 
 def _row(db: sqlite3.Connection, table: str, ident: str) -> dict[str, Any] | None:

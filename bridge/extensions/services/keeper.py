@@ -66,6 +66,14 @@ def named_failure(path: str, error: Exception) -> Exception:
     return error
 
 
+def _text_or_bytes(data: bytes) -> str | bytes:
+    """Bytes, where somebody has written what is no UTF-8: one such row must not fail all."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
 def naming_file(method: Callable[Concatenate[O, P], T]) -> Callable[Concatenate[O, P], T]:
     """The same for all that a method does."""
 
@@ -87,6 +95,7 @@ class Keeper:
         """
         self.path = path
         self._db = opened(path, seconds, "FULL")
+        self._db.text_factory = _text_or_bytes
         with naming(path):
             self._db.executescript(schema)
         self._jobs: queue.SimpleQueue[tuple[Job[Any], concurrent.futures.Future[Any]] | None] = queue.SimpleQueue()

@@ -14,7 +14,7 @@ import msgspec
 
 from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
-from .deliveries import Deliveries, Delivery
+from .deliveries import Deliveries, Delivery, shown
 from .outcome import Outcome
 
 KIND: Final = "push"
@@ -174,7 +174,7 @@ class Push:
     async def all(self) -> list[dict[str, str]]:
         def read(db: sqlite3.Connection) -> list[dict[str, str]]:
             rows = db.execute("SELECT id, endpoint FROM subscriptions ORDER BY id")
-            return [{"id": ident, "endpoint": endpoint} for ident, endpoint in rows]
+            return [{"id": shown(ident), "endpoint": shown(endpoint)} for ident, endpoint in rows]
 
         return await asyncio.wrap_future(self._deliveries.keeper.do(read))
 

@@ -9,14 +9,14 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
-from .deliveries import Deliveries, Delivery
+from .deliveries import Deliveries, Delivery, shown
 from .moment import iso
 from .outcome import Outcome
 
@@ -60,11 +60,19 @@ class Webhooks:
             raise ValueError(f"webhooks.fire: over {_BODY_BYTES} bytes")
 
         def put(db: sqlite3.Connection) -> int:
-            rows = db.execute("SELECT id, events FROM endpoints").fetchall()
-            targets = [ident for ident, events in rows if any(_fits(type_, each) for each in json.loads(events))]
+            targets = [ident for ident, events in self._endpoints(db) if any(_fits(type_, each) for each in events)]
             return self._deliveries.put(db, KIND, targets, type_, body, {}, origin)
 
         return self._deliveries.keeper.do(put).result()
+
+    def _endpoints(self, db: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
+        """But for those that somebody else has written, and are none: the others must not miss anything for them."""
+        for ident, events in db.execute("SELECT id, events FROM endpoints").fetchall():
+            try:
+                yield msgspec.convert(ident, str), _events(events)
+            except (TypeError, ValueError, RecursionError) as error:
+                what = f"{self._deliveries.keeper.path}: endpoint {shown(ident)}: {error}"
+                self._deliveries.log.error("webhooks", what=what)
 
     async def _send(self, delivery: Delivery, endpoint: Mapping[str, Any]) -> Outcome:
         stamp = str(int(time.time()))
@@ -96,8 +104,7 @@ class Webhooks:
         """Without secrets."""
 
         def read(db: sqlite3.Connection) -> list[dict[str, Any]]:
-            rows = db.execute("SELECT id, url, events FROM endpoints ORDER BY id")
-            return [{"id": ident, "url": url, "events": json.loads(events)} for ident, url, events in rows]
+            return [_told(*row) for row in db.execute("SELECT id, url, events FROM endpoints ORDER BY id")]
 
         return await self._do(read)
 
@@ -107,6 +114,19 @@ class Webhooks:
 
     async def _do(self, job: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.wrap_future(self._deliveries.keeper.do(job))
+
+
+def _events(text: Any) -> list[str]:
+    """Raises ValueError, TypeError, RecursionError."""
+    return msgspec.convert(json.loads(text), list[str])
+
+
+def _told(ident: Any, url: Any, events: Any) -> dict[str, Any]:
+    told = {"id": shown(ident), "url": shown(url)}
+    try:
+        return {**told, "events": _events(events)}
+    except (TypeError, ValueError, RecursionError) as error:
+        return {**told, "events": [], "broken": f"events: {error}"}
 
 
 def _fits(type_: str, wanted: str) -> bool:
