@@ -67,7 +67,8 @@ class HostLog:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1  # it is closed whatever close says, and its number may be another one's
             os.close(fd)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        # A FIFO that nobody reads is no reason to wait, in whichever thread has something to say.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         full = max(self._most_bytes - 4096, self._most_bytes // 2)
         if os.path.exists(self.path) and os.stat(self.path).st_size >= full:
             os.replace(self.path, f"{self.path}.1")

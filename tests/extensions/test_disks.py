@@ -147,3 +147,8 @@ def test_a_thread_that_writes_outlives_the_end_of_memory(tmp_path: Path) -> None
     keeper._db = db
     assert keeper.do(_insert).result(60) == 1
     keeper.close()
+
+
+def test_a_fifo_in_the_place_of_the_log_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "host.log")
+    HostLog(str(tmp_path / "host.log"), 1_000).info("said")

@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import json
+import os
+import re
 import sys
 from pathlib import Path
 from unittest.mock import Mock
 
 import http_ece
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from py_vapid import Vapid02
 
 from spanbridge.extensions.services import push
@@ -86,6 +88,32 @@ def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
     pushes = push.Push(str(tmp_path), Mock(), Mock(), 1, "")
     with pytest.raises(RuntimeError, match=r"spanbridge\[push\]"):
         asyncio.run(pushes.key())
+
+
+@pytest.mark.parametrize("damage", ["FIFO", "directory", "link", "half", "no text", "another key"])
+def test_a_key_that_is_damaged_is_told_and_stays(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "vapid.pem"
+    asyncio.run(push.Push(str(tmp_path), Mock(), Mock(), 1.0, "").key())
+    whole = path.read_bytes()
+    path.unlink()
+    match damage:
+        case "FIFO":
+            os.mkfifo(path)
+        case "directory":
+            path.mkdir()
+        case "link":
+            path.symlink_to("absent")
+        case "half":
+            path.write_bytes(whole[:90])
+        case "no text":
+            path.write_bytes(b"\xff\0")
+        case "another key":
+            key = ed25519.Ed25519PrivateKey.generate()
+            path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    before = path.lstat()
+    with pytest.raises(RuntimeError, match=re.escape(f"{path}: ")):
+        asyncio.run(push.Push(str(tmp_path), Mock(), Mock(), 1.0, "").key())
+    assert os.path.samestat(path.lstat(), before)
 
 
 def test_two_who_ask_at_once_are_told_one_key(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from spanbridge.manifests.raw import DefectError, read_bytes
+
 from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
 from .deliveries import Deliveries, Delivery, shown
@@ -19,6 +21,7 @@ from .outcome import Outcome
 
 KIND: Final = "push"
 _KEY: Final = "vapid.pem"
+_KEY_BYTES: Final = 64 << 10
 _NOTIFICATION_BYTES: Final = 3_000  # a message of 4 KiB with all that encrypting adds
 _URGENCIES: Final = ("very-low", "low", "normal", "high")
 _TTL_MOST: Final = 28 * 86_400
@@ -128,13 +131,31 @@ class Push:
         return base64.urlsafe_b64encode(public).rstrip(b"=").decode()
 
     def _signer(self) -> Any:
+        """Raises RuntimeError."""
         with self._making:  # two who ask at once must not be told two keys, of which one is then lost
             if self._vapid is None:
                 _, vapid = _libraries()
-                if not os.path.exists(self._key_file):
+                if not os.path.lexists(self._key_file):
                     self._make_key(vapid)
-                self._vapid = vapid.from_file(self._key_file)
+                self._vapid = self._read_key(vapid)
             return self._vapid
+
+    def _read_key(self, vapid: Any) -> Any:
+        """Raises RuntimeError: another one in place of what is damaged would lose all browsers, unseen."""
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        try:
+            data = read_bytes(self._key_file, _KEY_BYTES)
+            signer = vapid.from_pem(data) if b"-----BEGIN" in data else vapid.from_der(data)
+            if isinstance(signer.private_key, ec.EllipticCurvePrivateKey):
+                return signer
+            why = "found another kind of key"
+        except DefectError as error:
+            raise RuntimeError(str(error)) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm, OSError) as error:
+            why = str(error)
+        raise RuntimeError(f"{self._key_file}: {why}; expected the key of pushes (an EC key on P-256, in PEM)")
 
     def _make_key(self, vapid: Any) -> None:
         made = vapid()

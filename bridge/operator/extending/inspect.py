@@ -152,7 +152,7 @@ def log_lines(places: Places, name: str | None) -> Iterator[str]:
     """Of host.log and the one before; those about one extension, or all."""
     for file in ("host.log.1", "host.log"):
         path = os.path.join(places.state, file)
-        if os.path.exists(path):
+        if os.path.isfile(path):
             with open(path, encoding="utf-8", errors="replace") as opened:
                 for line in opened:
                     about = line.partition(" ")[2]
