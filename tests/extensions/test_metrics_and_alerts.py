@@ -172,7 +172,7 @@ def test_operators(op: str) -> None:
 
 def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     """And do not make lists fail later."""
-    engine = AlertEngine(history, lambda change: None, _nobody, _MOST)
+    engine = AlertEngine(history, lambda change: None, _nobody, _MOST, pytest.fail)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     for seconds in (1e300, 1e12, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="silence"):
@@ -189,7 +189,7 @@ def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
 
 def test_a_full_file_takes_no_more_and_is_read_and_evaluated(tmp_path: Path) -> None:
     history = MetricsHistory(str(tmp_path / "metrics.db"), 200_000, _MOST, 5)
-    engine = AlertEngine(history, lambda change: None, _nobody, _MOST)
+    engine = AlertEngine(history, lambda change: None, _nobody, _MOST, pytest.fail)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
 
     def record_for_ever() -> None:
@@ -225,14 +225,14 @@ def test_a_change_is_told_once_whatever_is_killed(tmp_path: Path) -> None:
         told.append(change)
         raise KeyboardInterrupt
 
-    engine = AlertEngine(history, killed, _nobody, _MOST)
+    engine = AlertEngine(history, killed, _nobody, _MOST, pytest.fail)
     engine.define("a", "m", ">", 1, 0, 0, "warning")
     history.record("m", 2, None)
     with pytest.raises(KeyboardInterrupt):
         engine.evaluate()
     history.close()
     history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST, 5)
-    engine = AlertEngine(history, told.append, _nobody, _MOST)
+    engine = AlertEngine(history, told.append, _nobody, _MOST, pytest.fail)
     engine.evaluate()
     assert [change.state for change in told] == ["firing", "firing"]
     assert told[0] == told[1]  # the same once more: its receiver knows it
@@ -324,3 +324,26 @@ def test_an_alert_is_an_event_and_a_webhook(site: Site) -> None:
         assert receiver.empty
     with sqlite3.connect(site.state / "disk" / "metrics.db") as raw:
         assert raw.execute("SELECT count(*) FROM untold").fetchone() == (0,)
+
+
+def test_what_somebody_has_written_among_the_alerts_keeps_none_of_the_others(tmp_path: Path) -> None:
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST, 5)
+    told: list[Change] = []
+    wrong: list[str] = []
+    engine = AlertEngine(history, told.append, _nobody, _MOST, wrong.append)
+    history.record("n", 5, None)
+    engine.define("good", "n", ">", 1, 0, 0, "warning")
+    for number, change in enumerate(
+        ("op = '=>'", "severity = 'grave'", "state = 'odd'", "since = 'then'", "since = 9e99", "metric = x'ff'")
+    ):
+        engine.define(f"{number}", "n", ">", 1, 0, 0, "warning")
+        history.db.execute(f"UPDATE alerts SET {change} WHERE name = '{number}'")
+    history.db.execute("UPDATE alerts SET name = CAST(x'ff' AS TEXT) WHERE name = '0'")
+    history.db.execute("INSERT INTO untold (name, state, since, severity, silenced) VALUES ('0', 'x', 'then', '', 0)")
+    listed = engine.evaluate()
+    assert [(change.name, change.state) for change in told] == [("good", "firing")]
+    assert [each["name"] for each in listed if "broken" not in each] == ["good"]
+    assert [each["name"] for each in listed if "broken" in each] == ["1", "2", "3", "4", "5", "b'\\xff'"]
+    assert len(wrong) == 7
+    assert all(each.startswith(f"{tmp_path}/metrics.db: ") for each in wrong)
+    history.close()

@@ -213,7 +213,11 @@ class Management:
         found: list[dict[str, Any]] = []
         for name, extension in sorted(self._life.extensions.items()):
             if extension.bench is not None:
-                alerts = await asyncio.wrap_future(extension.bench.desk.do(extension.bench.alerts.list))
+                try:
+                    alerts = await asyncio.wrap_future(extension.bench.desk.do(extension.bench.alerts.list))
+                except (DatabaseFailed, RuntimeError) as why:  # of one extension: the others are told
+                    self._parts.log.error("alerts", extension=name, what=str(why))
+                    continue
                 found += [{"extension": name, **alert} for alert in alerts]
         return json_answer(200, {"alerts": found})
 

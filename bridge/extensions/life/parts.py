@@ -204,6 +204,10 @@ class Parts:
     def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
         """Raises DatabaseFailed, OSError."""
         path = os.path.join(self.directory_of(name), "metrics.db")
+
+        def wrong(what: str) -> None:
+            self.log.error("alerts", extension=name, what=what)
+
         limits = self.limits
         history = MetricsHistory(
             path, limits.extension_database_bytes, limits.extension_metrics, limits.extension_busy_seconds
@@ -217,7 +221,7 @@ class Parts:
 
         with contextlib.ExitStack() as unless_whole:
             unless_whole.callback(history.close)
-            alerts = AlertEngine(history, tell, defined, limits.extension_alerts)
+            alerts = AlertEngine(history, tell, defined, limits.extension_alerts, wrong)
             unless_whole.pop_all()
         return history, alerts
 

@@ -5,8 +5,10 @@ import operator
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
 
 from ..errors import OverLimit
 from .keeper import naming_file
@@ -15,6 +17,7 @@ from .moment import LAST, iso
 OK, PENDING, FIRING, RECOVERING, NO_DATA = "ok", "pending", "firing", "recovering", "no-data"
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 SEVERITIES: Final = ("info", "warning", "critical")
+_STATES: Final = (OK, PENDING, FIRING, RECOVERING, NO_DATA)
 _OLD_SECONDS: Final = 300.0
 _SILENT_SECONDS: Final = 10 * 366 * 86_400.0
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -129,7 +132,7 @@ class AlertEngine:
 
     A change is on disk together with the note that it is to be told. `tell` may be called for it a second time, after
     the host was killed: whoever is told knows by name, state and time. `defined` is called when there are some to be
-    looked at from now on.
+    looked at from now on, `wrong` with what somebody else has written into the file, and is none.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class AlertEngine:
         tell: Callable[[Change], None],
         defined: Callable[[], None],
         most: int,
+        wrong: Callable[[str], None],
     ) -> None:
         """In the file of the metrics. Raises DatabaseFailed."""
         self.path = history.path
@@ -146,6 +150,7 @@ class AlertEngine:
         self._last = history.last
         self._tell = tell
         self._defined = defined
+        self._wrong = wrong
         self._prepare()
 
     @naming_file
@@ -195,7 +200,10 @@ class AlertEngine:
         now = time.time()
         self._db.execute("BEGIN")
         try:
-            for alert in self._all():
+            alerts, broken = self._all()
+            for why in broken.values():
+                self._wrong(f"{self.path}: {why}")
+            for alert in alerts:
                 after, change = judged(alert, self._last(alert.metric), now)
                 if after != alert:
                     self._db.execute(
@@ -217,8 +225,13 @@ class AlertEngine:
 
     def _tell_untold(self) -> None:
         sql = "SELECT id, name, state, since, value, severity, silenced FROM untold ORDER BY id"
-        for ident, *change in self._db.execute(sql).fetchall():
-            self._tell(Change(*change))
+        for ident, *members in self._db.execute(sql).fetchall():
+            try:
+                change = msgspec.convert(members, Change)
+            except msgspec.ValidationError as error:
+                self._wrong(f"{self.path}: a change of {members[0]!r}: {error}")
+            else:
+                self._tell(change)
             self._db.execute("DELETE FROM untold WHERE id = ?", (ident,))
 
     @naming_file
@@ -231,7 +244,8 @@ class AlertEngine:
 
     @naming_file
     def list(self) -> "list[dict[str, Any]]":
-        return [alert.told() for alert in self._all()]
+        alerts, broken = self._all()
+        return [alert.told() for alert in alerts] + [{"name": name, "broken": why} for name, why in broken.items()]
 
     @naming_file
     def silence(self, name: str, seconds: float) -> None:
@@ -246,5 +260,23 @@ class AlertEngine:
     def remove(self, name: str) -> None:
         self._db.execute("DELETE FROM alerts WHERE name = ?", (name,))
 
-    def _all(self) -> tuple[Alert, ...]:
-        return tuple([Alert(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM alerts ORDER BY name")])
+    def _all(self) -> tuple[Sequence[Alert], dict[str, str]]:
+        """And by name, why what somebody else has written is none: the others are looked at all the same."""
+        alerts, broken = [], {}
+        for row in self._db.execute(f"SELECT {_COLUMNS} FROM alerts ORDER BY name").fetchall():
+            try:
+                alerts.append(_alert(row))
+            except (ValueError, OverflowError, OSError) as error:
+                name = row[0] if isinstance(row[0], str) else repr(row[0])
+                broken[name] = f"the alert {name}: {error}"
+        return alerts, broken
+
+
+def _alert(row: tuple[Any, ...]) -> Alert:
+    """Raises ValueError, and what a moment raises that no calendar has."""
+    alert = msgspec.convert(row, Alert)
+    for member, words in (("op", _OPERATORS), ("severity", SEVERITIES), ("state", _STATES)):
+        if getattr(alert, member) not in words:
+            raise ValueError(f"{member}: found {getattr(alert, member)!r}, expected one of {' '.join(words)}")
+    alert.told()
+    return alert

@@ -40,6 +40,7 @@ def opened(path: str, seconds: float, synchronous: str) -> sqlite3.Connection:
         db = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=min(seconds, _LONGEST_SECONDS)
         )
+        db.text_factory = _text_or_bytes
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
     return db
@@ -95,7 +96,6 @@ class Keeper:
         """
         self.path = path
         self._db = opened(path, seconds, "FULL")
-        self._db.text_factory = _text_or_bytes
         with naming(path):
             self._db.executescript(schema)
         self._jobs: queue.SimpleQueue[tuple[Job[Any], concurrent.futures.Future[Any]] | None] = queue.SimpleQueue()
