@@ -1,5 +1,6 @@
 """Where the host listens, where extensions are found, and where their data is kept. Light: the relay imports it."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -58,7 +59,8 @@ def _absolute(environ: Mapping[str, str], name: str, default: str) -> str:
 def open_private(path: str) -> int:
     """A descriptor of the directory, which is made if it is missing, ours alone. Raises PlaceError."""
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # what is there is seen as it is opened
+            os.makedirs(path, mode=0o700)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise PlaceError(f"{path}: {error.strerror}") from None

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from ..life.extension import Extension
 from ..life.life import Life
 from ..life.parts import Parts
+from ..process.launcher import CannotStart
 from ..process.process import Process
 
 _SELDOM: Final = 16  # times as long, at most, where all sleep
@@ -51,11 +52,20 @@ async def _look_at(parts: Parts, running: list[Extension]) -> None:
                 _end(parts, extension, process, "threads", "extension_threads")
     if running:
         most = limits.extension_files_bytes
-        places = [parts.files_of(each.name) for each in running]
-        sizes = await asyncio.to_thread(_sizes, places, most)
-        for extension, size in zip(running, sizes, strict=True):
+        places = {each: path for each in running if (path := _files_of(parts, each))}
+        sizes = await asyncio.to_thread(_sizes, list(places.values()), most)
+        for extension, size in zip(places, sizes, strict=True):
             for process in extension.processes if size > most else ():
                 _end(parts, extension, process, "bytes of files", "extension_files_bytes")
+
+
+def _files_of(parts: Parts, extension: Extension) -> str:
+    """Empty: there is something else in the place of that directory."""
+    try:
+        return parts.files_of(extension.name)
+    except CannotStart as why:  # of one: the others are looked at
+        parts.log.error("files", extension=extension.name, what=str(why))
+        return ""
 
 
 def ran_so_far(pid: int) -> bytes:

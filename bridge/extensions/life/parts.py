@@ -19,7 +19,7 @@ from ..desk.desk import Client, Desk, Operation
 from ..desk.operations import checked, of_alerts, of_database, of_metrics
 from ..host_log import HostLog
 from ..inner.messages import Call
-from ..places import Places, open_private
+from ..places import PlaceError, Places, open_private
 from ..process.launcher import CannotStart, Launcher
 from ..sandbox.landlock import PORTS_SINCE, landlock_abi
 from ..services.addresses import Allowed, networks
@@ -110,15 +110,12 @@ class Parts:
         return "landlock"
 
     def directory_of(self, name: str) -> str:
-        """Where the data of an extension is. Raises OSError."""
-        path = os.path.join(self.places.state, name)
-        os.close(open_private(path))
-        return path
+        """Where the data of an extension is. Raises CannotStart."""
+        return _private(os.path.join(self.places.state, name))
 
     def files_of(self, name: str) -> str:
-        path = os.path.join(self.directory_of(name), "files")
-        os.close(open_private(path))
-        return os.path.realpath(path)
+        """Raises CannotStart."""
+        return os.path.realpath(_private(os.path.join(self.directory_of(name), "files")))
 
     def has_metrics(self, name: str) -> bool:
         """Whether it has ever recorded something, or defined an alert."""
@@ -202,7 +199,7 @@ class Parts:
         return Bench(desk, database, alerts)
 
     def _history(self, name: str) -> tuple[MetricsHistory, AlertEngine]:
-        """Raises DatabaseFailed, OSError."""
+        """Raises DatabaseFailed, CannotStart, OSError."""
         path = os.path.join(self.directory_of(name), "metrics.db")
 
         def wrong(what: str) -> None:
@@ -273,6 +270,15 @@ def actor(client: Client, call: Call) -> dict[str, Any]:
     """Who is behind a call: the user whose request it serves, or the extension itself."""
     user = client.actor(call.call)
     return {"name": "extension"} if user is None else {"name": user[0], "uid": user[1]}
+
+
+def _private(path: str) -> str:
+    """The directory, which is made if it is missing. Raises CannotStart."""
+    try:
+        os.close(open_private(path))
+    except PlaceError as error:
+        raise CannotStart(str(error)) from None
+    return path
 
 
 def _real(path: str) -> str:
