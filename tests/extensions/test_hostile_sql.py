@@ -506,3 +506,13 @@ def test_migrations(tmp_path: Path) -> None:
     with sqlite3.connect(copies[-1]) as raw:
         assert raw.execute(f"SELECT x FROM {P}a").fetchone() == (2,)
     database.close()
+
+
+def test_a_copy_that_the_user_has_put_beside_those_before_migrations_stays(database: Database, tmp_path: Path) -> None:
+    other = tmp_path / "data.db.before-1.good-one"
+    other.write_bytes(b"")
+    steps = [f"CREATE TABLE {P}m{number} (n)" for number in range(6)]
+    for number in range(1, 7):
+        assert database.migrate(steps[:number]) == number
+    assert other.exists()
+    assert len([*tmp_path.glob("data.db.before-*")]) == 4

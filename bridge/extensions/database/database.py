@@ -291,10 +291,9 @@ class Database:
     def _keep_copy(self, version: int) -> None:
         directory, file = os.path.split(self.path)
         self.backup(f"{self.path}.before-{version + 1}.{time.time_ns()}")
-        copies = sorted(
-            (name for name in os.listdir(directory) if name.startswith(f"{file}.before-") and "-wal" not in name),
-            key=lambda name: int(name.rpartition(".")[2]),
-        )
+        # What the user has put beside them is the user's.
+        ours = re.compile(re.escape(file) + r"\.before-[0-9]+\.([0-9]{1,20})")
+        copies = sorted(filter(ours.fullmatch, os.listdir(directory)), key=lambda name: int(name.rpartition(".")[2]))
         for name in copies[:-_COPIES]:
             os.unlink(os.path.join(directory, name))
 
