@@ -26,7 +26,7 @@ SIZES = st.sampled_from([0, 1, 125, 126, 127, 300, 65_535, 65_536, MOST])
 def streams(draw: st.DrawFn) -> list[bytes]:
     """Frames of all kinds, good ones for the most part, cut anywhere."""
     sent = b""
-    for _ in range(draw(st.integers(1, 8))):
+    for _ in range(draw(st.integers(1, 30))):
         opcode = draw(st.sampled_from([TEXT, BINARY, BINARY, CONT, PING, PONG, CLOSE]))
         size = draw(SIZES) if opcode <= BINARY else draw(st.integers(0, 125)) if opcode != CLOSE else 0
         wrong = draw(st.integers(0, 30)) == 0

@@ -7,9 +7,8 @@ said         the front end is done and the close frame is out: messages still co
 over         the channel is closed; the socket may be kept for a moment, for the server to end it (`Farewell`)
 """
 
-import os
-import struct
 from asyncio import TimerHandle
+from collections.abc import Iterator
 from typing import Any, Final
 
 from spanbridge.protocol.flow import is_utf8
@@ -21,6 +20,7 @@ from ..base import Internal, Port, Services
 from ..served.channel import Channel
 from ..served.options import Options
 from .accept import handshake_headers, new_key, read_protocols, refusal
+from .client_frames import masked_frame
 from .close_codes import CLEAN, PROBLEMS
 from .connections import Connection, Connections
 from .dial import Dial
@@ -31,7 +31,7 @@ from .heap import keep_heap
 from .request import read_path
 from .transport import READ_BYTES
 from .where import Where, read_where
-from .whole_messages import WholeMessages
+from .whole_messages import Piece, WholeMessages
 
 import_websockets()
 
@@ -39,30 +39,13 @@ from websockets.exceptions import PayloadTooBig  # noqa: E402
 from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame  # noqa: E402
 from websockets.protocol import CLIENT, Protocol  # noqa: E402
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # it was installed without its C part
-    from websockets.utils import apply_mask
-
 _FULL_BYTES: Final = 256 << 10  # asked for where the last read was full; else it is not worth its memory
 _READS: Final = 4  # reads in one turn, before others have theirs
+_PIECES: Final = 256  # of what was read, the same: each may be a frame, and of two bytes
 
 _JOIN_BELOW: Final = 2_048  # bytes of a message: smaller ones are cheaper to copy than to list for the kernel
 
 _PONG: Final = b"\x8a"  # how the frame of a pong begins
-
-
-def masked_frame(opcode: int, payload: Buffer) -> tuple[bytes, bytes]:
-    """One frame of a client (RFC 6455, 5.2), head and payload: `Frame.serialize` would copy a large one twice more."""
-    size, mask = len(payload), os.urandom(4)
-    first, masked = 0x80 | opcode, 0x80
-    if size < 126:
-        head = struct.pack("!BB", first, masked | size)
-    elif size < 65_536:
-        head = struct.pack("!BBH", first, masked | 126, size)
-    else:
-        head = struct.pack("!BBQ", first, masked | 127, size)
-    return head + mask, apply_mask(payload, mask)
 
 
 class Plan:
@@ -93,6 +76,7 @@ class WebSocket:
         "_is_text",
         "_message",
         "_paused",
+        "_pieces",
         "_plan",
         "_pong",
         "_protocol",
@@ -113,6 +97,7 @@ class WebSocket:
         self._heads: HeadReader | None = None  # until the handshake is answered
         self._protocol: Protocol | None = None  # from then on
         self._whole: WholeMessages | None = None  # what need not go through it
+        self._pieces: Iterator[Piece] | None = None  # of what was read: those that are left
         self._message = bytearray()  # of the server, as far as its fragments have come
         self._is_text = False  # whether it calls that text
         self._done = False  # whether the front end has said that it sends no more
@@ -220,55 +205,70 @@ class WebSocket:
         self._services.context.flusher.turn(self._channel.guard, self._read)
 
     def _go_on(self) -> None:
-        """The front end takes data again."""
+        """The front end takes data again, or others have had their turn."""
         if self._connection is not None:
             self._paused = False
             self._connection.transport.watch(self._readable)
-            if self._connection.transport.pending:
+            if self._pieces is not None or self._connection.transport.pending:
                 self._readable()
 
     def _read(self) -> None:
+        most = _PIECES
         for _ in range(_READS):
-            connection = self._connection
-            if connection is None:
+            if self._connection is None:
                 return
             if not self._channel.may_send(self._go_on):
                 self._paused = True
-                connection.transport.watch(None)
+                self._connection.transport.watch(None)
                 return
-            try:
-                data = connection.transport.read(self._size)
-            except OSError as error:
-                raise self._disconnected(error.strerror or str(error)) from None
-            if data is None:
-                return
-            if not data:
-                raise self._disconnected("end of file")
-            full = len(data) == self._size
-            self._size = _FULL_BYTES if full else READ_BYTES
-            self._take(data, connection)
-            if not full and not connection.transport.pending:
-                return  # that was all
-        if self._connection is not None and self._connection.transport.pending:
-            self._services.context.loop.call_soon(self._readable)
+            more = self._pieces is not None or self._receive(self._connection)
+            most = self._tell(most)
+            if not more or self._pieces is not None:
+                break
+        if self._connection is not None and (self._pieces is not None or self._connection.transport.pending):
+            self._connection.transport.watch(None)
+            self._services.context.loop.call_soon(self._go_on)
 
-    def _take(self, data: bytes, connection: Connection) -> None:
+    def _receive(self, connection: Connection) -> bool:
+        """Read once; whether there may be more."""
+        transport = connection.transport
+        try:
+            data = transport.read(self._size)
+        except OSError as error:
+            raise self._disconnected(error.strerror or str(error)) from None
+        if data is None:
+            return False
+        if not data:
+            raise self._disconnected("end of file")
+        full = len(data) == self._size
         if self._heads is not None:
             found = self._heads.feed(data)
             if found is None:
-                return
+                return False
             head, data = found
             self._answered(head, connection)
-        protocol, whole = self._protocol, self._whole
-        if protocol is None or whole is None:
-            return
-        for is_text, piece in whole.feed(data):
+        self._size = _FULL_BYTES if full else READ_BYTES
+        if self._whole is not None:
+            self._pieces = self._whole.feed(data)
+        return full or transport.pending
+
+    def _tell(self, most: int) -> int:
+        """Tell of what was read, up to so many pieces; how many more there may be in this turn."""
+        protocol, pieces = self._protocol, self._pieces
+        if protocol is None or pieces is None:
+            return most
+        for is_text, piece in pieces:
             if is_text is None:
                 self._hear(piece, protocol)
             else:
                 self._pass_on(piece, is_text, protocol)
-            if self._connection is None:
-                return
+            most -= 1
+            if not most or self._connection is None:
+                return most
+        self._pieces = None
+        if self._done and self._timer is None:
+            self._drop()
+        return most
 
     def _hear(self, data: bytes | bytearray, protocol: Protocol) -> None:
         """What is no whole message."""
@@ -345,7 +345,8 @@ class WebSocket:
             self._timer = self._services.context.loop.call_later(self._close_seconds, self._unanswered)
             return
         self._timer = None
-        self._channel.guard(self._drop)
+        if self._pieces is None:  # else it may be among them
+            self._channel.guard(self._drop)
 
     def _drop(self) -> None:
         told = f"{self._close_seconds:g} s (websocket_close_seconds)"
