@@ -6,10 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.deadline import Deadline
+from spanbridge.testing.frames import Frame
 from spanbridge.testing.start import Start
 
 from .client import Client
@@ -23,13 +26,21 @@ TURNS = 4_000  # more messages than a few turns have, and far less than all
 
 @contextmanager
 def stopped(bridge: Bridge) -> Iterator[None]:
-    """What is sent meanwhile is there all at once when it goes on."""
+    """What is sent meanwhile is there all at once when it goes on, in this order: it waits for events."""
+    deadline = Deadline()
+    while _state(bridge.pid) != "S":
+        assert deadline.left, "the bridge has always something to do"
+        bridge.front_end.sync()
     bridge.signal(signal.SIGSTOP)
     os.waitid(os.P_PID, bridge.pid, os.WSTOPPED)
     try:
         yield
     finally:
         bridge.signal(signal.SIGCONT)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 @pytest.fixture
@@ -168,3 +179,38 @@ def test_messages_that_are_cut_by_reads(bridge: Bridge, client: Client) -> None:
     writer.join()
     assert talk.messages == [each.encode() for each in sent]
     talk.peer.close()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+READ = 64 << 10
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(CHUNKED, b"1\r\na\r\n"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["chunks", "interim answers"],
+)
+def test_one_read_a_turn_of_many_pieces(bridge: Bridge, client: Client, before: bytes, after: bytes) -> None:
+    channel = client.send(binary="raw")
+    with client.server.accept() as peer:
+        peer.head()
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * READ)  # what is sent is there at once
+        count = 3 * READ // len(after)
+        with stopped(bridge):
+            peer.send(before + after * count + (b"0\r\n\r\n" if before else CHUNKED + b"0\r\n\r\n"))
+            client.front.control("ping", cookie=f"beside {channel}")
+        client.front.expect("pong", cookie=f"beside {channel}")
+        place = next(at for at, each in enumerate(client.front.log) if _is_pong(each, channel))
+        about = [each for each in client.front.log[:place] if each.channel == channel or _is_answer(each, channel)]
+        assert len(about) <= (3 if before else 1)  # `ready`; `response` and one message
+        response = client.receive(channel)
+        assert (response.status, response.problem) == (200, None)
+        assert len(response.body) == (count if before else 0)
+
+
+def _is_pong(frame: Frame, channel: str) -> bool:
+    return not frame.channel and frame.message.get("cookie") == f"beside {channel}"
+
+
+def _is_answer(frame: Frame, channel: str) -> bool:
+    return not frame.channel and frame.message.get("channel") == channel

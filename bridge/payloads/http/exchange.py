@@ -30,6 +30,7 @@ HELD_BYTES: Final = 64 << 10
 """A body of more is sent in chunks, as it comes."""
 
 _READS: Final = 4  # reads in one turn, before others have theirs
+_PIECES: Final = 256  # a read of more pieces of a body is the last of its turn
 _MOVE_BYTES: Final = 16 << 10  # from here on it is worth having the kernel move them
 
 
@@ -159,7 +160,7 @@ class Exchange:
         self._flusher.turn(self._channel.guard, self._read)
 
     def _go_on(self) -> None:
-        """The front end takes data again."""
+        """The front end takes data again, or others have had their turn."""
         if self._connection is not None:
             self._connection.transport.watch(self._readable)
             if self._connection.transport.pending:
@@ -186,11 +187,11 @@ class Exchange:
             if not data:
                 self._ended(None)
                 return
-            self._take(data)
-            if len(data) < room and not transport.pending:
-                return  # that was all
+            if not self._take(data) or (len(data) < room and not transport.pending):
+                break  # that was all, or much
         if self._connection is not None and self._connection.transport.pending:
-            self._loop.call_soon(self._readable)
+            self._connection.transport.watch(None)
+            self._loop.call_soon(self._go_on)
 
     def _move(self, transport: Transport, framing: Framing) -> bool:
         """Have the kernel move what is there of the body, if it is worth it."""
@@ -208,17 +209,18 @@ class Exchange:
             self._finish(b"")
         return True
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> bool:
+        """Whether it was little work."""
         self._repeatable = False
         self._body = []
         if self._framing is None:
             found = self._heads.feed(data) if self._heads is not None else None
             if found is None:
-                return
+                return False  # there may have been thousands of interim answers
             head, data = found
             self._heads = None
             self._answer(head)
-        self._pass_on(data)
+        return self._pass_on(data)
 
     def _answer(self, head: Head) -> None:
         self._head = head
@@ -230,15 +232,16 @@ class Exchange:
         else:
             self._channel.control("response", **told)
 
-    def _pass_on(self, data: bytes) -> None:
+    def _pass_on(self, data: bytes) -> bool:
         framing = self._framing
         if framing is None:
-            return
+            return True
         pieces, rest = framing.feed(data)
         if pieces:
             self._channel.send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if framing.over:
             self._finish(rest)
+        return len(pieces) <= _PIECES
 
     def _finish(self, rest: bytes) -> None:
         """The answer is whole."""

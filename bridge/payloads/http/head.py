@@ -87,19 +87,22 @@ class HeadReader:
         if self._data:
             self._data += data  # not copied: it may come byte by byte
             data, self._data = self._data, bytearray()
+        begin = 0
         while True:
-            found = _END.search(data, max(self._searched - 2, 0))
-            if found is None or found.end() > HEAD_BYTES:
+            found = _END.search(data, max(self._searched - 2, begin))
+            if found is None or found.end() - begin > HEAD_BYTES:
+                data = data[begin:]
                 if len(data) > HEAD_BYTES:
                     raise Problem(TOO_LARGE, f"{self._server}: an answer whose head has more than {HEAD_BYTES} bytes")
                 if not self._begun:
                     self._begin(data)
                 self._data, self._searched = data if isinstance(data, bytearray) else bytearray(data), len(data)
                 return None
-            head, data = self._read(bytes(data[: found.end()])), bytes(data[found.end() :])
+            head = self._read(bytes(data[begin : found.end()]))
+            begin = found.end()  # what follows is not copied: there may be thousands of heads
             self._searched, self._begun = 0, False
             if head.status >= 200 or (head.status == SWITCHING and self._upgrades):
-                return head, data
+                return head, bytes(data[begin:])
             if head.status == SWITCHING:
                 raise self._wrong("it changes to another protocol, which nobody asked for")
 

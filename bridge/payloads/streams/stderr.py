@@ -6,13 +6,14 @@ from typing import Final
 from ...wire.context import Context
 
 _READ_BYTES: Final = 64 << 10  # all that a pipe holds
+_LINES: Final = 256  # logged in one turn, before others have theirs
 _READS_AT_END: Final = 2  # what is in the pipe, and its end
 
 
 class Stderr:
     """Owns the descriptor. `name` and `pid` tag what is logged; `name` None: nothing is."""
 
-    __slots__ = ("_begun", "_context", "_cut", "_fd", "_kept", "_name", "_pid", "_tail")
+    __slots__ = ("_begun", "_context", "_cut", "_fd", "_kept", "_lines", "_name", "_pid", "_tail")
 
     def __init__(self, context: Context, fd: int, name: str | None, pid: int) -> None:
         self._context = context
@@ -23,6 +24,7 @@ class Stderr:
         self._tail = bytearray()
         self._cut = 0  # bytes left out before the tail
         self._begun = b""  # of a line that is not whole yet
+        self._lines: list[bytes] = []  # that are still to be logged
         context.poller.watch_read(fd, self._readable)
 
     def _readable(self) -> None:
@@ -58,12 +60,25 @@ class Stderr:
         if self._name is None:
             return
         *lines, rest = (self._begun + data).split(b"\n")
+        self._begun = rest[: self._context.limits.stderr_line_bytes]
+        waiting = bool(self._lines)
+        self._lines += lines
+        if not waiting:
+            self._log_some()
+
+    def _log_some(self) -> None:
+        """The others in later turns. Nothing more is read until then; once the program or its channel is over they are
+        logged all the same."""
         most = self._context.limits.stderr_line_bytes
-        self._begun = rest[:most]
+        lines, self._lines = self._lines[:_LINES], self._lines[_LINES:]
         for line in lines:
             if line:
                 text = line[:most].decode("utf-8", "replace")
                 self._context.log.info("program-stderr", program=self._name, pid=self._pid, line=text)
+        if self._lines:
+            self._context.loop.call_soon(self._log_some)
+        if self._fd >= 0:
+            self._context.poller.watch_read(self._fd, None if self._lines else self._readable)
 
     @property
     def text(self) -> str:
