@@ -7,7 +7,7 @@ import pytest
 
 from spanbridge.payloads.base import Services
 from spanbridge.payloads.connect.target import Target
-from spanbridge.payloads.http.connections import Connections
+from spanbridge.payloads.http.connections import Connections, Group
 from spanbridge.payloads.http.where import Where
 
 from ..connect.session import in_session
@@ -48,3 +48,41 @@ def test_a_name_that_was_never_connected_is_forgotten(tmp_path: Path) -> None:
                 await anyio.sleep(0.01)
 
     in_session(test, http_kept_seconds=0.05)
+
+
+class _Counted(Connections):
+    """With how often somebody who waits is looked at."""
+
+    looks = 0
+
+    def _has_room(self, group: Group | None) -> bool:
+        self.looks += 1
+        return super()._has_room(group)
+
+
+def test_many_who_wait_for_one_name_are_not_looked_at_each_time(tmp_path: Path) -> None:
+    """They have their connections in order."""
+    count = 300
+    with unix_server(tmp_path / "server"):
+        where = Where(Target(unix=str(tmp_path / "server")), None)
+
+        async def test(services: Services) -> None:
+            made, served = _Counted(services), list[int]()
+
+            async def ask(number: int) -> None:
+                connection = await made.get(where, "name", fresh=number % 2 == 0)
+                served.append(number)
+                made.release(connection, keep=number % 3 == 0)
+
+            first = made.get_now(where, "name")
+            assert first is not None
+            async with anyio.create_task_group() as tasks:
+                for number in range(count):
+                    tasks.start_soon(ask, number)
+                await anyio.wait_all_tasks_blocked()
+                assert served == []
+                made.release(first, keep=False)
+            assert served == list(range(count))
+            assert made.looks < 5 * count
+
+        in_session(test, http_connections_per_name=1)

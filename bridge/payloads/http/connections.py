@@ -108,7 +108,8 @@ class Connections:
         self._waiting.append(waiter)
         if group is not None:
             group.waiting += 1
-        self._settle()
+        if group is None or group.waiting == 1:  # else it cannot go on before those who wait already
+            self._settle()
         if not waiter.allowed.is_set():
             self._tell_of_limit(group)
         try:
@@ -262,11 +263,15 @@ class Connections:
 
     def _settle(self) -> None:
         """Let those go on who wait, in order. One whose name has all that it may have holds up nobody else."""
+        full: set[Group | None] = set()  # looked at once: thousands may wait for one name
         for waiter in list(self._waiting):
+            if waiter.group in full:
+                continue
             kept = None if waiter.fresh else self._kept(waiter.group)
             if kept is None and not self._has_room(waiter.group):
                 if self._count >= self._most and not self._idle:
                     return
+                full.add(waiter.group)
                 continue
             waiter.connection = kept
             if kept is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 64 << 10
 _PIECE_BYTES: Final = 256 << 10  # given to TLS at a time
 _PIECES: Final = 64  # given to a socket at a time
+_SENDS: Final = 16  # in one turn, before others have theirs
 
 
 def _nothing(*_: object) -> None:
@@ -113,7 +114,9 @@ class Transport:
     def _write(self) -> None:
         outbox = self._outbox
         try:
-            while outbox:
+            for _ in range(_SENDS):
+                if not outbox:
+                    break
                 done, asked = self._send()
                 self._wrote(done)
                 if done < asked:  # it is full: to be told so by an error takes one more call
@@ -128,7 +131,9 @@ class Transport:
             self._stop_waiting()
             self.on_broken(error)
             return
-        if self.waiting:
+        if outbox:
+            self._wait()
+        elif self.waiting:
             self._stop_waiting()
             self.on_empty()
 
