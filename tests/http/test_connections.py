@@ -1,6 +1,7 @@
 """Connections that requests share, and how many there may be (docs/http.md, "Connections")."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,59 @@ def test_one_that_the_server_has_closed_is_replaced_unseen(client: Client) -> No
             with client.server.accept() as peer:
                 served(client, peer, channel)
                 peer.send(last)
+
+
+@pytest.mark.parametrize("last", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+@pytest.mark.parametrize("size", [0, 3, 100_000])
+def test_one_that_the_server_closes_before_the_request_is_whole_is_replaced_unseen(
+    client: Client, last: bytes, size: int
+) -> None:
+    """Nothing of it was sent yet: it may be one that is never sent twice."""
+    name = f"whole-{size}-{len(last)}"
+    channel = client.send(connection=name)
+    with client.server.accept() as peer:
+        served(client, peer, channel)
+        channel = client.ask(connection=name, method="POST", send_acks="bytes")
+        client.front.expect("ready", channel)
+        peer.send(last)
+    if size:
+        client.front.send(channel, b"x" * size)
+    client.front.control("done", channel=channel)
+    with client.server.accept() as peer:
+        head = peer.head()
+        assert head.startswith("POST")
+        if "chunked" in head:  # the end of the body was not there yet
+            assert peer.read_until(b"0\r\n\r\n").count(b"x") == size
+        else:
+            assert peer.read(size) == b"x" * size
+        peer.answer()
+        response = client.receive(channel)
+    acks = ["ack"] if size else []
+    assert (response.status, response.commands) == (200, [*acks, "response", "done", "close"])
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_close_while_it_is_replaced(client: Client, sent: bool) -> None:
+    """Nothing is left of it, and the name serves others."""
+    name = f"left-{sent}"
+    channel = client.send(connection=name)
+    with client.server.accept() as peer:
+        served(client, peer, channel)
+        channel = client.ask(connection=name, method="POST")
+        client.front.expect("ready", channel)
+    if sent:
+        client.front.send(channel, b"x" * 100_000)
+    client.front.control("done", channel=channel)
+    client.front.close(channel)
+    client.front.expect("close", channel)
+    channel = client.send("/next", connection=name)
+    head = ""
+    while not head.startswith("GET /next"):  # what was given up may have come so far
+        with client.server.accept() as peer, suppress(EOFError):
+            head = peer.head()
+            if head.startswith("GET /next"):
+                peer.answer()
+                assert client.receive(channel).status == 200
 
 
 def test_a_request_is_sent_once_more(client: Client) -> None:

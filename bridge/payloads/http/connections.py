@@ -43,6 +43,14 @@ class Connection(msgspec.Struct, eq=False):
     group: Group | None
     served: bool = False  # whether a request was answered on it
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that nobody asked for: neither the end, nor anything else."""
+        try:
+            return self.transport.read(1) is None
+        except (OSError, Problem):
+            return False
+
 
 class _Waiter(msgspec.Struct, eq=False):
     """Somebody who is not allowed to connect yet."""
@@ -190,7 +198,7 @@ class Connections:
         if group is None:
             return None
         for connection in [each for each in reversed(self._idle) if each.group is group]:
-            if _is_quiet(connection):
+            if connection.quiet:
                 self._idle.pop(connection).cancel()
                 connection.transport.watch(None)
                 return connection
@@ -199,7 +207,7 @@ class Connections:
 
     def _look(self, connection: Connection) -> None:
         """Something has come on an idle connection: its end, or what nobody asked for."""
-        if not _is_quiet(connection):
+        if not connection.quiet:
             self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
@@ -280,11 +288,3 @@ class Connections:
             if waiter.group is not None:
                 waiter.group.waiting -= 1
             waiter.allowed.set()
-
-
-def _is_quiet(connection: Connection) -> bool:
-    """Whether nothing has come: neither the end, nor anything else."""
-    try:
-        return connection.transport.read(1) is None
-    except (OSError, Problem):
-        return False

@@ -51,6 +51,7 @@ class Exchange:
         "_head_as_data",
         "_heads",
         "_loop",
+        "_ready",
         "_repeatable",
         "_repeated",
         "_request",
@@ -71,6 +72,7 @@ class Exchange:
         self._framing: Framing | None = None  # of its body
         self._body: list[bytes] = []  # of the request: what is held
         self._body_bytes = 0
+        self._ready = False  # whether the front end was told so
         self._done = False  # whether the body is whole
         self._sent = False  # whether the head of the request is out
         self._repeatable = False  # whether the request may be sent once more
@@ -84,10 +86,11 @@ class Exchange:
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
+        if not self._ready:
+            self._ready = True
+            self._channel.ready()
         if self._sent:  # once more
             self._sent, self._repeated = False, True
-        else:
-            self._channel.ready()
         self._send_if_due()
 
     # The request (served.channel.Payload)
@@ -112,8 +115,20 @@ class Exchange:
         """It takes no others."""
 
     def _send_if_due(self) -> None:
-        if self._connection is not None and (self._done or self._body_bytes > HELD_BYTES):
-            self._send(self._connection)
+        connection = self._connection
+        if connection is None or not (self._done or self._body_bytes > HELD_BYTES):
+            return
+        if connection.served and not connection.quiet:  # it was, when it was taken for this request
+            self._connect_anew(connection)
+        else:
+            self._send(connection)
+
+    def _connect_anew(self, connection: Connection) -> None:
+        """The server has ended a kept connection."""
+        self._connections.release(connection, keep=False)
+        self._connection = None
+        # Whatever made the server end this one may be about to end the others that are kept.
+        self._dial.begin_later(self._request.where, self._request.name, fresh=True)
 
     def _send(self, connection: Connection) -> None:
         """Send the head, and what is there of the body."""
@@ -262,12 +277,9 @@ class Exchange:
         if framing is not None and framing.ends_with_connection and error is None:
             self._finish(b"")
         elif self._repeatable and self._connection is not None:
-            self._connections.release(self._connection, keep=False)
-            self._connection = None
             self._repeatable = False
             self._channel.take_all()  # what the socket had not taken yet is held here
-            # Whatever made the server end this one may be about to end the others that are kept.
-            self._dial.begin_later(self._request.where, self._request.name, fresh=True)
+            self._connect_anew(self._connection)
         else:
             raise self._disconnected("end of file" if error is None else error.strerror or str(error))
 
