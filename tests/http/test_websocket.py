@@ -274,6 +274,23 @@ def test_a_flood_of_pings_is_answered_with_one_pong_at_last(raw: Talk) -> None:
     assert pongs < 1000
 
 
+@pytest.mark.parametrize("end", ["done", "close of the server"])
+def test_a_pong_that_waited_comes_before_the_close_frame(raw: Talk, end: str) -> None:
+    raw.front.send(raw.channel, b"x" * 4_000_000)  # more than the socket takes
+    raw.front.sync()
+    raw.hear(frame(PING, b"early") + frame(BINARY, b"after"))
+    assert raw.front.data(raw.channel, 5) == b"after"
+    if end == "done":
+        raw.front.control("done", channel=raw.channel)
+        raw.front.sync()
+    else:
+        raw.hear(frame(CLOSE, close_of(1000)))
+        raw.close()
+    assert read_frame(raw.peer) == (BINARY, b"x" * 4_000_000)
+    assert read_frame(raw.peer) == (PONG, b"early")
+    assert read_frame(raw.peer) == (CLOSE, close_of(1000))
+
+
 # Wrong frames
 
 

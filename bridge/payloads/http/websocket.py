@@ -101,7 +101,7 @@ class WebSocket:
         self._message = bytearray()  # of the server, as far as its fragments have come
         self._is_text = False  # whether it calls that text
         self._done = False  # whether the front end has said that it sends no more
-        self._pong: bytes | None = None  # that waits for room
+        self._pong = b""  # that waits for room
         self._size = READ_BYTES  # bytes asked for in one read
         self._paused = False  # whether the front end takes nothing
         self._timer: TimerHandle | None = None  # for the answer to our close frame
@@ -186,13 +186,15 @@ class WebSocket:
             if frame[:1] == _PONG and transport.waiting:
                 self._pong = frame
             else:
+                transport.queue(self._pong)  # nothing comes after a close frame
                 transport.queue(frame)
+                self._pong = b""
         transport.flush()
 
     def _send_pong(self) -> None:
         """There is room again."""
-        pong, self._pong = self._pong, None
-        if pong is not None and self._connection is not None:
+        pong, self._pong = self._pong, b""
+        if self._connection is not None:
             self._connection.transport.write(pong)
 
     def _broken(self, error: OSError) -> None:
@@ -317,9 +319,8 @@ class WebSocket:
             self._channel.done()
             self._channel.close(**members)
             return
-        target = self._plan.where.target
-        words = f"{target}: the server closed the WebSocket: {int(code)} {told.reason if told else ''}"
-        self._channel.close(Problem(PROBLEMS.get(code, DISCONNECTED), words.rstrip()), **members)
+        words = f"the server closed the WebSocket: {int(code)} {told.reason if told else ''}".rstrip()
+        self._channel.close(Problem(PROBLEMS.get(code, DISCONNECTED), f"{self._plan.where.target}: {words}"), **members)
 
     def _failed(self, error: Exception) -> None:
         """The server has said what it may not; the close frame that tells it so is out."""
@@ -349,8 +350,8 @@ class WebSocket:
             self._channel.guard(self._drop)
 
     def _drop(self) -> None:
-        told = f"{self._close_seconds:g} s (websocket_close_seconds)"
-        raise self._disconnected(f"the close frame was not answered within {told}")
+        seconds = f"{self._close_seconds:g}"
+        raise self._disconnected(f"the close frame was not answered within {seconds} s (websocket_close_seconds)")
 
     def _disconnected(self, words: str) -> Problem:
         if self._connection is not None:
