@@ -58,7 +58,7 @@ async def test_what_takes_many_turns_is_told_whatever_waits_for_it() -> None:
     paths = [f"/o{number}" for number in range(5)]
     async with anyio.create_task_group() as session:
         loop = SimpleNamespace(time=count().__next__)  # each turn is over as soon as it has begun
-        services = SimpleNamespace(context=SimpleNamespace(loop=loop), tasks=session)
+        services = SimpleNamespace(context=SimpleNamespace(loop=loop, limits=Limits(), log=Log()), tasks=session)
         kept = Kept(None, trees, cast(Any, SimpleNamespace(metas={})), cast(Any, services))
         for path in paths:
             kept.update(path, I, {})

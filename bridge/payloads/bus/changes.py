@@ -82,7 +82,7 @@ class Changes:
     def _interfaces_added(self, message: Message) -> Awaitable[None] | None:
         path, interfaces = message.values(bare=True)
         wanted = {name: properties for name, properties in interfaces.items() if self._trees.is_wanted(path, name)}
-        if not wanted:
+        if not wanted or not self._kept.takes(path):
             return None
         if any(name not in self._descriptions.metas for name in wanted):
             return self._add_described(path, wanted, self._kept.era)
@@ -96,7 +96,7 @@ class Changes:
 
     def _came_up(self, path: str) -> Awaitable[None] | None:
         """An object has said something: it may be a new one."""
-        return None if path in self._kept or path in self._kept.empty else self._ask_anew(path)
+        return None if path in self._kept or self._kept.is_empty(path) else self._ask_anew(path)
 
     def _ask_anew(self, path: str) -> Awaitable[None] | None:
         """Ask an object what it has, where no manager tells of that."""
@@ -107,8 +107,8 @@ class Changes:
             if tree.ready.is_set():
                 ready = True
             else:
-                tree.go_to(path)  # it is being walked through, and may have passed there
-        return self._ask(path, self._kept.era) if ready else None
+                tree.go_to(path, self._most)  # it is being walked through, and may have passed there
+        return self._ask(path, self._kept.era) if ready and self._kept.takes(path) else None
 
     async def _ask(self, path: str, era: int) -> None:
         node = await self._descriptions.node(path)
@@ -127,5 +127,4 @@ class Changes:
                 if self._kept.era != era:
                     return
             self._kept.update(path, name, properties, whole=True)
-        if path not in self._kept and len(self._kept.empty) < self._most:
-            self._kept.empty.add(path)
+        self._kept.add_empty(path)

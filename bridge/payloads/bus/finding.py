@@ -106,7 +106,7 @@ class Finder:
             if not tree.reaches(path):
                 continue
             count += 1
-            if count > self._most:
+            if count > self._most or not self._kept.has_room(path):
                 tree.error = self._too_many(tree)
                 return
             for interface, properties in interfaces.items():
@@ -133,18 +133,18 @@ class Finder:
             tree.waiting = []
             for begin in range(0, len(level), AT_ONCE):
                 await each(lambda path: self._visit(tree, path), level[begin : begin + AT_ONCE])
+                if len(tree.visited) > self._most:
+                    raise self._too_many(tree)
             level = tree.waiting
             if not level:
                 tree.visited = set()
                 return
-            if len(tree.visited) > self._most:
-                break
         raise self._too_many(tree)
 
     async def _visit(self, tree: Tree, path: str) -> None:
         node = await self._fetch(path, tree.watch.interface)
         for child in node.children if node is not None else ():
-            tree.go_to(f"{path.rstrip('/')}/{child}")
+            tree.go_to(f"{path.rstrip('/')}/{child}", self._most)
 
     async def _fetch(self, path: str, interface: str | None) -> Node | None:
         """Have one object here, or one interface of it; what it says of itself."""
@@ -157,7 +157,7 @@ class Finder:
         else:
             names = [name for name in (interface,) if name in node.interfaces]
         if not names and interface is None:
-            self._kept.empty.add(path)
+            self._kept.add_empty(path)
         for name in names:
             if node.interfaces[name].readable:
                 await self._fetch_properties(path, name)

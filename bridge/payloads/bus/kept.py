@@ -30,7 +30,7 @@ class _Telling:
 
 
 class Kept:
-    """`name`: whose objects; `trees`: who is told of them. `empty`: objects that said that they have nothing.
+    """`name`: whose objects; `trees`: who is told of them.
 
     `era`: how often all was gone. What was said in an earlier one is not kept in this."""
 
@@ -40,9 +40,12 @@ class Kept:
         self._descriptions = descriptions
         self._time = services.context.loop.time
         self._session = services.tasks
+        self._most = services.context.limits.dbus_objects
+        self._log = services.context.log
+        self._told = False  # that there is no room
         self._objects: dict[str, dict[str, bytes]] = {}
         self._telling: list[_Telling] = []
-        self.empty: set[str] = set()
+        self._empty: set[str] = set()  # objects that said that they have nothing
         self.era = 0
 
     def __contains__(self, path: str) -> bool:
@@ -50,6 +53,45 @@ class Kept:
 
     def has(self, path: str, interface: str) -> bool:
         return interface in self._objects.get(path, ())
+
+    def is_empty(self, path: str) -> bool:
+        """Whether the object has said that it has nothing."""
+        return path in self._empty
+
+    def add_empty(self, path: str) -> None:
+        """It has said so. Where there are too many of them, it is asked again when it comes up again."""
+        if path not in self._objects and len(self._empty) < self._most:
+            self._empty.add(path)
+
+    # Room
+
+    def has_room(self, path: str) -> bool:
+        """Whether a tree that reaches the object has room for it."""
+        if path in self._objects or len(self._objects) < self._most:
+            return True
+        return any(tree.watch.path is not None or self._count(tree) < self._most for tree in self._trees.reaching(path))
+
+    def takes(self, path: str) -> bool:
+        """The same; that there is none is logged, once."""
+        if self.has_room(path):
+            return True
+        if not self._told:
+            self._told = True
+            self._log.limit("dbus_objects", self._most, of=self._name)
+        return False
+
+    def _count(self, tree: Tree) -> int:
+        if tree.count is None:
+            tree.count = sum(map(tree.reaches, self._objects))
+        return tree.count
+
+    def _recount(self, path: str, more: int) -> None:
+        """There is one more object, or one less."""
+        for tree in self._trees.reaching(path):
+            if tree.count is not None:
+                tree.count += more
+
+    # Changes
 
     def update(self, path: str, interface: str, values: dict[str, Any], *, whole: bool = False) -> None:
         """Keep these values, and tell of what is other than before."""
@@ -62,7 +104,7 @@ class Kept:
 
     def add(self, path: str, interfaces: dict[str, dict[str, Any]]) -> None:
         """Interfaces have come, each with these properties: keep them, and tell of them together."""
-        self.empty.discard(path)
+        self._empty.discard(path)
         told: dict[Watcher, Told] = {}
         for name, properties in interfaces.items():
             changed = self._keep(path, name, properties, whole=True)
@@ -79,13 +121,18 @@ class Kept:
             if known.pop(interface, None) is not None:
                 for watcher in self._trees.watchers(path, interface):
                     told.setdefault(watcher, {}).setdefault(path, {})[interface] = None
-        if not known:
-            self._objects.pop(path, None)
+        if not known and self._objects.pop(path, None) is not None:
+            self._recount(path, -1)
         self._tell(told)
 
     def _keep(self, path: str, interface: str, values: dict[str, Any], *, whole: bool) -> dict[str, Any] | None:
         """Keep these values; those that are other than before. None: nothing is. `whole`: there are no others."""
-        interfaces = self._objects.setdefault(path, {})
+        interfaces = self._objects.get(path)
+        if interfaces is None:
+            if not self.takes(path):
+                return None
+            interfaces = self._objects[path] = {}
+            self._recount(path, 1)
         before = interfaces.get(interface)
         if before is None:
             interfaces[interface] = _text(values)
@@ -103,7 +150,10 @@ class Kept:
     def clear(self) -> None:
         """Keep nothing, and tell nobody."""
         self._objects.clear()
-        self.empty.clear()
+        self._empty.clear()
+        self._told = False
+        for tree in self._trees:
+            tree.count = None
 
     def drop(self, tree: Tree) -> None:
         """Keep no more what only this tree, which was removed, has reached."""

@@ -43,6 +43,7 @@ class Tree:
         self.waiting: list[str] = []  # paths that are still to be visited
         self.error: BusError | None = None
         self.scope: CancelScope | None = None
+        self.count: int | None = None  # of the objects that it reaches; None: they were not counted (kept.py)
 
     def reaches(self, path: str) -> bool:
         return self.watch.reaches(path)
@@ -58,9 +59,9 @@ class Tree:
         """Those who were told all."""
         return [watcher for watcher, told in self.told.items() if told.is_set()]
 
-    def go_to(self, path: str) -> None:
-        """Visit this one, too, unless it was."""
-        if path not in self.visited:
+    def go_to(self, path: str, most: int) -> None:
+        """Visit this one, too, unless it was, or more than `most` were."""
+        if path not in self.visited and len(self.visited) <= most:
             self.visited.add(path)
             self.waiting.append(path)
 
