@@ -1,14 +1,20 @@
 """A bus, or a peer, whose answers are of wrong types, no D-Bus, or late: its connection alone ends (docs/dbus.md)."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.message import write_message
+from spanbridge.payloads.bus.meta import PROPERTIES
+from spanbridge.payloads.bus.signature import Variant
 from spanbridge.testing.plugin import Start
 
 from .test_ends import Peer, meet
@@ -114,3 +120,67 @@ def test_a_connection_whose_channel_has_gone_while_it_was_made_ends(start: Start
     answer.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+Wrong = tuple[str, list[Any]]
+
+WRONG: list[Wrong] = [
+    ("", []),
+    ("u", [5]),
+    ("s", [""]),
+    ("s", ["no name"]),
+    ("as", [["x"]]),
+    ("a{sv}", [{}]),
+    ("ss", ["x", "y"]),
+]
+XML = '<node><interface name="a.b"><property name="P" type="s" access="read"/></interface></node>'
+
+ASKED: list[Any] = [{"watch": {"path": "/"}}, {"watch": {}}, {"call": ["/", "a.b", "C", ["x"]], "id": "last"}]
+
+
+def answers_wrongly(member: str, wrong: Wrong) -> Answer:
+    """As a bus with a service on it, but for one method."""
+
+    def answer(asked: wire.Message) -> wire.Message | bytes | None:
+        if asked.member == member:
+            return wire.reply(asked, *wrong)
+        if asked.member == "Introspect":
+            return wire.reply(asked, "s", [XML])
+        if asked.member == "GetAll":
+            changed = wire.signal("/", PROPERTIES, "PropertiesChanged", "sa{sv}as", ["a.b", {}, ["P"]])
+            told = [wire.reply(asked, "a{sv}", [{"P": Variant("s", "x")}]), changed]
+            return b"".join(write_message(each._replace(sender=":1.2"), 9) for each in told)
+        if asked.member == "GetNameOwner" and member == "StartServiceByName":
+            return wire.error(asked, "org.freedesktop.DBus.Error.NameHasNoOwner")
+        return None
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["Hello", "AddMatch", "GetNameOwner", "StartServiceByName", "Introspect", "GetManagedObjects", "GetAll", "Get"],
+)
+def test_answers_of_any_other_type(start: Start, peer: Peer, member: str) -> None:
+    """They may cost the connection, but are no mistake of ours."""
+    bridge = start()
+    front = bridge.front_end
+    for number, wrong in enumerate(WRONG):
+        thread = be_a_bus(peer, answers_wrongly(member, wrong))
+        ident = f"bus-{number}"
+        front.open(ident, "dbus-json3", bus="none", address=peer.address, name="a.b")
+        for message in ASKED:
+            front.send(ident, json.dumps(message).encode())
+        ended = front.take(partial(is_last, ident), "an answer, or the end")
+        if ended.channel:
+            front.close(ident)
+        thread.join()
+    front.open("echo", "echo")
+    front.expect("ready", "echo")
+    assert bridge.log.matches("unforeseen|bus-failed") == []
+
+
+def is_last(channel: str, frame: Any) -> bool:
+    if frame.channel == channel:
+        return bool(json.loads(frame.payload).get("id") == "last")
+    return bool(frame.message.get("command") == "close" and frame.message.get("channel") == channel)
