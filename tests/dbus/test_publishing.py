@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from dbus_fast import Message, MessageFlag, MessageType, Variant
 
+from spanbridge.testing.plugin import Start
+
 from ..bus.client import ERROR, BusClient
-from .conftest import Open, Serve, sync
+from .conftest import Open, Serve, connect, sync
 from .service import INTROSPECTABLE, PROPERTIES, PrivateBus, Service, Tree
 
 COOK = "com.example.Cook"
@@ -173,3 +175,83 @@ def test_callers_that_want_no_answer_and_too_many(client: BusClient, guest: Serv
 def test_where_nothing_is_published(open_bus: Open, guest: Service) -> None:
     client = open_bus(None, group="bare")
     assert fail(client, guest, "Rest") == "UnknownMethod"
+
+
+# Calls and answers that are large
+
+
+def test_a_large_call(client: BusClient, guest: Service) -> None:
+    """One that is read and told a piece at a time, as are those behind it that are not."""
+    text = "tea \u00e9 " * 20_000
+    large, small = (guest.later(call(client, "Serve", "su", each, 5)) for each in (text, "tea"))
+    told = [client.next() for _ in range(2)]
+    assert [each["call"][3] for each in told] == [[text, 5], ["tea", 5]]
+    for each in told:
+        client.say({"reply": [[True]], "id": each["id"]})
+    assert [each.result(10).body for each in (large, small)] == [[True], [True]]
+    later = guest.later(call(client, "Set", "ssv", COOK, "Busy", Variant("s", text), interface=PROPERTIES))
+    told = [client.next()]
+    assert told[0]["call"] == ["/cook", PROPERTIES, "Set", [COOK, "Busy", {"t": "s", "v": text}]]
+    client.say({"reply": [[]], "id": told[0]["id"]})
+    assert later.result(10).body == []
+
+
+@pytest.mark.parametrize("length", [1_000, 60_000, 300_000])
+def test_a_call_that_is_longer_than_a_frame(bus: PrivateBus, serve: Serve, start: Start, length: int) -> None:
+    """It costs that call alone."""
+    bridge = start(environ=bus.environ, limits={"frame_bytes": 50_000})
+    client, guest = connect(bridge.front_end, None), serve(bus, Tree({}), None)
+    client.say({"meta": META})
+    client.ask({"publish": ["/cook", COOK]})
+    text = "\x01" * length  # in JSON six times as long
+    answers = [guest.later(call(client, "Serve", "su", each, 5)) for each in (text, "tea")]
+    told = client.next()
+    if length < 50_000 / 6:
+        assert told["call"][3] == [text, 5]
+        client.say({"reply": [[True]], "id": told["id"]})
+        assert answers[0].result(10).body == [True]
+        return
+    assert told["call"][3] == ["tea", 5]
+    client.say({"reply": [[True]], "id": told["id"]})
+    assert answers[1].result(10).body == [True]
+    refused = answers[0].result(10)
+    assert refused.error_name == ERROR + "LimitsExceeded"
+    assert refused.body == [f"{COOK}.Serve: more than 50000 bytes of JSON (frame_bytes)"]
+    assert bridge.log.wait("limit name=frame_bytes value=50000")
+    guest.send(call(client, "Serve", "su", text, 5, flags=MessageFlag.NO_REPLY_EXPECTED))
+    assert sync(client) == []
+
+
+def test_an_answer_that_is_too_long(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """It costs the call that it answers, and no other; what answers none closes the channel."""
+    bridge = start(environ=bus.environ, limits={"bus_message_bytes": 1_000})
+    client, guest = connect(bridge.front_end, None), serve(bus, Tree({}), None)
+    client.say({"meta": META})
+    client.ask({"publish": ["/cook", COOK]})
+    answers = [guest.later(call(client, "Rest")) for _ in range(3)]
+    idents = [client.next()["id"] for _ in answers]
+    client.say({"reply": [["x" * 1_000]], "id": idents[0]})
+    client.say({"error": ["a.b", ["x" * 1_000]], "id": idents[1]})
+    client.say({"reply": [[]], "id": idents[2]})
+    for answer in answers[:2]:
+        assert answer.result(10).error_name == ERROR + "LimitsExceeded"
+        (words,) = answer.result(10).body
+        assert words.endswith("bytes, expected at most 1000 (bus_message_bytes)")
+    assert answers[2].result(10).body == []
+    assert len(bridge.log.matches("limit name=bus_message_bytes")) == 2
+    client.say({"reply": [["x" * 1_000]], "id": "unknown"})
+    told = bridge.front_end.expect("close", client.channel, problem="too-large")["message"]
+    assert told.endswith("expected at most 1000 (bus_message_bytes)")
+
+
+@pytest.mark.parametrize("more", [{}, {"error": ["a.b", []]}, {"id": 5}, {"id": None}], ids=str)
+def test_what_is_too_long_and_answers_nothing(bus: PrivateBus, serve: Serve, start: Start, more: Any) -> None:
+    bridge = start(environ=bus.environ, limits={"bus_message_bytes": 1_000})
+    client, guest = connect(bridge.front_end, None), serve(bus, Tree({}), None)
+    client.say({"meta": META})
+    client.ask({"publish": ["/cook", COOK]})
+    answer = guest.later(call(client, "Rest"))
+    told = {"reply" if more else "call": [["x" * 1_000]], "id": client.next()["id"], **more}
+    client.say(told)
+    bridge.front_end.expect("close", client.channel, problem="too-large")
+    assert answer.result(10).error_name == ERROR + "Disconnected"

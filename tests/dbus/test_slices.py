@@ -21,9 +21,9 @@ def message(signature: str, values: "list[Any] | tuple[Any, ...]") -> Message:
     return Message(2, signature=signature, body=marshal(signature, values))
 
 
-def text_of(whole: Message) -> tuple[bytes, int]:
+def text_of(whole: Message, most: int = 1 << 30) -> tuple[bytes, int]:
     """The text, and in how many pieces it came."""
-    text = Text(whole, encoder(str))
+    text = Text(whole, encoder(str), most)
     count = sum(1 for _ in text.pieces())
     return bytes(text.out), count
 
@@ -49,15 +49,35 @@ def test_any_body(body: tuple[str, tuple[Any, ...]]) -> None:
         ("a(ssssv)", [("a" * 10, "b", "", "c" * 30, Variant("i", 5))] * 10_000),
         ("(aiv)", (list(range(100_000)), Variant("v", Variant("ai", list(range(100_000)))))),
         ("aas", [["x" * 100] * 1_000] * 10),
-        ("ay", bytes(1_000_000)),
+        ("ay", bytes(range(256)) * 4_000),
+        ("s", 'x\u00e9\u20ac\U0001f600\x01"' * 20_000),
+        ("v", Variant("s", "\u20ac" * 100_000)),
     ],
-    ids=["a{sv}", "a{sv} of a(sss)", "a(ssssv)", "(aiv)", "aas", "ay"],
+    ids=["a{sv}", "a{sv} of a(sss)", "a(ssssv)", "(aiv)", "aas", "ay", "s", "v"],
 )
 def test_large_ones(signature: str, value: Any) -> None:
     whole = message(signature, [value])
     told, count = text_of(whole)
     assert json.loads(told) == json.loads(json.dumps(whole.values()))
-    assert signature == "ay" or count >= len(whole.body) // slices.PIECE_BYTES
+    assert count >= len(whole.body) // slices.PIECE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("signature", "value"), [("s", "\x01" * 1_000_000), ("ay", bytes(1_000_000)), ("as", ["x"] * 1_000_000)]
+)
+def test_no_more_than_is_wanted(signature: str, value: Any) -> None:
+    told, _ = text_of(message(signature, [value]), 100_000)
+    assert 100_000 < len(told) < 100_000 + 6 * slices.PIECE_BYTES
+
+
+@pytest.mark.parametrize("wrong", [b"\0", b"\xff", b"\xe2\x82", b"\xed\xa0\x80"], ids=str)
+@pytest.mark.parametrize("place", [0, slices.PIECE_BYTES - 1, 200_000])
+def test_long_strings_that_are_none(wrong: bytes, place: int) -> None:
+    text = b"x" * place + wrong + b"x" * (200_000 - place)
+    body = len(text).to_bytes(4, "little") + text
+    for tail in (b"\0", b"x", b""):
+        with pytest.raises(Malformed):
+            text_of(Message(2, signature="s", body=body + tail))
 
 
 def test_what_ends_too_soon() -> None:

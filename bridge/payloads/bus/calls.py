@@ -174,13 +174,11 @@ class Calls:
         return None
 
     async def _tell_slowly(self, call: _Call, answer: BusMessage) -> None:
-        text = Text(answer, self._place.encoder(answer))
+        text = Text(answer, self._place.encoder(answer), self._limits.frame_bytes)
         turn = Turn(self._loop.time, self._place.services.tasks)
         for _ in text.pieces():
             if call.over:
                 return
-            if len(text.out) > self._limits.frame_bytes:
-                break
             await turn.pause()
         self._tell(call, answer, text.out)
 
@@ -197,9 +195,11 @@ class Calls:
             if message.get("flags") is not None:
                 members["flags"] = answer.order
             text = _answer_text(b'{"reply":[', values if answer.signature else b"null", message, members)
-        if len(text) > self._limits.frame_bytes:
-            self._log.limit("frame_bytes", self._limits.frame_bytes)
-            self._refuse(call, BusError(LIMITS_EXCEEDED, f"the answer has {len(text)} bytes of JSON"))
+        most = self._limits.frame_bytes
+        if len(text) > most:
+            self._log.limit("frame_bytes", most)
+            told = f"{call.interface}.{call.member}: the answer has more than {most} bytes of JSON (frame_bytes)"
+            self._refuse(call, BusError(LIMITS_EXCEEDED, told))
             return
         self._finish(call)
         self._front.say(text)

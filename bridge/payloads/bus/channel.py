@@ -37,6 +37,9 @@ class Backend(Protocol):
 
     def release(self) -> None: ...
 
+    def too_long(self, payload: bytes, told: str) -> bool:
+        """A message that is longer than is read. Whether it answers somebody, who was told so instead."""
+
     def end(self) -> None:
         """The channel is over."""
 
@@ -102,8 +105,10 @@ class Messages:
         most = self._limits.bus_message_bytes
         if len(payload) > most:
             self._log.limit("bus_message_bytes", most)
-            told = f"dbus-json3: a message of {len(payload)} bytes, expected at most {most} (bus_message_bytes)"
-            raise Problem(TOO_LARGE, told)
+            told = f"a message of {len(payload)} bytes, expected at most {most} (bus_message_bytes)"
+            if self._backend.too_long(payload, told):
+                return
+            raise Problem(TOO_LARGE, f"dbus-json3: {told}")
         message = _decode(payload)
         if not isinstance(message, dict):
             raise unclear(f"expected a JSON object, found {describe(message)}")

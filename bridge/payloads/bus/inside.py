@@ -56,6 +56,9 @@ class Inside:
     def release(self) -> None:
         """As hold."""
 
+    def too_long(self, payload: bytes, told: str) -> bool:
+        return False  # nobody calls a channel
+
     def end(self) -> None:
         self._bus.leave(self)
         for scope in self._calls:

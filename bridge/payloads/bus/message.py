@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from .marshal import TooMuch, marshal
 from .names import is_bus_name, is_interface, is_member
-from .signature import type_of
+from .signature import type_of, types_of
 from .unmarshal import ERRORS, Malformed, malformed, of_variant, reader, unmarshal
 
 MESSAGE_BYTES: Final = 128 << 20
@@ -77,6 +77,13 @@ class Message(NamedTuple):
     def values(self, *, bare: bool = False) -> list[Any]:
         """The body as JSON has it; `bare` as in unmarshal.py. Raises Malformed."""
         return unmarshal(self.signature, self.body, self.order, bare=bare)
+
+    def first(self) -> Any:
+        """The first value of a body that has one; those behind it are not looked at. Raises Malformed."""
+        try:
+            return reader(types_of(self.signature)[0], self.order)(self.body, 0, 0)[0]
+        except ERRORS as error:
+            raise malformed(error) from None
 
 
 Answered = Callable[[Message], Awaitable[None] | None]

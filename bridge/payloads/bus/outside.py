@@ -34,6 +34,7 @@ class Outside:
         self._place: Place | None = None
         self._parts: list[Any] = []
         self._signals: Signals | None = None
+        self._publishing: Publishing | None = None
         self._scope = CancelScope()
         self._ready = False
         self._told: str | None = None  # the owner that the front end was told of
@@ -70,7 +71,7 @@ class Outside:
         )
         calls, signals, watches, publishing = Calls(place), Signals(place), Watches(place), Publishing(place)
         self._parts = [calls, signals, watches, publishing]
-        self._signals = signals
+        self._signals, self._publishing = signals, publishing
         self.kinds = {
             "call": calls.call,
             "add-match": signals.add,
@@ -134,6 +135,9 @@ class Outside:
     def release(self) -> None:
         if self._connection is not None:
             self._connection.release(self)
+
+    def too_long(self, payload: bytes, told: str) -> bool:
+        return self._publishing is not None and self._publishing.too_long(payload, told)
 
     # The end
 

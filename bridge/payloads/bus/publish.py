@@ -1,6 +1,6 @@
 """Objects that front ends publish on a connection: calls to them go to the channel that has them."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Final, Protocol
 
 from . import message as wire
@@ -29,8 +29,9 @@ _FLAGS: Final = {"r": "read", "w": "write"}
 class Publisher(Protocol):
     """A channel with objects."""
 
-    def called(self, message: Message, interface: str, method: Method) -> None:
-        """A method of an object is called, with arguments of its types. Raises BusError: it is not done."""
+    def called(self, message: Message, interface: str, method: Method) -> Awaitable[None] | None:
+        """A method of an object is called, with arguments of its types. What it returns is awaited before anything else
+        of the caller is heeded. Raises BusError: it is not done."""
 
 
 class _Object:
@@ -72,14 +73,15 @@ class Objects:
         """The channel is over."""
         self._objects = {path: each for path, each in self._objects.items() if each.publisher is not publisher}
 
-    def called(self, message: Message) -> None:
+    def called(self, message: Message) -> Awaitable[None] | None:
         """A call has come."""
         try:
-            self._call(message)
+            return self._call(message)
         except BusError as error:
             self._connection.refuse(message, error)
+            return None
 
-    def _call(self, message: Message) -> None:
+    def _call(self, message: Message) -> Awaitable[None] | None:
         path, interface, member = message.path or "", message.interface, message.member or ""
         found = self._objects.get(path)
         if interface is None and not (found and found.names(member)):
@@ -92,13 +94,14 @@ class Objects:
             if found is None:
                 raise BusError(UNKNOWN_OBJECT, f"there is no object {path}")
             if interface == PROPERTIES:
-                self._call_property(found, message, member)
-            else:
-                name = self._find(found, interface, member)
-                method = found.interfaces[name].methods.get(member)
-                if method is None:
-                    raise BusError(UNKNOWN_METHOD, f"{path}: {name} has no method {member}")
-                self._hand_over(found, message, name, method)
+                return self._call_property(found, message, member)
+            name = self._find(found, interface, member)
+            method = found.interfaces[name].methods.get(member)
+            if method is None:
+                raise BusError(UNKNOWN_METHOD, f"{path}: {name} has no method {member}")
+            self._check(message, method)
+            return found.publisher.called(message, name, method)
+        return None
 
     @staticmethod
     def _find(found: _Object, interface: str | None, member: str) -> str:
@@ -111,17 +114,13 @@ class Objects:
             raise BusError(UNKNOWN_INTERFACE, f"there is no interface {interface}")
         return interface
 
-    def _call_property(self, found: _Object, message: Message, member: str) -> None:
+    def _call_property(self, found: _Object, message: Message, member: str) -> Awaitable[None] | None:
         method = _PROPERTY_METHODS.get(member)
         if method is None:
             raise BusError(UNKNOWN_METHOD, f"{PROPERTIES} has no method {member}")
         self._check(message, method)
-        self._find(found, message.values()[0], member)
-        found.publisher.called(message, PROPERTIES, method)
-
-    def _hand_over(self, found: _Object, message: Message, interface: str, method: Method) -> None:
-        self._check(message, method)
-        found.publisher.called(message, interface, method)
+        self._find(found, message.first(), member)
+        return found.publisher.called(message, PROPERTIES, method)
 
     @staticmethod
     def _check(message: Message, method: Method) -> None:

@@ -1,7 +1,10 @@
 """Objects that a channel publishes: calls to them, and its answers."""
 
+from collections.abc import Awaitable
 from itertools import count
 from typing import Any
+
+import msgspec
 
 from spanbridge.manifests.member import describe
 
@@ -15,6 +18,16 @@ from .meta import Method
 from .names import is_interface
 from .place import Place
 from .publish import Objects
+from .slices import Text, is_large
+from .turns import Turn
+
+
+class _Answer(msgspec.Struct):
+    """An answer of the front end of which the values are not read."""
+
+    id: str
+    reply: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Publishing:
@@ -24,6 +37,7 @@ class Publishing:
         self._place = place
         self._front = place.front
         self._connection = place.connection
+        self._time = place.services.context.loop.time
         self._limits = place.services.context.limits
         self._log = place.services.context.log
         self._numbers = count(1)
@@ -73,17 +87,42 @@ class Publishing:
 
     # Calls
 
-    def called(self, message: BusMessage, interface: str, method: Method) -> None:
+    def called(self, message: BusMessage, interface: str, method: Method) -> Awaitable[None] | None:
+        """Raises BusError."""
         most = self._limits.dbus_published_calls
         if len(self._calls) >= most:
             self._log.limit("dbus_published_calls", most)
             raise BusError(LIMITS_EXCEEDED, f"{most} calls of this object are not answered yet")
         ident = f"call-{next(self._numbers)}"
-        values = self._place.encoder(message)(message.values())
         self._calls[ident] = (message._replace(body=b"", fds=()), "".join(method.gives))
+        if is_large(message):
+            return self._hand_over_slowly(ident, message, interface)
+        self._hand_over(ident, message, interface, self._place.encoder(message)(message.values()))
+        return None
+
+    async def _hand_over_slowly(self, ident: str, message: BusMessage, interface: str) -> None:
+        text = Text(message, self._place.encoder(message), self._limits.frame_bytes)
+        turn = Turn(self._time, self._place.services.tasks)
+        for _ in text.pieces():
+            if ident not in self._calls:
+                return  # it was given up: the object is gone
+            await turn.pause()
+        self._hand_over(ident, message, interface, text.out)
+
+    def _hand_over(self, ident: str, message: BusMessage, interface: str, values: "bytes | bytearray") -> None:
+        if ident not in self._calls:
+            return
         head = encode([message.path, interface, message.member])[:-1]
         sender = b"" if message.sender is None else b',"name":' + encode(message.sender)
-        self._front.say(b"".join((b'{"call":', head, b",", values, b'],"id":"', ident.encode(), b'"', sender, b"}")))
+        text = b"".join((b'{"call":', head, b",", values, b'],"id":"', ident.encode(), b'"', sender, b"}"))
+        most = self._limits.frame_bytes
+        if len(text) <= most:
+            self._front.say(text)
+            return
+        self._log.limit("frame_bytes", most)
+        call, _ = self._calls.pop(ident)
+        told = f"{interface}.{message.member}: more than {most} bytes of JSON (frame_bytes)"
+        self._connection.refuse(call, BusError(LIMITS_EXCEEDED, told))
 
     def reply(self, asked: Any, message: Message) -> None:
         """The front end's answer to a call. Raises Problem."""
@@ -116,6 +155,21 @@ class Publishing:
         except (BusError, TooMuch) as error:
             told = getattr(error, "message", str(error))
             self._connection.refuse(call, BusError(INVALID_ARGS, f"{name}: {told}"))
+
+    def too_long(self, payload: bytes, told: str) -> bool:
+        """Whether this answers a call: its caller is then told that it is longer than is read."""
+        if not self._calls:
+            return False
+        try:
+            answer = msgspec.json.decode(payload, type=_Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        if (answer.reply is msgspec.UNSET) == (answer.error is msgspec.UNSET):
+            return False
+        call, _ = self._calls.pop(answer.id, (None, ""))
+        if call is not None:
+            self._connection.refuse(call, BusError(LIMITS_EXCEEDED, f"{call.member} was answered with {told}"))
+        return call is not None
 
     def _found(self, message: Message) -> tuple[BusMessage, str] | None:
         ident = message.get("id")

@@ -80,7 +80,7 @@ class Signals:
         if not fitting:
             return None
         asked = any(match.arg0 is not None for match in fitting)
-        arg0 = message.values()[0] if asked and message.signature.startswith("s") else None
+        arg0 = message.first() if asked and message.signature.startswith("s") else None
         told = [match.name for match in fitting if match.arg0 is None or match.arg0 == arg0]
         if not told:
             return None
@@ -91,7 +91,7 @@ class Signals:
         return None
 
     async def _tell_slowly(self, message: BusMessage, name: str | None) -> None:
-        text = Text(message, self._place.encoder(message))
+        text = Text(message, self._place.encoder(message), self._limits.frame_bytes)
         turn = Turn(self._time, self._place.services.tasks)
         for _ in text.pieces():
             if not self._front.open:

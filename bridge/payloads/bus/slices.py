@@ -4,6 +4,8 @@ A large body becomes JSON text directly: nobody holds all of its values. To see 
 each type has a function that passes over one value.
 """
 
+import binascii
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator, Iterator
 from functools import lru_cache
 from struct import Struct
@@ -17,6 +19,7 @@ from .unmarshal import ERRORS, Malformed, array_bounds, key_reader, malformed, r
 
 PIECE_BYTES: Final = 64 << 10
 """Of the body: so much is read in one go."""
+_BASE64_BYTES: Final = PIECE_BYTES // 3 * 3  # but for the last piece, none is padded
 
 Encode = Callable[[Any], bytes]
 Skip = Callable[[bytes, int], int]
@@ -48,17 +51,24 @@ def entries(message: Message) -> Iterator[tuple[str, Any]]:
 
 
 class Text:
-    """The JSON text of a large body. `out` grows with each piece."""
+    """The JSON text of a large body. `out` grows with each piece, up to the first that makes it longer than `most`."""
 
-    def __init__(self, message: Message, encode: Encode) -> None:
+    def __init__(self, message: Message, encode: Encode, most: int) -> None:
         self.out = bytearray()
         self._message = message
         self._order = message.order
         self._data = message.body
         self._encode = encode
+        self._most = most
 
     def pieces(self) -> Iterator[None]:
         """Yields after each piece. Raises Malformed."""
+        for _ in self._all():
+            if len(self.out) > self._most:
+                return
+            yield
+
+    def _all(self) -> Iterator[None]:
         self.out += b"["
         at = 0
         try:
@@ -74,12 +84,16 @@ class Text:
 
     def _value(self, kind: Type, at: int) -> "Generator[None, None, int]":
         end = skipper(kind, self._order)(self._data, at)
-        if end - at <= PIECE_BYTES or kind.text == "ay" or not (kind.inner or kind.code == "v"):
+        if end - at <= PIECE_BYTES or not (kind.inner or kind.code in "sv"):
             value, at = reader(kind, self._order)(self._data, at, 0)
             self.out += self._encode(value)
             yield
+        elif kind.code == "s":
+            at = yield from self._string(at)
         elif kind.code == "v":
             at = yield from self._variant(at)
+        elif kind.text == "ay":
+            at = yield from self._bytes(at)
         elif kind.code == "(":
             at = yield from self._members(kind, (at + 7) & -8)
         elif kind.inner[0].code == "{":
@@ -87,6 +101,31 @@ class Text:
         else:
             at = yield from self._array(kind.inner[0], at)
         return at
+
+    def _string(self, at: int) -> "Generator[None, None, int]":
+        end = skipper(type_of("s"), self._order)(self._data, at) - 1
+        if self._data[end]:
+            raise Malformed("a string without a zero at its end")
+        decode = getincrementaldecoder("utf-8")().decode
+        self.out += b'"'
+        for begin in range(((at + 3) & -4) + 4, end, PIECE_BYTES):
+            behind = min(begin + PIECE_BYTES, end)
+            text = decode(self._data[begin:behind], behind == end)
+            if "\0" in text:
+                raise Malformed("a zero within a string")
+            self.out += self._encode(text)[1:-1]
+            yield
+        self.out += b'"'
+        return end + 1
+
+    def _bytes(self, at: int) -> "Generator[None, None, int]":
+        at, end = array_bounds(self._order, type_of("y"))(self._data, at)
+        self.out += b'"'
+        for begin in range(at, end, _BASE64_BYTES):
+            self.out += binascii.b2a_base64(self._data[begin : min(begin + _BASE64_BYTES, end)], newline=False)
+            yield
+        self.out += b'"'
+        return end
 
     def _variant(self, at: int) -> "Generator[None, None, int]":
         begin = at + 1
