@@ -72,9 +72,7 @@ class Buses:
         else:
             shared.outcome = connection
             connection.on_lost = lambda: self._forget(key, shared)
-            if connection.problem is not None:  # it was lost in the very turn in which it was there
-                self._forget(key, shared)
-            elif not shared.users:  # whoever asked has gone, while it was made
+            if not shared.users:  # whoever asked has gone, while it was made
                 self._linger(shared)
         shared.tried.set()
 

@@ -184,19 +184,28 @@ class Cache:
             return
         with scope:
             try:
-                await self._finder.find(tree)
-            except BusError as error:
-                tree.error = error
+                failed = await self._find(tree)
             except Problem:
                 return  # the connection is no more, and whoever watches is told so
             except Exception as error:  # noqa: BLE001 - a mistake of ours costs this connection alone
                 self._connection.mistake(error)
                 return
+            if scope.cancel_called:  # in the very turn in which the last answer came
+                return
+            tree.error = failed or tree.error
             tree.scope = None
             tree.ready.set()
             for watcher in list(tree.users):
                 if watcher in tree.told and not tree.told[watcher].is_set():
                     self._tell_later(tree, watcher)
+
+    async def _find(self, tree: Tree) -> BusError | None:
+        """Have all that it reaches here; what there is against that. Raises Problem."""
+        try:
+            await self._finder.find(tree)
+        except BusError as error:
+            return error
+        return None
 
     def _tell_later(self, tree: Tree, watcher: Watcher) -> None:
         """Once all was heeded that the service has said so far."""

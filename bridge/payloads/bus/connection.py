@@ -95,9 +95,11 @@ class Connection:
         return made
 
     async def hello(self) -> None:
-        """Become a member of the bus. Raises BusError."""
+        """Become a member of the bus. Raises BusError, Problem."""
         asked = wire.call(BUS_PATH, BUS_NAME, "Hello", destination=BUS_NAME)
         (self.unique_name,) = await self.ask_for("s", asked)
+        if self.problem is not None:  # it was lost in the very turn in which that came, and nobody was told
+            raise self.problem
 
     # Sent
 

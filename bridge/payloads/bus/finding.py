@@ -159,6 +159,8 @@ class Finder:
         if not names and interface is None:
             self._kept.add_empty(path)
         for name in names:
+            if self._kept.era != era:  # in the very turn in which an answer came
+                return None
             if node.interfaces[name].readable:
                 await self._fetch_properties(path, name)
             else:
