@@ -1,15 +1,27 @@
 """Descriptors that come over a bus (docs/dbus.md, "Descriptors")."""
 
+import itertools
 import os
+import resource
 import socket
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from dbus_fast import Message
 
+from spanbridge.limits import Limits
+from spanbridge.log import Log
+from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus.descriptors import Descriptors
+from spanbridge.payloads.bus.place import Place
+from spanbridge.payloads.bus.unmarshal import Handle
 from spanbridge.testing.front_end import FrontEnd
 from spanbridge.testing.plugin import Start
 
+from ..bridge.test_rlimits import lowered
 from .conftest import Serve, connect
 from .service import PrivateBus, Service, descriptors_of
 
@@ -186,3 +198,47 @@ def test_not_kept_for_ever(bus: PrivateBus, serve: Serve, start: Start) -> None:
     assert bridge.log.wait("limit name=dbus_descriptors_seconds value=0.05")
     front.open("late", **told)
     front.expect("close", "late", problem="not-found")
+
+
+@pytest.mark.parametrize("spare", [2, 3])
+def test_no_descriptor_is_left_for_those_that_came(bus: PrivateBus, serve: Serve, start: Start, spare: int) -> None:
+    """Two have come, and there is no room to keep both for later: what is missing is told as such."""
+    serve(bus, Pipes())
+    bridge = start(environ=bus.environ)
+    client = connect(bridge.front_end)
+    client.say({"call": ["/", "a.b", "Get", [0]], "type": "u", "id": "before"})
+    assert client.next()["id"] == "before"
+    with lowered(bridge.pid, resource.RLIMIT_NOFILE, free_descriptor(bridge.pid, spare)):
+        ((told, _),) = client.ask({"call": ["/", "a.b", "Get", [2]], "type": "u"})["reply"]
+    assert [each is None for each in told] == [spare < 3, True]
+    assert bridge.log.wait("descriptor-not-kept")
+    ((told, _),) = client.ask({"call": ["/", "a.b", "Get", [2]], "type": "u"})["reply"]
+    assert [each is None for each in told] == [False, False]
+
+
+def free_descriptor(pid: int, count: int) -> int:
+    """The limit with which a process has so many more."""
+    taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(islice((fd for fd in itertools.count() if fd not in taken), count, None))
+
+
+class SimpleChannel:
+    def __init__(self, is_open: bool) -> None:
+        self.open = is_open
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_none_is_kept_for_a_channel_that_is_over(is_open: bool) -> None:
+    """A large message is read on for a moment."""
+    loop = SimpleNamespace(call_later=lambda *_: SimpleNamespace(cancel=bool))
+    context = SimpleNamespace(loop=loop, limits=Limits(), log=Log())
+    descriptors = Descriptors(cast(Any, SimpleNamespace(context=context)))
+    services, nothing = SimpleNamespace(once=lambda make: descriptors), cast(Any, None)
+    front: Any = SimpleChannel(is_open)
+    place = Place(front, cast(Any, services), nothing, None, nothing, nothing)
+    before = descriptors_of(os.getpid())
+    with open(os.devnull) as file:
+        told = place.encoder(wire.Message(wire.REPLY, fds=(file.fileno(),)))([Handle(0)])
+        assert (told == b"[null]") is not is_open
+    assert descriptors_of(os.getpid()) == before + is_open
+    descriptors.close(front)

@@ -99,8 +99,7 @@ class Cache:
 
     def _fell(self, tree: Tree) -> None:
         self._trees.remove(tree)
-        if tree.scope is not None:
-            tree.scope.cancel()
+        tree.stop()
         if not tree.ready.is_set():  # a smaller one may wait for it
             tree.error = BusError(FAILED, "it is not watched any more")
             tree.ready.set()
@@ -148,8 +147,7 @@ class Cache:
         """All that was known is gone; if somebody else has the name, it is all asked for anew."""
         self._kept.all_gone()
         for tree in self._trees:
-            if tree.scope is not None:
-                tree.scope.cancel()
+            tree.stop()
             if tree.ready.is_set():
                 tree.ready = anyio.Event()
             tree.managed, tree.error = False, None
@@ -190,7 +188,7 @@ class Cache:
             except Exception as error:  # noqa: BLE001 - a mistake of ours costs this connection alone
                 self._connection.mistake(error)
                 return
-            if scope.cancel_called:  # in the very turn in which the last answer came
+            if tree.scope is not scope:  # it was stopped in the very turn in which the last answer came
                 return
             tree.error = failed or tree.error
             tree.scope = None

@@ -23,14 +23,20 @@ class Descriptors:
         self._of: dict[object, set[str]] = {}
 
     def offer(self, owner: object, fd: int) -> str | None:
-        """Keep a duplicate of `fd`; its id. `owner` is the channel that it came on. None: it has too many."""
+        """Keep a duplicate of `fd`; its id. `owner` is the channel that it came on. None: it has too many, or there is
+        none to be had."""
         idents = self._of.setdefault(owner, set())
         if len(idents) >= self._limits.dbus_descriptors:
             self._log.limit("dbus_descriptors", self._limits.dbus_descriptors)
             return None
+        try:
+            kept = os.dup(fd)
+        except OSError as error:
+            self._log.warning("descriptor-not-kept", why=error.strerror)
+            return None
         ident = os.urandom(16).hex()
         timer = self._loop.call_later(self._limits.dbus_descriptors_seconds, self._over, ident)
-        self._kept[ident] = (os.dup(fd), owner, timer)
+        self._kept[ident] = (kept, owner, timer)
         idents.add(ident)
         return ident
 

@@ -97,7 +97,7 @@ class Place:
         return encoder(lambda handle: self._offer(message, handle)) if message.fds else without_descriptors
 
     def _offer(self, message: BusMessage, handle: Handle) -> Any:
-        if handle.index >= len(message.fds):
+        if handle.index >= len(message.fds) or not self.front.open:  # a large message may be told on to nobody
             return None
         ident = self.services.once(Descriptors).offer(self.front, message.fds[handle.index])
         return None if ident is None else {"payload": "stream", "internal": ident}

@@ -42,7 +42,7 @@ class Tree:
         self.visited: set[str] = set()  # while it is walked through
         self.waiting: list[str] = []  # paths that are still to be visited
         self.error: BusError | None = None
-        self.scope: CancelScope | None = None
+        self.scope: CancelScope | None = None  # while it is set up
         self.count: int | None = None  # of the objects that it reaches; None: they were not counted (kept.py)
 
     def reaches(self, path: str) -> bool:
@@ -58,6 +58,12 @@ class Tree:
     def known(self) -> list[Watcher]:
         """Those who were told all."""
         return [watcher for watcher, told in self.told.items() if told.is_set()]
+
+    def stop(self) -> None:
+        """Set it up no further."""
+        scope, self.scope = self.scope, None
+        if scope is not None:
+            scope.cancel()
 
     def go_to(self, path: str, most: int) -> None:
         """Visit this one, too, unless it was, or more than `most` were."""
