@@ -17,6 +17,7 @@ from spanbridge.payloads.bus.cache import Cache
 from spanbridge.payloads.bus.descriptions import Descriptions
 from spanbridge.payloads.bus.errors import BusError
 from spanbridge.payloads.bus.kept import Kept
+from spanbridge.payloads.bus.lanes import Lanes
 from spanbridge.payloads.bus.matches import Watch
 from spanbridge.payloads.bus.message import Message
 from spanbridge.payloads.bus.meta import PROPERTIES
@@ -128,3 +129,30 @@ async def test_a_watch_that_is_taken_back_while_it_is_to_be_told_again() -> None
         assert cache.heed(changed) is None
     assert one.told == [{"/a": {I: b'{"N":1}'}}, {"/a": {I: b'{"N":2}'}}]
     assert other.told == [{"/a": {I: b'{"N":1}'}}]
+
+
+async def test_no_more_wait_than_may() -> None:
+    """All that each have so many behind them are given up, and not only the first: each may wait for long."""
+    given_up: list[int] = []
+    context = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0), limits=Limits(dbus_waiting=2), log=Log())
+
+    async def wait(number: int) -> None:
+        await anyio.Event().wait()
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    async def until_given_up(count: int) -> None:
+        with anyio.fail_after(10):
+            while len(given_up) < count:
+                await anyio.lowlevel.checkpoint()
+        assert given_up == list(range(count))
+
+    async with anyio.create_task_group() as session:
+        lanes = Lanes(session, cast(Any, context), fail, given_up.append)
+        for number in range(8):
+            lanes.put("peer", wait, number)
+        await until_given_up(6)
+        lanes.put("peer", wait, 8)
+        await until_given_up(7)
+        session.cancel_scope.cancel()

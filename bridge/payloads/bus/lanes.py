@@ -17,11 +17,12 @@ Job = Callable[..., Awaitable[None] | None]
 class _Lane:
     """The messages of one peer that wait."""
 
-    __slots__ = ("jobs", "scope")
+    __slots__ = ("full", "jobs", "scope")
 
     def __init__(self) -> None:
         self.jobs: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self.scope = CancelScope()  # of the one that they wait for
+        self.full = False  # or was
 
 
 class Lanes:
@@ -54,8 +55,10 @@ class Lanes:
                 self._tasks.start_soon(self._go_on, peer, lane, waiting, args)
             return
         lane.jobs.append((job, args))
-        if len(lane.jobs) % self._most == 0:
-            self._log.limit("dbus_waiting", self._most, peer=peer)
+        if len(lane.jobs) >= self._most:
+            if not lane.full:
+                lane.full = True
+                self._log.limit("dbus_waiting", self._most, peer=peer)
             lane.scope.cancel()
 
     def _do(self, job: Job, args: tuple[Any, ...]) -> Awaitable[None] | None:
@@ -78,6 +81,8 @@ class Lanes:
                 await turn.pause()
                 job, args = lane.jobs.popleft()
                 lane.scope = CancelScope()  # a job may be given up before it is waited for
+                if len(lane.jobs) >= self._most:
+                    lane.scope.cancel()
                 waiting = self._do(job, args)
         finally:
             self._lanes.pop(peer, None)
