@@ -20,7 +20,8 @@ from .message import Message as BusMessage
 from .names import is_interface, is_member
 from .place import Place
 from .signature import is_path
-from .slices import Text, is_large
+from .skipping import is_large
+from .slices import Text
 from .turns import Turn
 
 _CALL: Final = tuple[str, str, str, list[Any] | None]
@@ -167,7 +168,7 @@ class Calls:
     # Answers
 
     def _answered(self, call: _Call, answer: BusMessage) -> Awaitable[None] | None:
-        if is_large(answer):
+        if is_large(answer.body):
             return self._tell_slowly(call, answer)
         encode = self._place.encoder(answer)
         self._tell(call, answer, encode(answer.values()))

@@ -1,16 +1,20 @@
 """Signals of a service, as far as they tell of its objects' properties."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from .asking import each
 from .connection import Connection
 from .descriptions import Descriptions
 from .errors import BusError
+from .gather import values_of
 from .kept import Kept
 from .message import Message, call
 from .meta import PROPERTIES
+from .skipping import is_large
 from .trees import Trees
+from .turns import Turn
 
 
 class Changes:
@@ -25,6 +29,8 @@ class Changes:
         self._kept = kept
         self._descriptions = descriptions
         self._most = connection.services.context.limits.dbus_objects
+        self._time = connection.services.context.loop.time
+        self._session = connection.services.tasks
         self._log = connection.services.context.log
 
     def heed(self, message: Message) -> Awaitable[None] | None:
@@ -33,21 +39,35 @@ class Changes:
             return None
         match message.interface, message.member, message.signature:
             case "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as":
-                return self._properties_changed(message.path, message)
+                if not self._trees.is_reached(message.path):
+                    return None
+                return self._values_of(message, partial(self._properties_changed, message.path))
             case "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}":
-                return self._interfaces_added(message)
+                if not self._trees.is_reached(message.first()):
+                    return None
+                return self._values_of(message, self._interfaces_added)
             case "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas":
-                path, interfaces = message.values()
-                self._kept.remove(path, interfaces)
-                return None
+                return self._values_of(message, self._interfaces_removed)
         return self._came_up(message.path)
+
+    def _values_of(self, message: Message, take: Callable[..., Awaitable[None] | None]) -> Awaitable[None] | None:
+        """Have them taken: those of a large message a piece at a time."""
+        if is_large(message.body):
+            return self._take_slowly(message, take, self._kept.era)
+        return take(*message.values(bare=True))
+
+    async def _take_slowly(self, message: Message, take: Callable[..., Awaitable[None] | None], era: int) -> None:
+        values = await values_of(message, Turn(self._time, self._session))
+        if self._kept.era == era:
+            waiting = take(*values)
+            if waiting is not None:
+                await waiting
 
     # Properties
 
-    def _properties_changed(self, path: str, message: Message) -> Awaitable[None] | None:
-        if not self._trees.is_reached(path):
-            return None
-        interface, changed, invalidated = message.values(bare=True)
+    def _properties_changed(
+        self, path: str, interface: str, changed: dict[str, Any], invalidated: list[str]
+    ) -> Awaitable[None] | None:
         if not self._trees.is_wanted(path, interface):
             return None
         if not self._kept.has(path, interface):
@@ -69,7 +89,7 @@ class Changes:
         async def one(name: str) -> None:
             asked = call(path, PROPERTIES, "Get", "ss", [interface, name], destination=self._name)
             try:
-                (values[name],) = await self._connection.ask_for("v", asked, bare=True)
+                (values[name],) = await self._connection.ask_for("v", asked)
             except BusError as error:
                 self._log.debug("dbus", "not-read", path=path, property=name, error=error.name)
 
@@ -79,8 +99,10 @@ class Changes:
 
     # Objects
 
-    def _interfaces_added(self, message: Message) -> Awaitable[None] | None:
-        path, interfaces = message.values(bare=True)
+    def _interfaces_removed(self, path: str, interfaces: list[str]) -> None:
+        self._kept.remove(path, interfaces)
+
+    def _interfaces_added(self, path: str, interfaces: dict[str, dict[str, Any]]) -> Awaitable[None] | None:
         wanted = {name: properties for name, properties in interfaces.items() if self._trees.is_wanted(path, name)}
         if not wanted or not self._kept.takes(path):
             return None
@@ -121,7 +143,7 @@ class Changes:
             if meta.readable:
                 asked = call(path, PROPERTIES, "GetAll", "s", [name], destination=self._name)
                 try:
-                    (properties,) = await self._connection.ask_for("a{sv}", asked, bare=True)
+                    (properties,) = await self._connection.ask_for("a{sv}", asked)
                 except BusError:
                     continue
                 if self._kept.era != era:

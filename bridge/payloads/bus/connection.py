@@ -11,6 +11,7 @@ from spanbridge.protocol.problems import DISCONNECTED, INTERNAL_ERROR, TIMEOUT, 
 from ..base import Services
 from . import message as wire
 from .errors import FAILED, INVALID_ARGS, TIMED_OUT, UNKNOWN_METHOD, BusError
+from .gather import values_of
 from .lanes import Lanes
 from .marshal import TooMuch
 from .match_rule import BUS_NAME, BUS_PATH
@@ -18,6 +19,7 @@ from .message import Answered, Message, write_message
 from .owners import Owners
 from .rules import Rules
 from .stream import Stream, close_all
+from .turns import Turn
 from .unanswered import Unanswered
 from .unmarshal import Malformed
 
@@ -168,8 +170,12 @@ class Connection:
 
     def _words_of(self, answer: Message) -> str:
         """What an error says for people. Raises Problem."""
-        values = self._values(answer)
-        return values[0] if values and isinstance(values[0], str) else answer.error or ""
+        if not answer.signature.startswith("s"):
+            return answer.error or ""
+        try:
+            return str(answer.first())
+        except Malformed as error:
+            raise self._over(error) from None
 
     async def wait_for(self, heeded: anyio.Event, serial: int, seconds: float | None = None) -> None:
         """Until the answer to this call was heeded, or for so long, or `dbus_answer_seconds`. Time in which it is we
@@ -182,21 +188,21 @@ class Connection:
             if call is not None and not (call.came or self._stream.held or self._stream.pauses != pauses):
                 return
 
-    async def ask_for(self, signature: str, message: Message, *, bare: bool = False) -> list[Any]:
-        """The values of the answer to a call, which must be of this signature; `bare` as in unmarshal.py. Raises as
+    async def ask_for(self, signature: str, message: Message) -> list[Any]:
+        """The values of the answer to a call, which must be of this signature, variants bare (unmarshal.py). Raises as
         `ask`."""
         answer = await self.ask(message)
         if answer.signature != signature:
             raise BusError(FAILED, f"{message.member} has answered with {answer.signature!r}, expected {signature!r}")
-        return self._values(answer, bare=bare)
-
-    def _values(self, answer: Message, *, bare: bool = False) -> list[Any]:
-        """Raises Problem: it is the end of the connection."""
         try:
-            return answer.values(bare=bare)
+            return await values_of(answer, Turn(self.services.context.loop.time, self.services.tasks))
         except Malformed as error:
-            self.mistake(error)
-            raise self.problem or error from None
+            raise self._over(error) from None
+
+    def _over(self, error: Malformed) -> Exception:
+        """It is the end of the connection: the Problem."""
+        self.mistake(error)
+        return self.problem or error
 
     # Received
 

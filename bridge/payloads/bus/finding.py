@@ -9,11 +9,12 @@ from .asking import ask_in_order, each
 from .connection import Connection
 from .descriptions import AT_ONCE, Descriptions
 from .errors import LIMITS_EXCEEDED, BusError
+from .gather import entries, values_of
 from .introspection import Node
 from .kept import Kept
 from .message import Message, call
 from .meta import OBJECT_MANAGER, PROPERTIES, STANDARD
-from .slices import entries
+from .skipping import is_large
 from .trees import Tree, Trees
 from .turns import Turn
 
@@ -100,9 +101,13 @@ class Finder:
     async def _take_managed(self, tree: Tree, message: Message, unknown: dict[str, str], era: int) -> None:
         turn = Turn(self._time, self._session)
         count = 0
-        for path, interfaces in entries(message):
+        for entry in entries(message):
+            await turn.pause()
             if self._kept.era != era:
                 return
+            if entry is None:
+                continue
+            path, interfaces = entry
             if not tree.reaches(path):
                 continue
             count += 1
@@ -114,7 +119,6 @@ class Finder:
                     self._kept.update(path, interface, properties, whole=True)
                     if interface not in self._descriptions.metas:
                         unknown.setdefault(interface, path)
-            await turn.pause()
 
     def _too_many(self, tree: Tree) -> BusError:
         self._log.limit("dbus_objects", self._most)
@@ -170,11 +174,20 @@ class Finder:
     async def _fetch_properties(self, path: str, interface: str) -> None:
         era = self._kept.era
 
-        def take(message: Message) -> None:
-            if message.error is None and message.signature == "a{sv}" and self._kept.era == era:
-                (properties,) = message.values(bare=True)
-                self._kept.update(path, interface, properties, whole=True)
+        def take(message: Message) -> Awaitable[None] | None:
+            if message.error is not None or message.signature != "a{sv}" or self._kept.era != era:
+                return None
+            if is_large(message.body):
+                return self._take_large(path, interface, message, era)
+            (properties,) = message.values(bare=True)
+            self._kept.update(path, interface, properties, whole=True)
+            return None
 
         async with self._places:
             asked = call(path, PROPERTIES, "GetAll", "s", [interface], destination=self._name)
             await ask_in_order(self._connection, asked, take)
+
+    async def _take_large(self, path: str, interface: str, message: Message, era: int) -> None:
+        (properties,) = await values_of(message, Turn(self._time, self._session))
+        if self._kept.era == era:
+            self._kept.update(path, interface, properties, whole=True)

@@ -18,7 +18,8 @@ from .meta import Method
 from .names import is_interface
 from .place import Place
 from .publish import Objects
-from .slices import Text, is_large
+from .skipping import is_large
+from .slices import Text
 from .turns import Turn
 
 
@@ -95,7 +96,7 @@ class Publishing:
             raise BusError(LIMITS_EXCEEDED, f"{most} calls of this object are not answered yet")
         ident = f"call-{next(self._numbers)}"
         self._calls[ident] = (message._replace(body=b"", fds=()), "".join(method.gives))
-        if is_large(message):
+        if is_large(message.body):
             return self._hand_over_slowly(ident, message, interface)
         self._hand_over(ident, message, interface, self._place.encoder(message)(message.values()))
         return None

@@ -16,7 +16,8 @@ from .matches import Counted, Full, Match
 from .message import Message as BusMessage
 from .names import is_bus_name, is_member
 from .place import Place
-from .slices import Text, is_large
+from .skipping import is_large
+from .slices import Text
 from .turns import Turn
 
 
@@ -85,7 +86,7 @@ class Signals:
         if not told:
             return None
         name = None if self._place.name in told else told[0]
-        if is_large(message):
+        if is_large(message.body):
             return self._tell_slowly(message, name)
         self._tell(message, self._place.encoder(message)(message.values()), name)
         return None

@@ -1,53 +1,23 @@
 """Large bodies, read and told a piece at a time, so that others have their turn in between.
 
-A large body becomes JSON text directly: nobody holds all of its values. To see where a member ends without reading it,
-each type has a function that passes over one value.
+A large body becomes JSON text directly, where it is only told (else: gather.py): nobody holds all of its values.
 """
 
 import binascii
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator, Iterator
-from functools import lru_cache
-from struct import Struct
 from typing import Any, Final
 
 import msgspec
 
 from .message import Message
 from .signature import Type, type_of, types_of
+from .skipping import PIECE_BYTES, skipper
 from .unmarshal import ERRORS, Malformed, array_bounds, key_reader, malformed, reader
 
-PIECE_BYTES: Final = 64 << 10
-"""Of the body: so much is read in one go."""
 _BASE64_BYTES: Final = PIECE_BYTES // 3 * 3  # but for the last piece, none is padded
 
 Encode = Callable[[Any], bytes]
-Skip = Callable[[bytes, int], int]
-
-_FIXED: Final = {"y": 1, "n": 2, "q": 2, "b": 4, "i": 4, "u": 4, "h": 4, "x": 8, "t": 8, "d": 8}
-
-
-def is_large(message: Message) -> bool:
-    """Whether it is worth the trouble."""
-    return len(message.body) > PIECE_BYTES
-
-
-def entries(message: Message) -> Iterator[tuple[str, Any]]:
-    """The entries of the dictionary that the body begins with, values bare. Raises Malformed, also after the first."""
-    kind = types_of(message.signature)[0].inner[0]
-    of_key, of_value = kind.inner
-    read_key, read_value = key_reader(of_key, message.order), reader(of_value, message.order, True)
-    data = message.body
-    try:
-        at, end = array_bounds(message.order, kind)(data, 0)
-        while at < end:
-            key, at = read_key(data, (at + 7) & -8, 2)
-            value, at = read_value(data, at, 2)
-            yield key, value
-    except ERRORS as error:
-        raise malformed(error) from None
-    if at != end:
-        raise Malformed("a dictionary that ends within an entry")
 
 
 class Text:
@@ -76,7 +46,7 @@ class Text:
                 if index:
                     self.out += b","
                 at = yield from self._value(kind, at)
-        except ERRORS as error:
+        except (*ERRORS, RecursionError) as error:
             raise malformed(error) from None
         if at != len(self._data):
             raise Malformed("a body that is longer than its signature")
@@ -186,60 +156,6 @@ class Text:
 def _check_end(at: int, end: int) -> None:
     if at != end:
         raise Malformed("an array that ends within a member")
-
-
-@lru_cache(maxsize=4_096)
-def skipper(kind: Type, order: str) -> Skip:
-    """The function that tells where a value of this type ends."""
-    code = kind.code
-    if code in _FIXED:
-        return _skip_fixed(_FIXED[code])
-    if code in "so":
-        return _skip_string(order)
-    if code == "g":
-        return _skip_signature
-    if code == "v":
-        return _skip_variant(order)
-    if code == "a":
-        bounds = array_bounds(order, kind.inner[0])
-        return lambda data, at: bounds(data, at)[1]
-    return _skip_struct([skipper(member, order) for member in kind.inner])
-
-
-def _skip_fixed(size: int) -> Skip:
-    return lambda data, at: ((at + size - 1) & -size) + size
-
-
-def _skip_string(order: str) -> Skip:
-    length = Struct(order + "I").unpack_from
-
-    def skip(data: bytes, at: int) -> int:
-        at = (at + 3) & -4
-        return int(at + 5 + length(data, at)[0])
-
-    return skip
-
-
-def _skip_signature(data: bytes, at: int) -> int:
-    return at + 2 + data[at]
-
-
-def _skip_variant(order: str) -> Skip:
-    def skip(data: bytes, at: int) -> int:
-        end = at + 1 + data[at]
-        return skipper(type_of(data[at + 1 : end].decode()), order)(data, end + 1)
-
-    return skip
-
-
-def _skip_struct(members: list[Skip]) -> Skip:
-    def skip(data: bytes, at: int) -> int:
-        at = (at + 7) & -8
-        for member in members:
-            at = member(data, at)
-        return at
-
-    return skip
 
 
 def encoder(hook: Callable[[Any], Any]) -> Encode:
