@@ -1,5 +1,6 @@
 """What is known of the interfaces of one service: asked of its objects, once for each interface."""
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import anyio
@@ -9,6 +10,7 @@ from .errors import BusError
 from .introspection import Node, Unreadable, parse
 from .message import Message, call
 from .meta import INTROSPECTABLE, Meta
+from .turns import Turn
 
 AT_ONCE: Final = 64
 """Questions to one service that wait for their answers."""
@@ -31,10 +33,11 @@ class _Asked:
 class Descriptions:
     """`name`: who is asked; None: a peer without a bus. `metas`: all interfaces that are known."""
 
-    def __init__(self, connection: Line, name: str | None, log: Log) -> None:
+    def __init__(self, connection: Line, name: str | None, log: Log, time: Callable[[], float]) -> None:
         self._connection = connection
         self._name = name
         self._log = log
+        self._time = time
         self._asked: dict[str, _Asked] = {}
         self._places = anyio.Semaphore(AT_ONCE)
         self.metas: dict[str, Meta] = {}
@@ -75,7 +78,7 @@ class Descriptions:
             try:
                 asked = call(path, INTROSPECTABLE, "Introspect", destination=self._name)
                 (xml,) = await self._connection.ask_for("s", asked)
-                node = parse(xml)
+                node = await parse(xml, Turn(self._time))
             except BusError as error:
                 self._log.debug("dbus", "not-introspected", path=path, error=error.name)
                 return None

@@ -4,17 +4,20 @@ Nothing is loaded, no entity is expanded, and what cannot be understood is left 
 with a name or a type that is none.
 """
 
+from collections.abc import Generator
 from functools import cache
 from typing import Final, NamedTuple
 
 from .meta import Meta, Method, Property, Signal
 from .names import is_interface, is_member
 from .signature import SignatureError, is_path, type_of
+from .turns import Turn
 
 XML_BYTES: Final = 4 << 20
 """Longest description that is read."""
 DEEPEST: Final = 64
 """Elements within one another."""
+_PIECE_BYTES: Final = 16 << 10
 _REMEMBERED: Final = 512 << 10
 """Characters of descriptions that are remembered."""
 
@@ -33,6 +36,10 @@ class Node(NamedTuple):
     faults: list[str]
 
 
+Parsing = Generator[None, None, Node]
+"""Yields after each piece."""
+
+
 class _Memory:
     """The last descriptions that were read: many objects of a service have the same."""
 
@@ -40,10 +47,10 @@ class _Memory:
         self._nodes: dict[str, Node] = {}
         self._size = 0
 
-    def parse(self, xml: str) -> Node:
+    def parse(self, xml: str) -> Parsing:
         node = self._nodes.get(xml)
         if node is None:
-            node = _Parser().parse(xml.encode())
+            node = yield from _Parser().parse(xml.encode())
             if self._size > _REMEMBERED:
                 self._nodes.clear()
                 self._size = 0
@@ -57,11 +64,18 @@ def _memory() -> _Memory:
     return _Memory()
 
 
-def parse(xml: str) -> Node:
+async def parse(xml: str, turn: Turn) -> Node:
     """Read a description. Raises Unreadable."""
     if len(xml) > XML_BYTES:
         raise Unreadable(f"{len(xml)} characters, at most {XML_BYTES} are read")
-    return _memory().parse(xml)
+    parsing = _memory().parse(xml)
+    while True:
+        try:
+            next(parsing)
+        except StopIteration as end:
+            node: Node = end.value
+            return node
+        await turn.pause()
 
 
 class _Parser:
@@ -76,7 +90,7 @@ class _Parser:
         self._takes: list[str] = []
         self._gives: list[str] = []
 
-    def parse(self, data: bytes) -> Node:
+    def parse(self, data: bytes) -> Parsing:
         from xml.parsers import expat  # a library that is not needed before
 
         parser = expat.ParserCreate("utf-8")
@@ -84,7 +98,10 @@ class _Parser:
         parser.EndElementHandler = self._end
         parser.EntityDeclHandler = self._entity
         try:
-            parser.Parse(data, True)
+            for begin in range(0, len(data), _PIECE_BYTES):
+                parser.Parse(data[begin : begin + _PIECE_BYTES], False)
+                yield
+            parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise Unreadable(f"no XML: {error}") from None
         return self._node

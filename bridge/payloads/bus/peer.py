@@ -46,7 +46,8 @@ class Peer:
         self.name = name
         self.channels: dict[Channel, None] = {}
         self._owner: str | None = None
-        self.descriptions = Descriptions(connection, name, connection.services.context.log)
+        context = connection.services.context
+        self.descriptions = Descriptions(connection, name, context.log, context.loop.time)
         self.cache = Cache(connection, name, self.descriptions)
         connection.caches[name] = self.cache
         if name is not None:
