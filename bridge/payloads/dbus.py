@@ -14,7 +14,7 @@ def dbus(port: Port, message: dict[str, Any], services: Services) -> Channel:
     options = Options(message)
     channel = Channel(port, options, services)
     opened = read(options)
-    front = Messages(channel, services)
+    front = Messages(channel, services, services.context.limits.frame_bytes - len(port.ident) - 1)
     channel.serve(front)
     if opened.bus == INTERNAL:  # each half is imported when it is first asked for
         from .bus.inside import Inside

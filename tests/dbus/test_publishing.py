@@ -216,7 +216,7 @@ def test_a_call_that_is_longer_than_a_frame(bus: PrivateBus, serve: Serve, start
     assert answers[1].result(10).body == [True]
     refused = answers[0].result(10)
     assert refused.error_name == ERROR + "LimitsExceeded"
-    assert refused.body == [f"{COOK}.Serve: more than 50000 bytes of JSON (frame_bytes)"]
+    assert refused.body == [f"{COOK}.Serve: more than {50_000 - len(client.channel) - 1} bytes of JSON (frame_bytes)"]
     assert bridge.log.wait("limit name=frame_bytes value=50000")
     guest.send(call(client, "Serve", "su", text, 5, flags=MessageFlag.NO_REPLY_EXPECTED))
     assert sync(client) == []

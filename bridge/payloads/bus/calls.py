@@ -175,7 +175,7 @@ class Calls:
         return None
 
     async def _tell_slowly(self, call: _Call, answer: BusMessage) -> None:
-        text = Text(answer, self._place.encoder(answer), self._limits.frame_bytes)
+        text = Text(answer, self._place.encoder(answer), self._front.most)
         turn = Turn(self._loop.time, self._place.services.tasks)
         for _ in text.pieces():
             if call.over:
@@ -196,9 +196,9 @@ class Calls:
             if message.get("flags") is not None:
                 members["flags"] = answer.order
             text = _answer_text(b'{"reply":[', values if answer.signature else b"null", message, members)
-        most = self._limits.frame_bytes
+        most = self._front.most
         if len(text) > most:
-            self._log.limit("frame_bytes", most)
+            self._front.log_too_long()
             told = f"{call.interface}.{call.member}: the answer has more than {most} bytes of JSON (frame_bytes)"
             self._refuse(call, BusError(LIMITS_EXCEEDED, told))
             return

@@ -45,9 +45,11 @@ class Backend(Protocol):
 
 
 class Messages:
-    """The payload of a channel (served/channel.py)."""
+    """The payload of a channel (served/channel.py). `most`: bytes of one message, in a frame with the id of the
+    channel."""
 
-    def __init__(self, channel: Channel, services: Services) -> None:
+    def __init__(self, channel: Channel, services: Services, most: int) -> None:
+        self.most = most
         self._channel = channel
         self._log = services.context.log
         self._limits = services.context.limits
@@ -160,9 +162,10 @@ class Messages:
         """One message, as it is: JSON text."""
         if not self._channel.open:
             return
-        if len(text) > self._limits.frame_bytes:
-            self._log.limit("frame_bytes", self._limits.frame_bytes)
-            self.close(Problem(TOO_LARGE, f"dbus-json3: {len(text)} bytes to be told in one message"))
+        if len(text) > self.most:
+            self.log_too_long()
+            told = f"dbus-json3: {len(text)} bytes to be told, expected at most {self.most} (frame_bytes)"
+            self.close(Problem(TOO_LARGE, told))
         elif not self._outbox and self._may_send():
             self._channel.send_text(text)
         else:
@@ -172,6 +175,10 @@ class Messages:
                 self._held = True
                 self._log.limit("bus_answers_bytes", self._limits.bus_answers_bytes)
                 self._backend.hold()
+
+    def log_too_long(self) -> None:
+        """What was to be told is longer than `most`."""
+        self._log.limit("frame_bytes", self._limits.frame_bytes)
 
     def _may_send(self) -> bool:
         if self._waiting:

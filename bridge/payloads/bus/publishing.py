@@ -102,7 +102,7 @@ class Publishing:
         return None
 
     async def _hand_over_slowly(self, ident: str, message: BusMessage, interface: str) -> None:
-        text = Text(message, self._place.encoder(message), self._limits.frame_bytes)
+        text = Text(message, self._place.encoder(message), self._front.most)
         turn = Turn(self._time, self._place.services.tasks)
         for _ in text.pieces():
             if ident not in self._calls:
@@ -116,11 +116,11 @@ class Publishing:
         head = encode([message.path, interface, message.member])[:-1]
         sender = b"" if message.sender is None else b',"name":' + encode(message.sender)
         text = b"".join((b'{"call":', head, b",", values, b'],"id":"', ident.encode(), b'"', sender, b"}"))
-        most = self._limits.frame_bytes
+        most = self._front.most
         if len(text) <= most:
             self._front.say(text)
             return
-        self._log.limit("frame_bytes", most)
+        self._front.log_too_long()
         call, _ = self._calls.pop(ident)
         told = f"{interface}.{message.member}: more than {most} bytes of JSON (frame_bytes)"
         self._connection.refuse(call, BusError(LIMITS_EXCEEDED, told))

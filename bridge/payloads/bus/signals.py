@@ -92,7 +92,7 @@ class Signals:
         return None
 
     async def _tell_slowly(self, message: BusMessage, name: str | None) -> None:
-        text = Text(message, self._place.encoder(message), self._limits.frame_bytes)
+        text = Text(message, self._place.encoder(message), self._front.most)
         turn = Turn(self._time, self._place.services.tasks)
         for _ in text.pieces():
             if not self._front.open:
