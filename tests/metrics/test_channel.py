@@ -268,3 +268,17 @@ def test_a_short_interval_takes_a_tenth_of_a_cpu_at_most(start: Start) -> None:
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_what_does_not_fit_a_frame(start: Start) -> None:
+    """It closes its channel: whoever passes it on would end all that is served."""
+    bridge = start(limits={"frame_bytes": 4_000})
+    front = bridge.front_end
+    metrics = [{"name": "memory.used"}] * 100
+    front.open("long", "metrics1", source="internal", metrics=metrics)
+    told = front.expect("close", "long", problem="too-large")["message"]
+    assert told.endswith("expected at most 3995 (frame_bytes)")
+    assert bridge.log.wait("limit name=frame_bytes value=4000")
+    front.open("short", "metrics1", source="internal", metrics=metrics[:10])
+    front.expect("ready", "short")
+    assert front.take(lambda frame: frame.channel == "short", "what it is").payload.startswith(b"{")

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 
 from spanbridge.protocol.frames import Span
-from spanbridge.protocol.problems import PROTOCOL_ERROR, Problem
+from spanbridge.protocol.problems import PROTOCOL_ERROR, TOO_LARGE, Problem
 
 from ..base import Port, Services
 from ..served.channel import Channel
@@ -51,7 +51,8 @@ def metrics(port: Port, message: dict[str, Any], services: Services) -> Channel:
     conversation = Conversation(channel, options, services)
     channel.serve(_Source(conversation.cancel))
     channel.ready()
-    services.tasks.start_soon(conversation.run, partial(_serve, asked))
+    most = services.context.limits.frame_bytes - len(port.ident) - 1
+    services.tasks.start_soon(conversation.run, partial(_serve, asked, most))
     return channel
 
 
@@ -60,17 +61,17 @@ def check(message: dict[str, Any]) -> None:
     request(message)
 
 
-async def _serve(asked: Request, channel: Conversation) -> None:
+async def _serve(asked: Request, most: int, channel: Conversation) -> None:
     readings = channel.services.once(Readings)
     allowance = readings.budget.join(time.monotonic())
     try:
-        await _sample(asked, channel, readings, allowance)
+        await _sample(asked, most, channel, readings, allowance)
     finally:
         allowance.leave()
 
 
-async def _sample(asked: Request, channel: Conversation, readings: Readings, allowance: Allowance) -> None:
-    """Until the channel is closed."""
+async def _sample(asked: Request, most: int, channel: Conversation, readings: Readings, allowance: Allowance) -> None:
+    """Until the channel is closed. `most`: bytes of one message. Raises Problem: there is a longer one."""
     series = Series(asked, channel.services.context.limits.metric_instances)
     pace = Pace(asked.interval, time.monotonic_ns(), time.time_ns())
     taken: Mapping[str, Taken] = {}
@@ -85,6 +86,10 @@ async def _sample(asked: Request, channel: Conversation, readings: Readings, all
         readings.clip(series.clipped)
         allowance.spend(time.monotonic(), spent + time.thread_time() - began)
         for message in messages:
+            if len(message) > most:
+                channel.services.context.log.limit("frame_bytes", channel.services.context.limits.frame_bytes)
+                told = f"metrics1: {len(message)} bytes to be told, expected at most {most} (frame_bytes)"
+                raise Problem(TOO_LARGE, told)
             await channel.send_unit(message)
         pace.taken(time.monotonic_ns())
         pace.skip(int(allowance.free_at(pace.due / 1e9) * 1e9))
