@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeAlias
 
 from .wildcard import compile_wildcard, is_wildcard
@@ -37,3 +37,12 @@ def equal(a: Any, b: Any) -> bool:
             isinstance(b, list) and len(a) == len(b) and all(equal(one, other) for one, other in zip(a, b, strict=True))
         )
     return bool(a == b)
+
+
+def hashable(value: Any) -> Hashable:
+    """What is the same for two values if, and only if, they are equal. Calls itself as deep as the value is nested."""
+    if isinstance(value, bool):
+        return bool, value
+    if isinstance(value, dict):
+        return frozenset((name, hashable(inner)) for name, inner in value.items())
+    return tuple(map(hashable, value)) if isinstance(value, list) else value

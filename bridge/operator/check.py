@@ -39,6 +39,9 @@ CLEAN: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_RUN: Final = 2
 
+COMPARISONS: Final = 250_000
+"""Of names of overrides with names of packages, at most: beyond, it is not told what an override was meant for."""
+
 _BROKEN: Final = "unusable: "
 """How the loader's reason begins where a package is left out for something wrong in it."""
 
@@ -182,26 +185,38 @@ class Checking:
 
     def _unused_overrides(self, layouts: list[Layout]) -> Iterator[Finding]:
         directories = {layout.directory for layout in layouts}
-        for file in override_files(self._environ):
-            name = directory_of(file)
-            if name not in directories:
-                yield of_file("unused-override", file, *_why_unused(name, layouts, self._reader))
+        unused = [file for file in override_files(self._environ) if directory_of(file) not in directories]
+        called = _by_name(layouts, self._reader) if unused else {}
+        worth_a_look = COMPARISONS // max(len(directories), 1)
+        for number, file in enumerate(unused):
+            meant = directories if number < worth_a_look else ()
+            yield of_file("unused-override", file, *_why_unused(directory_of(file), called, meant))
         for file in odd_files(self._environ):
             message = "is not taken for an override; expected a name like DIRECTORY.override.json"
             yield of_file("unused-override", file, message)
 
 
-def _why_unused(name: str, layouts: list[Layout], reader: Reader) -> tuple[str, str]:
-    """A message and what the file was most likely to be called."""
+def _by_name(layouts: list[Layout], reader: Reader) -> dict[str, Layout]:
+    """By the name that a manifest has for its package: the first that has it."""
+    found: dict[str, Layout] = {}
     for layout in layouts:
         source = reader.read(layout.files[0])
-        if source is not None and source.document.value.get("name") == name:
-            return (
-                f"no package is in a directory {name}; the package {name} is in {layout.path}, and it is the directory"
-                " that counts",
-                f"{layout.directory}.override.json",
-            )
-    meant = nearest(name, [layout.directory for layout in layouts])
+        name = None if source is None else source.document.value.get("name")
+        if isinstance(name, str):
+            found.setdefault(name, layout)
+    return found
+
+
+def _why_unused(name: str, called: Mapping[str, Layout], directories: Iterable[str]) -> tuple[str, str]:
+    """A message and what the file was most likely to be called. `called`: packages by their names."""
+    if name in called:
+        layout = called[name]
+        return (
+            f"no package is in a directory {name}; the package {name} is in {layout.path}, and it is the directory"
+            " that counts",
+            f"{layout.directory}.override.json",
+        )
+    meant = nearest(name, directories)
     return f"no package is in a directory {name}", f"{meant}.override.json" if meant else ""
 
 

@@ -17,6 +17,7 @@ from spanbridge.manifests.files import read_document
 from spanbridge.manifests.libexec import Libexecdir
 from spanbridge.manifests.load import load
 from spanbridge.manifests.written import KNOWN, MEMBERS
+from spanbridge.operator import check as checks
 from spanbridge.operator.checking.finding import KINDS, Source
 from spanbridge.operator.checking.form import of_source
 from spanbridge.operator.checking.shells import injections
@@ -598,6 +599,19 @@ def test_an_override_of_nothing(home: Home) -> None:
     finding = found.one("unused-override")
     assert (finding["file"], finding["suggestion"]) == (str(path), "storage.override.json")
     assert found.one("unknown-member")["file"] == str(path)
+
+
+def test_more_overrides_of_nothing_than_are_compared_with_names(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told of all the same."""
+    monkeypatch.setattr(checks, "COMPARISONS", 1)
+    system_package(home, "storage", {})
+    for name in ("storag", "storagee"):
+        override(home, f"{name}.override.json", {})
+    found = check(home)
+    assert [(each["kind"], each["suggestion"]) for each in found.findings] == [
+        ("unused-override", "storage.override.json"),
+        ("unused-override", ""),
+    ]
 
 
 def test_an_override_by_the_name_of_the_package(home: Home) -> None:

@@ -29,7 +29,7 @@ def test_wildcards_that_are_too_much_work() -> None:
     assert not wildcard_covers("*" + "?a?b" * 20, "*".join("?b" * 60))
 
 
-VALUES: list[Any] = [None, "a", "b", "a*", "*", 1, 1.0, True, ["a"], ["b"], {}]
+VALUES: list[Any] = [None, "a", "b", "a*", "*", "a*b?", 1, 1.0, True, ["a"], ["b"], [1], [True], {}, {"a": 1}]
 MATCH = st.dictionaries(st.sampled_from(["host", "x", "y"]), st.sampled_from(VALUES), max_size=2)
 OF_OPENS: list[Any] = [..., None, "a", "ab", "b", "c", 1, True, ["a"], ["b"], {}]
 OPENS: list[dict[str, Any]] = [
@@ -68,3 +68,29 @@ def test_many_rules() -> None:
     rules += [rule({"payload": "svc5", "n": 5.0, "more": None}, position=8_000)]
     found = list(shadowed(rules))
     assert [(each.rule.position, each.by.position) for each in found] == [(8_000, 5)]
+
+
+def test_many_rules_that_differ_in_objects() -> None:
+    matches: list[dict[str, Any]] = [{"payload": {"unit": number}} for number in range(4_000)]
+    matches += [{f"member{number}": None} for number in range(4_000)]
+    matches += [{"payload": {"unit": 5.0}, "more": True}, {"payload": {"unit": True}}, {"member7": "x"}]
+    assert found_among(matches) == [(8_000, 5), (8_002, 4_007)]
+
+
+def test_many_rules_that_differ_in_one_of_several_texts() -> None:
+    matches: list[dict[str, Any]] = [{"payload": f"x*-{number}-*-service"} for number in range(4_000)]
+    matches += [{"payload": "xy-17-*z-service"}, {"payload": "xy-17-service"}]
+    assert found_among(matches) == [(4_000, 17)]
+
+
+def test_many_rules_that_share_each_member_with_many() -> None:
+    matches: list[dict[str, Any]] = [
+        {name: number // 9**place % 9 for place, name in enumerate("abcd")} for number in range(9**4)
+    ]
+    matches += [{"d": 0, "a": 1, "b": 2, "c": 3, "e": None}, {"a": 1}]
+    assert found_among(matches) == [(9**4, 1 + 2 * 9 + 3 * 81)]
+
+
+def found_among(matches: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    rules = [rule(match, position=position) for position, match in enumerate(matches)]
+    return [(each.rule.position, each.by.position) for each in shadowed(rules)]

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 from spanbridge.manifests.match import HOST
 from spanbridge.manifests.model import Rule
-from spanbridge.manifests.value import equal
+from spanbridge.manifests.value import equal, hashable
 from spanbridge.manifests.wildcard import is_wildcard
 
-_Key: TypeAlias = tuple[str, str, Hashable]
+from .subsets import Subsets
+
+_Need: TypeAlias = tuple[str, str, Hashable]
 """Kind, member, and the text or value."""
-_TEXT, _VALUE = "text", "value"
+_THERE, _EXACT, _PART = "there", "exact", "part"
 
 STATES = 20_000
 """Steps of one comparison of two wildcards; beyond, they count as different."""
@@ -27,47 +29,73 @@ class Shadowed(NamedTuple):
 def shadowed(rules: Iterable[Rule]) -> Iterator[Shadowed]:
     """The rules, in the order in which they are tried, that come after one that covers them.
 
-    A rule is filed under the rarest thing that it asks for: whoever it covers asks for that too. So each is compared
-    with few others, however many there are.
+    A rule is filed under all that it needs: whatever it covers needs no less. So each is compared with few others,
+    however many there are.
     """
     matches = [(rule, rule.match) for rule in rules if rule.match is not None]
-    keys = [[_key(name, wanted) for name, wanted in match.items() if wanted is not None] for _, match in matches]
-    shared = Counter(key for each in keys for key in each if key is not None)
-    lengths: dict[str, set[int]] = {}
-    for _, name, text in shared:
-        if isinstance(text, str):
-            lengths.setdefault(name, set()).add(len(text))
-    filed: dict[_Key | None, list[int]] = {}
+    needs = [_needs(match) for _, match in matches]
+    shared = Counter(chain.from_iterable(needs))
+    parts = _Parts(shared)
+    filed = {False: Subsets(), True: Subsets()}
     for number, (rule, match) in enumerate(matches):
-        near = [filed[None]] if None in filed else []
-        near += [filed[key] for key in _asked_for(match, lengths) if key in filed]
-        for earlier in sorted(chain.from_iterable(near)):
+        rivals = filed[HOST in match]
+        for earlier in rivals.within(_met(match, parts)):
             other, wide = matches[earlier]
-            if (HOST in wide) == (HOST in match) and covers(wide, match):
+            if covers(wide, match):
                 yield Shadowed(rule, other)
                 break
-        own = min((key for key in keys[number] if key is not None), key=shared.__getitem__, default=None)
-        filed.setdefault(own, []).append(number)
+        rarest_first = sorted(needs[number], key=shared.__getitem__)
+        rivals.add(number, rarest_first)
 
 
-def _key(name: str, wanted: Any) -> _Key | None:
-    """What a rule with this member can be filed under; None for nothing in particular."""
-    if isinstance(wanted, str):
-        longest = max(_runs(wanted), key=len)
-        return (_TEXT, name, longest) if longest else None
-    return (_VALUE, name, (isinstance(wanted, bool), wanted)) if isinstance(wanted, (int, float)) else None
+class _Parts:
+    """The texts between wildcards that rules need, by member."""
+
+    def __init__(self, needs: Iterable[_Need]) -> None:
+        self._texts: dict[str, dict[str, None]] = {}
+        self._lengths: dict[str, set[int]] = {}
+        for kind, name, text in needs:
+            if kind == _PART and isinstance(text, str):
+                self._texts.setdefault(name, {})[text] = None
+                self._lengths.setdefault(name, set()).add(len(text))
+
+    def within(self, name: str, text: str) -> Iterator[str]:
+        """Those of a member that stand in a text: looked for one by one, or each piece of the text among them."""
+        known = self._texts.get(name, {})
+        lengths = self._lengths.get(name, ())
+        if len(known) <= len(lengths) * len(text):
+            yield from (part for part in known if part in text)
+            return
+        for length in lengths:
+            pieces = (text[at : at + length] for at in range(len(text) - length + 1))
+            yield from (piece for piece in pieces if piece in known)
 
 
-def _asked_for(match: Mapping[str, Any], lengths: Mapping[str, Iterable[int]]) -> set[_Key]:
-    """All that a rule can be filed under that covers this one: text in it must be in this one too."""
-    found: set[_Key] = set()
+def _needs(match: Mapping[str, Any]) -> dict[_Need, None]:
+    """What an open must have at least to satisfy the match."""
+    found: dict[_Need, None] = {}
     for name, wanted in match.items():
+        if wanted is None:
+            found[_THERE, name, None] = None
+        elif isinstance(wanted, str) and is_wildcard(wanted):
+            parts = [part for part in _runs(wanted) if part]
+            found.update(((_PART, name, part), None) for part in parts)
+            if not parts:
+                found[_THERE, name, None] = None
+        else:
+            found[_EXACT, name, hashable(wanted)] = None
+    return found
+
+
+def _met(match: Mapping[str, Any], parts: _Parts) -> set[_Need]:
+    """All needs that are met by each open that satisfies the match."""
+    found: set[_Need] = set()
+    for name, wanted in match.items():
+        found.add((_THERE, name, None))
         if isinstance(wanted, str):
-            for run in _runs(wanted):
-                for length in lengths.get(name, ()):
-                    found.update((_TEXT, name, run[at : at + length]) for at in range(len(run) - length + 1))
-        elif isinstance(wanted, (int, float)):
-            found.add((_VALUE, name, (isinstance(wanted, bool), wanted)))
+            found.update((_PART, name, part) for run in _runs(wanted) for part in parts.within(name, run))
+        if wanted is not None:
+            found.add((_EXACT, name, hashable(wanted)))
     return found
 
 

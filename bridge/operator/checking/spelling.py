@@ -18,6 +18,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     matcher.set_seq2(folded)
     for each in sorted(known):
         other = _folded(each)
+        if 2 * max(len(other), len(folded)) > 3 * min(len(other), len(folded)):
+            continue  # too little of the longer one could be in the other
         matcher.set_seq1(other)
         near = _one_apart(folded, other)
         if near or (matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE):

@@ -109,9 +109,11 @@ class Reader:
 
 def installed(environ: Mapping[str, str]) -> list[Layout]:
     """All package directories with a manifest, the hidden ones too, in the order in which they are found."""
-    overrides = override_files(environ)
+    overrides: dict[str, list[str]] = {}
+    for file in override_files(environ):
+        overrides.setdefault(directory_of(file), []).append(file)
     return [
-        _layout(f"{place.path}/{name}", [file for file in overrides if directory_of(file) == name])
+        _layout(f"{place.path}/{name}", overrides.get(name, []))
         for place in data_directories(environ)
         for name in _names(place.path)
         if os.path.lexists(f"{place.path}/{name}/{MANIFEST}")

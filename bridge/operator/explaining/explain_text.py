@@ -119,9 +119,14 @@ class Text:
     def _matching(self, run: list[Look], told: Explanation) -> Iterator[str]:
         shown = run if self._everything else run[:NEXT]
         width = _width(told)
+        attempts = {attempt.position: attempt for attempt in told.attempts}
+        refusing = next((look for look in told.rules if look.matches and look.refuses is not None), None)
+        serving = _serving(told)
         for look in shown:
-            attempt = next((each for each in told.attempts if each.position == look.position), None)
-            mark, style, why = _fate(look, attempt, told)
+            attempt = attempts.get(look.position)
+            mark, style, why = "WINS", "green", ""
+            if attempt is None or attempt is not serving:
+                mark, style, why = _fate(look, attempt, told, refusing)
             yield self._head(look, width, mark, style)
             yield f"{_LIST}match {_value(look.match)}"
             for reason in (look.behind, why):
@@ -248,9 +253,9 @@ def _width(told: Explanation) -> tuple[int, int]:
     return len(str(len(told.rules))), min(max(len(each.rule) for each in told.rules), WIDTH)
 
 
-def _fate(look: Look, attempt: Attempt | None, told: Explanation) -> tuple[str, str, str]:
-    """Mark, style, and a word on what becomes of a rule that matches."""
-    refusing = next((each for each in told.rules if each.matches and each.refuses is not None), None)
+def _fate(look: Look, attempt: Attempt | None, told: Explanation, refusing: Look | None) -> tuple[str, str, str]:
+    """Mark, style, and a word on what becomes of a rule that matches, and does not serve it. `refusing`: the first that
+    refuses what it matches."""
     if refusing is look:
         return "ends", "red", f"refuses what it matches: the channel closes with {look.refuses or EMPTY}"
     if refusing is not None and refusing.position < look.position:
@@ -265,8 +270,6 @@ def _fate(look: Look, attempt: Attempt | None, told: Explanation) -> tuple[str, 
         return "FAILS", "red", attempt.problem
     if attempt.cannot_start:
         return "FAILS", "red", f"cannot be started: {attempt.cannot_start}"
-    if attempt is _serving(told):
-        return "WINS", "green", ""
     return "next", "blue", ""
 
 

@@ -187,7 +187,9 @@ class Explainer:
                 INTERNAL_ERROR, f"{rule.name} ({expansion.argv[0]}): cannot be started: {_in_full(attempt)}"
             )
             failures.append(failed.message)
-            last = after_failure(rule, Problem(failed.code, "; ".join(failures)))
+            last = after_failure(rule, failed)
+            if last is not None:  # put together for that one alone: there may be thousands
+                last = after_failure(rule, Problem(failed.code, "; ".join(failures)))
             if served is None and not attempt.cannot_start:
                 served, key = Served(RULE, rule.name), (identity, expansion)
             elif served is None and last is not None:
