@@ -4,6 +4,8 @@ for, and not the session."""
 import resource
 import sys
 
+import pytest
+
 from spanbridge.testing.bridge import Bridge
 from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
@@ -33,20 +35,11 @@ def test_the_first_open_for_another_host(start: Start) -> None:
     front.sync()
 
 
-def test_the_first_start_of_a_privileged_helper_by_way_of_polkit(home: Home) -> None:
-    home.package("test", {"privileged": True, "label": "x", "polkit": True, "spawn": ["/bin/false"]})
-    with Bridge(home, command=[sys.executable, "-c", PROGRAM]) as bridge:
-        front = bridge.front_end
-        front.expect("init", version=1)
-        front.init()
-        leave_none(bridge)
-        front.init(superuser={"id": "any"})
-        front.expect("superuser-init-done")
-        front.sync()
-
-
-def test_the_first_start_of_a_privileged_helper_by_systemd(home: Home) -> None:
-    home.package("test", {"privileged": True, "label": "x", "method": "StartTransientUnit", "spawn": ["/bin/false"]})
+@pytest.mark.parametrize(
+    "way", [{"polkit": True}, {"method": "StartTransientUnit"}], ids=["by way of polkit", "by systemd"]
+)
+def test_the_first_start_of_a_privileged_helper(home: Home, way: dict[str, object]) -> None:
+    home.package("test", {"privileged": True, "label": "x", "spawn": ["/bin/false"], **way})
     with Bridge(home, command=[sys.executable, "-c", PROGRAM]) as bridge:
         front = bridge.front_end
         front.expect("init", version=1)
