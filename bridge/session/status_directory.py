@@ -28,7 +28,7 @@ def directory_of(environ: Mapping[str, str]) -> str | None:
 def open_directory(path: str, *, make: bool) -> int:
     """A descriptor for what is in the directory, good for paths below `beside`. Raises OSError, NotOurs among them.
 
-    make: the directory is made where it is missing, for us alone.
+    make: the directory is made where it is missing, for us alone, and is ours to use whatever the umask was.
     """
     runtime, name = os.path.split(path)
     parent = os.open(runtime, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -42,6 +42,9 @@ def open_directory(path: str, *, make: bool) -> int:
         os.close(parent)
     try:
         _check(directory, path)
+        mode = stat.S_IMODE(os.fstat(directory).st_mode)
+        if make and mode & 0o700 != 0o700:
+            os.chmod(beside(directory, ""), mode | 0o700)
     except OSError:
         os.close(directory)
         raise

@@ -19,9 +19,11 @@ def private_directory(environ: Mapping[str, str], prefix: str) -> str:
     if not (os.access(runtime, os.W_OK | os.X_OK) and len(os.fsencode(runtime)) + _NAMES <= _LONGEST):
         import tempfile
 
-        return tempfile.mkdtemp(prefix=prefix)
-    path = os.path.join(os.path.abspath(runtime), prefix + _any_name())
-    os.mkdir(path, 0o700)
+        path = tempfile.mkdtemp(prefix=prefix)
+    else:
+        path = os.path.join(os.path.abspath(runtime), prefix + _any_name())
+        os.mkdir(path, 0o700)
+    os.chmod(path, 0o700)  # a umask may have taken it from ourselves
     return path
 
 
@@ -43,7 +45,9 @@ def remove_file(path: str) -> None:
 def private_file(directory: str, prefix: str) -> tuple[int, str]:
     """Make a new file with mode 0600: its descriptor, open for both, and its path. Raises OSError."""
     path = os.path.join(directory, prefix + _any_name())
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)  # as above
+    return fd, path
 
 
 def _any_name() -> str:

@@ -79,6 +79,7 @@ class AskpassSocket:
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.setblocking(False)
         self._sock.bind(self._path)
+        os.chmod(self._path, 0o600)  # a umask may have taken it from ourselves
         self._sock.listen(_WAITING)
         self._resting: asyncio.TimerHandle | None = None
         self._listen()

@@ -107,9 +107,13 @@ def _shown(value: Any) -> Any:
 def backup(path: str, to: str) -> None:
     """A whole copy, also of a database in use. Raises Refused, sqlite3.Error, OSError."""
     try:
-        os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise Refused(f"{to}: there is something already") from None
+    try:
+        os.fchmod(fd, 0o600)  # a umask may have taken it from ourselves
+    finally:
+        os.close(fd)
     try:
         with (
             contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as source,

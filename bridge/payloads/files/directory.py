@@ -7,6 +7,7 @@ from typing import Final
 
 _NAME_BYTES: Final = 255  # longest name of Linux' file systems
 _TRIES: Final = 100
+_OUR_OWN: Final = 0o600
 
 
 class Directory:
@@ -38,7 +39,7 @@ class Directory:
     def unnamed_file(self) -> int:
         """A new file without a name, to write to, which nobody else may read. Raises OSError, among others
         EOPNOTSUPP and EISDIR where there is no such thing."""
-        return os.open(b".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
+        return _our_own(os.open(b".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, _OUR_OWN, dir_fd=self.fd))
 
     def hidden_file(self) -> tuple[int, bytes]:
         """The same with a name of its own, and that name."""
@@ -46,7 +47,7 @@ class Directory:
             name = self._hidden_name()
             with contextlib.suppress(FileExistsError):
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                return os.open(name, flags, 0o600, dir_fd=self.fd), name
+                return _our_own(os.open(name, flags, _OUR_OWN, dir_fd=self.fd)), name
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     def name_file(self, fd: int) -> bytes:
@@ -74,7 +75,7 @@ class Directory:
                 raise
             # A file system without hard links: the name is taken exclusively, then given.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(self.name, flags, 0o600, dir_fd=self.fd))
+            os.close(os.open(self.name, flags, _OUR_OWN, dir_fd=self.fd))
             self.rename(old)
         else:
             self.remove(old)
@@ -94,3 +95,15 @@ class Directory:
     def _hidden_name(self) -> bytes:
         end = b"-" + os.urandom(3).hex().encode()
         return b"." + self.name[: _NAME_BYTES - 1 - len(end)] + end
+
+
+def _our_own(fd: int) -> int:
+    """The new file, which a umask or the access list of its directory may have taken from ourselves: extended
+    attributes are given to what one may write to."""
+    try:
+        if os.fstat(fd).st_mode & _OUR_OWN != _OUR_OWN:
+            os.fchmod(fd, _OUR_OWN)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
