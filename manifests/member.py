@@ -43,7 +43,8 @@ def spell(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         elif step and _PLAIN.issuperset(step):
-            text += f".{step}" if text else step
+            short = shortened(step)
+            text += f".{short}" if text else short
         else:
             text += f"[{quote(step)}]"
     return text
@@ -51,9 +52,13 @@ def spell(path: Path) -> str:
 
 def quote(text: str) -> str:
     """As a JSON string, shortened; one line whatever it holds."""
-    short = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    short = shortened(text)
     # A lone surrogate cannot come from JSON, but a message must not fail over one.
     return printable(msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode())
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 def printable(text: str) -> str:
@@ -80,7 +85,7 @@ def describe(value: Any) -> str:
             return f"string {quote(value)}"
         case int() | float() | msgspec.Raw():  # the last is one that no float can hold, as it was written
             text = msgspec.json.encode(value).decode()
-            return f"number {text if len(text) <= SHOWN else text[: SHOWN - 3] + '...'}"
+            return f"number {shortened(text)}"
         case list():
             return "a list" if value else "an empty list"
         case dict():

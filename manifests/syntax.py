@@ -26,6 +26,7 @@ _COLON = ": after the name of the member"
 _MORE = {b"[": ", or ]", b"{": ", or }"}
 _NOTHING = "nothing more"
 
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")  # UTF-32 begins with one of them, or with NUL
 _WORDS = (b"true", b"false", b"null")
 MAX_DIGITS = 4300
 """Digits of a whole number that the decoder takes."""
@@ -40,6 +41,8 @@ class _NotJSONError(Exception):
 
 def first_error(data: bytes) -> tuple[int, str]:
     """Offset in bytes of what the decoder stumbled over, and a sentence about it."""
+    if data.startswith(_UTF_16_MARKS) or b"\0" in data[:2]:
+        return 0, "found text in UTF-16 or the like, expected text in UTF-8"
     try:
         data.decode()
         limit = len(data)

@@ -56,9 +56,9 @@ class StatusSocket:
             return
         try:
             self._directory = open_directory(path, make=True)
-            os.fchmod(listening.fileno(), 0o600)  # what bind() makes has this mode from the beginning, but for the umask
+            os.fchmod(listening.fileno(), 0o600)  # what bind() makes has this mode from the beginning,
             listening.bind(beside(self._directory, name))
-            os.chmod(beside(self._directory, name), 0o600)
+            os.chmod(beside(self._directory, name), 0o600)  # but for what the umask took of it
             listening.listen(_BACKLOG)
         except OSError as error:
             listening.close()

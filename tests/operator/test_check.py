@@ -589,6 +589,12 @@ def test_askpass_that_is_named(home: Home) -> None:
     assert check(home).one("askpass")["member"] == "bridges[0].environ[0]"
 
 
+def test_a_member_with_a_name_without_end(home: Home) -> None:
+    """Shortened, as values are."""
+    home.package("test", {**GOOD, "k" * 10_000: 1})
+    assert check(home).one("unknown-member")["member"] == f"bridges[0].{'k' * 57}..."
+
+
 # Overrides
 
 
