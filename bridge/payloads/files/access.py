@@ -24,6 +24,9 @@ _ENTRY: Final = struct.Struct("<HHI")
 _USER_OBJ, _GROUP_OBJ, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20
 _NAMED: Final = (0x02, 0x08)
 _FILE: Final = 0o666  # what a file that is not a program is made with
+NO_MODES: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system says that has no modes, or none but its own, as FAT has it, to the owner of a new file."""
+
 _NONE_THERE: Final = (errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -61,8 +64,8 @@ def give(fd: int, wanted: Access) -> None:
         _give_owner(fd, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
     if wanted.lists is not None:
         _give_lists(fd, wanted.lists)
-    if wanted.mode is not None:
-        os.fchmod(fd, wanted.mode)
+    if wanted.mode is not None and stat.S_IMODE(os.fstat(fd).st_mode) != wanted.mode:
+        os.fchmod(fd, wanted.mode)  # not where it has it: a file system without modes refuses to be asked
 
 
 def _give_owner(fd: int, uid: int, gid: int) -> None:

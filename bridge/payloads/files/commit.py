@@ -10,7 +10,17 @@ from typing import Final, NamedTuple
 
 from spanbridge.protocol.problems import ACCESS_DENIED, CHANGE_CONFLICT, Problem
 
-from .access import ACCESS_LIST, Access, access_of, give, group_mode_of_list, new_mode, read_umask, without_group
+from .access import (
+    ACCESS_LIST,
+    NO_MODES,
+    Access,
+    access_of,
+    give,
+    group_mode_of_list,
+    new_mode,
+    read_umask,
+    without_group,
+)
 from .directory import Directory
 from .errors import denied, problem_of
 from .new_file import NewFile, refuse_directory
@@ -64,11 +74,12 @@ def commit(new: NewFile, wish: Wish, locks: Locks) -> str:
                 _check_tag(wish, there)
                 refuse_directory(new.directory)
                 _give_access(new, wish, there)
+                tag = tag_of(os.fstat(new.fd))  # now: once it has its name, nothing may fail any more
                 if wish.tag == NO_FILE:
                     new.link()
                 else:
                     new.replace()
-                return tag_of(os.fstat(new.fd))
+                return tag
     except FileExistsError:
         raise _conflict(wish.path) from None
     except OSError as error:
@@ -142,8 +153,11 @@ def _give_access(new: NewFile, wish: Wish, there: _There | None) -> None:
         return
     old = None if wish.tag == NO_FILE else _to_be_kept(new.directory)
     if old is None:
-        mode = new_mode(new.directory.fd, read_umask())
-        _give_all(new, _asked(Access(mode=mode), asked))
+        access = _asked(Access(mode=new_mode(new.directory.fd, read_umask())), asked)
+        if asked == Attributes():
+            _give_new(new, access)
+        else:
+            _give_all(new, access)
     elif asked.user is not None:
         _give_all(new, _asked(old, asked))
     else:
@@ -161,6 +175,15 @@ def _asked(access: Access, asked: Attributes) -> Access:
         mode = asked.mode
         lists = {name: value for name, value in (lists or {}).items() if name != ACCESS_LIST}
     return Access(uid=uid, gid=gid, mode=mode, lists=lists)
+
+
+def _give_new(new: NewFile, access: Access) -> None:
+    """What a new file has where nobody asks for more: on some file systems that is not for us to say."""
+    try:
+        give(new.fd, access)
+    except OSError as error:
+        if error.errno not in NO_MODES:
+            raise
 
 
 def _give_all(new: NewFile, access: Access) -> None:

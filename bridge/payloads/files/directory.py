@@ -73,12 +73,24 @@ class Directory:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
                 raise
-            # A file system without hard links: the name is taken exclusively, then given.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(self.name, flags, _OUR_OWN, dir_fd=self.fd))
-            self.rename(old)
+            self._take_name(old)
         else:
-            self.remove(old)
+            with contextlib.suppress(
+                OSError
+            ):  # it has its name: that nobody took the other away is no reason to deny it
+                self.remove(old)
+
+    def _take_name(self, old: bytes) -> None:
+        """The same on a file system without hard links: the name is taken exclusively, then given."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        taken = os.open(self.name, flags, _OUR_OWN, dir_fd=self.fd)
+        try:
+            os.close(taken)
+            self.rename(old)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.remove(self.name)  # nobody is to find an empty file there
+            raise
 
     def rename(self, old: bytes) -> None:
         """Have what is named `old` be called `name`, whatever had that name."""

@@ -37,5 +37,5 @@ class FileSystems:
         """Whether changes of the directory or file at `path` may go untold."""
         buffer = ctypes.create_string_buffer(_STATFS_BYTES)
         if self._libc.statfs(ctypes.c_char_p(path), buffer):
-            return False
+            return True  # nobody knows
         return ctypes.c_long.from_buffer(buffer).value & _TYPE_MASK in _SILENT

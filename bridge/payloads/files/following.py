@@ -34,6 +34,9 @@ from .filesystems import FileSystems
 _ON_THE_WAY: Final = COMING_AND_GOING | ATTRIB
 _AT_THE_END: Final = COMING_AND_GOING | ATTRIB | MODIFY | CLOSE_WRITE | DELETE_SELF | MOVE_SELF
 _OF_THE_NEW: Final = CREATE | MOVED_TO | CLOSE_WRITE
+_TOLD: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
+"""Why there is no going on: its end is an event of a directory on the way."""
+
 _MOST_LINKS: Final = 40  # as the kernel has it (path_resolution(7))
 
 
@@ -154,7 +157,9 @@ class _Walk:
                     if target.startswith(b"/"):
                         place = b""
                     continue
-            except OSError:  # it is not there, or not for us: its directory is watched
+            except OSError as error:  # it is not there, or not for us: its directory is watched
+                # A server that is gone, a disk that fails: nobody tells when it is back.
+                self.untold = self.untold or error.errno not in _TOLD
                 if not left:
                     self.missing = self._watch(place or b"/", _ON_THE_WAY | CLOSE_WRITE, part)
                 return
@@ -166,6 +171,8 @@ class _Walk:
         except Full as error:
             self.untold = True
             self._follower._on_limit(error.limit)
+        except ImportError:  # of what asks the kernel: no descriptor was left to read it with
+            self.untold = True
         except OSError as error:
             went = error.errno in (errno.ENOENT, errno.ENOTDIR)  # which is watched above it
             # What may not be read at the end is watched above it too: it tells when it may.

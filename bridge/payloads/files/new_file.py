@@ -65,11 +65,18 @@ class NewFile:
         if not size:
             return
         with self.shared.using():
+            self._refuse_more_than_is_free(size)
             try:
                 os.posix_fallocate(self.fd, 0, size)
             except OSError as error:
                 if error.errno not in _NO_ALLOCATION:
                     raise
+
+    def _refuse_more_than_is_free(self, size: int) -> None:
+        """Where a file system cannot allocate, the C library writes into each block: it would fill the disk first."""
+        about = os.fstatvfs(self.fd)
+        if about.f_blocks and size > about.f_bfree * about.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def write(self, pieces: Sequence[Buffer]) -> None:
         """Append them."""
