@@ -18,11 +18,8 @@ class Place(msgspec.Struct, frozen=True):
 def data_directories(environ: Mapping[str, str]) -> tuple[Place, ...]:
     """Where packages are looked for, first the user's own; each once, however often it is listed."""
     user = _one(environ, "XDG_DATA_HOME", ".local/share")
-    places = [Place(user, True)] if user else []
-    for path in _many(environ, "XDG_DATA_DIRS", "/usr/local/share:/usr/share"):
-        if path not in [place.path for place in places]:
-            places.append(Place(path, False))
-    return tuple(Place(f"{place.path}/cockpit", place.user) for place in places)
+    paths = [*([user] if user else []), *_many(environ, "XDG_DATA_DIRS", "/usr/local/share:/usr/share")]
+    return tuple(Place(f"{path}/cockpit", path == user) for path in dict.fromkeys(paths))
 
 
 def override_directories(environ: Mapping[str, str]) -> tuple[str, ...]:
