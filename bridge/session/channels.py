@@ -34,7 +34,7 @@ from ..wire.front import Front
 from .groups import Groups
 from .recent import Recent
 from .router import after_failure, nobody, normalise, own_payload, refusal
-from .sinks import Keeper, Own, Sink, Waiting, mistake
+from .sinks import Keeper, Own, Sink, Waiting, problem_of
 from .takers import Hosts, Privileged
 
 Answer = TypeVar("Answer")
@@ -259,16 +259,11 @@ class Channels:
                 to_front=self._front.put,
                 forget=self._forget,
             )
-        except Problem as problem:
-            self.refuse(opening, problem)
-            return
         except ImportError as error:
             self._refuse_unloaded(opening, error)
             return
-        except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this channel alone
-            kind = str(message.get("payload"))
-            self._log.unforeseen(f"payload {kind}", error)
-            self.refuse(opening, mistake(kind))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this channel alone
+            self.refuse(opening, problem_of(str(message.get("payload")), error, self._log))
             return
         self._take_over(ident, own)
         self._careful(own, own.made)
@@ -286,11 +281,7 @@ class Channels:
         if not isinstance(sink, Own):
             raise error
         try:
-            if isinstance(error, Problem):
-                sink.fail(error)
-                return
-            self._log.unforeseen(f"payload {sink.kind}", error)
-            sink.fail(mistake(sink.kind))
+            sink.fail(problem_of(sink.kind, error, self._log))
         except Exception as another:  # noqa: BLE001 - the channel is closed by now
             self._log.unforeseen(f"payload {sink.kind}", another)
 

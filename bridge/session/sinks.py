@@ -1,5 +1,6 @@
 """Whoever has a channel: a helper, an open that waits for one, or what the bridge serves itself."""
 
+import errno
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -7,10 +8,13 @@ from spanbridge.protocol.frames import Span
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..helpers.opening import Opening
+from ..log import Log
 from ..payloads.base import Internal, Port
 from ..wire.source import Source
 
 WAITING: Final = "waiting"
+
+_NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class Sink(Protocol):
@@ -138,6 +142,12 @@ class Own:
         self._channel.end()
 
 
-def mistake(kind: str) -> Problem:
-    """What a channel of ours is closed with if it raises what nobody expected."""
+def problem_of(kind: str, error: Exception, log: Log) -> Problem:
+    """What a channel of ours is closed with if it raises this, which is logged."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:  # the first use of a part reads it
+        log.warning("no-descriptor", payload=kind, why=error.strerror)
+        return Problem(INTERNAL_ERROR, f"{kind}: {error.strerror}")
+    log.unforeseen(f"payload {kind}", error)
     return Problem(INTERNAL_ERROR, f"{kind}: a mistake within the bridge")

@@ -59,3 +59,18 @@ def test_an_agent_that_could_not_be_ended_is_not_left_behind(home: Home) -> None
         front.open("a", "stream", spawn=["/bin/sh", "-c", 'test -z "$SSH_AUTH_SOCK"'])
         assert front.expect("close", "a")["exit-status"] == 0
         assert bridge.log.matches("no-ssh-agent")
+
+
+@pytest.mark.parametrize("payload", ["echo", "stream", "fsinfo", "http-stream2", "dbus-json3"])
+def test_the_first_use_of_a_payload(start: Start, payload: str) -> None:
+    bridge = start()
+    front = bridge.front_end
+    front.sync()
+    usual, most = resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (3, most))
+    front.open("a", payload)
+    front.expect("close", "a", problem="internal-error", message=f"{payload}: Too many open files")
+    assert "unforeseen" not in bridge.log.text
+    resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (usual, most))
+    front.open("b", "echo")
+    front.expect("ready", "b")
