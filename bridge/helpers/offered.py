@@ -2,16 +2,17 @@
 `sudo --help`, and changes nothing."""
 
 import os
+import signal
 from collections.abc import Iterable, Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from spanbridge.manifests.model import UNIT, Rule
-from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..wire.find_program import find_program
 
 TWICE: Final = "a privileged bridge with the same id comes before it"
-_LONGEST_SECONDS: Final = 86_400.0  # a program, or a socket, is waited for; much more they would not take
+LONGEST_SECONDS: Final = 86_400.0  # a program, or a socket, is waited for; much more they would not take
 
 
 def ident_of(rule: Rule) -> str:
@@ -29,26 +30,19 @@ def offer(
     """
     offered: dict[str, Rule] = {}
     left_out: list[tuple[Rule, str]] = []
-    sudo_seconds = min(sudo_seconds, _LONGEST_SECONDS)
+    seconds = min(sudo_seconds, LONGEST_SECONDS)
     for rule in rules:
-        why = TWICE if ident_of(rule) in offered else _unusable(rule, environ, sudo_seconds)
+        why, sudo = Look(TWICE) if ident_of(rule) in offered else look(rule, environ, seconds)
+        if sudo:
+            try:
+                why = lacking(sudo, _help(sudo, seconds), seconds)
+            except OSError as error:
+                why = f"{sudo}: {error.strerror}"
         if why is None:
             offered[ident_of(rule)] = rule
         else:
             left_out.append((rule, why))
     return offered, left_out
-
-
-async def offer_aside(
-    rules: Iterable[Rule], environ: Mapping[str, str], sudo_seconds: float
-) -> tuple[dict[str, Rule], list[tuple[Rule, str]]]:
-    """`offer` in a thread of its own. Raises Problem (`internal-error`) where none is left."""
-    from anyio import to_thread  # who does not wait for it needs no event loop
-
-    try:
-        return await to_thread.run_sync(offer, rules, environ, sudo_seconds, abandon_on_cancel=True)
-    except (RuntimeError, ImportError, OSError) as error:  # no thread, or no descriptor
-        raise Problem(INTERNAL_ERROR, f"privileged bridges cannot be looked for: {error}") from None
 
 
 def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
@@ -57,32 +51,57 @@ def in_turn(offered: Mapping[str, Rule]) -> dict[str, Rule]:
     return labelled or dict(offered)
 
 
-def _unusable(rule: Rule, environ: Mapping[str, str], sudo_seconds: float) -> str | None:
-    """Why a privileged rule cannot be started; None: it can, as far as can be told."""
-    own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
-    import subprocess
+class Look(NamedTuple):
+    """What there is to say of a privileged rule without starting anything."""
 
+    why: str | None = None
+    """Why it cannot be started; None: it can, as far as can be told."""
+    sudo: str = ""
+    """The sudo that is to be asked what it can; empty: none."""
+
+
+def look(rule: Rule, environ: Mapping[str, str], seconds: float) -> Look:
+    """Looks at files, or asks the system bus, which may take `seconds`."""
+    own = [entry.removeprefix("PATH=") for entry in rule.environ if entry.startswith("PATH=")]
     if rule.directory and not os.path.isdir(rule.directory):
-        return f"its directory {rule.directory} is not there"
+        return Look(f"its directory {rule.directory} is not there")
     program = find_program(rule.spawn[0], {"PATH": own[-1]} if own else environ, rule.directory)
     if program is None:
-        return f"{rule.spawn[0]} is not found, or may not be run"
+        return Look(f"{rule.spawn[0]} is not found, or may not be run")
     if rule.method == UNIT:
         from .systemd import missing  # few rules need it
 
-        return missing(environ, sudo_seconds)
-    if program.rpartition("/")[2] != "sudo":
-        return None
-    try:
-        told = subprocess.run(
-            [os.path.join(rule.directory or "", program), "--help"],
-            capture_output=True,
-            timeout=sudo_seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{program} --help took more than {sudo_seconds:g} s (sudo_seconds)"
-    except OSError as error:
-        return f"{program}: {error.strerror}"
-    return None if b"askpass" in told.stdout + told.stderr else f"{program} --help does not speak of askpass"
+        return Look(missing(environ, seconds))
+    is_sudo = program.rpartition("/")[2] == "sudo"
+    return Look(sudo=os.path.join(rule.directory or "", program) if is_sudo else "")
+
+
+def lacking(sudo: str, told: bytes | None, seconds: float) -> str | None:
+    """Why a sudo that has `told` this on `--help` cannot be used; `told` is None where it had not ended in time."""
+    if told is None:
+        return f"{sudo} --help took more than {seconds:g} s (sudo_seconds)"
+    return None if b"askpass" in told else f"{sudo} --help does not speak of askpass"
+
+
+def _help(sudo: str, seconds: float) -> bytes | None:
+    """What it says on `--help`; None: it did not end in time. Raises OSError."""
+    import subprocess
+
+    process = subprocess.Popen(
+        [sudo, "--help"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process, process.stdout as stdout:  # type: ignore[union-attr]
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        else:
+            os.set_blocking(stdout.fileno(), False)
+            return stdout.read() or b""
+        finally:  # what it has started may hold the pipe
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -25,7 +25,8 @@ from .attempt import Attempt
 from .helper import Helper
 from .launch import Begin
 from .life import GONE
-from .offered import TWICE, ident_of, in_turn, offer_aside
+from .offered import TWICE, ident_of, in_turn
+from .offered_aside import offer_aside
 from .opening import Opening
 from .pool import Pool
 from .privileges import privileges, without_privileges
@@ -145,7 +146,7 @@ class Superuser:
         async with self._looking:
             while not self.looked:
                 rules = self._rules
-                self._offered, left_out = await offer_aside(rules, self._environ, self._limits.sudo_seconds)
+                self._offered, left_out = await offer_aside(self._services, rules, self._environ)
                 self._looked_at = rules
                 for rule, why in left_out:
                     if why == TWICE:
@@ -158,6 +159,8 @@ class Superuser:
             await self.look()
         except Problem as problem:
             self._log.warning("superuser", why=problem.message)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: what is offered stays, and the session too
+            self._log.unforeseen("superuser", error)
         self.on_change()
 
     def use_rules(self, rules: Iterable[Rule]) -> None:

@@ -60,7 +60,7 @@ def test_privileges_are_asked_for(begin: Begin) -> None:
     bridge = begin({"privileged": True, "label": "x", "spawn": ["/bin/false"]})
     bridge.front_end.init(superuser={"id": "any"})
     bridge.front_end.expect("superuser-init-done")
-    assert bridge.log.matches("superuser-failed .*can't start new thread")
+    assert bridge.log.matches("superuser-failed .*no thread can be started")
     bridge.front_end.sync()
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from ...wire.context import Context
 from ...wire.private_directory import private_file, remove_file
+from ..brief_run import run_briefly
 from ..process import SpawnError
-from .brief_run import run_briefly
 from .destination import Destination
 from .host_key import HostKey, read_key
 from .ssh_command import Version, probe_command

@@ -8,8 +8,8 @@ from anyio.abc import TaskGroup
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ...wire.context import Context
+from ..brief_run import said, start
 from ..process import Process, SpawnError
-from .brief_run import said, start
 from .ssh_command import Version, read_version
 
 
