@@ -47,12 +47,8 @@ class Agent:
         self._scopes: dict[str, CancelScope] = {}  # by cookie
 
     async def register(self) -> None:
-        """From now on the user is asked. Raises BusError, Problem."""
+        """From now on the user is asked. Raises BusError, Problem, OSError."""
         environ = self._services.environ
-        connection = await connect(address_of("system", environ), self._services, name="the system bus", is_bus=True)
-        self._connection = connection
-        connection.serve = self._called
-        connection.owners.track(NAME, self._owner_changed)
         asked = call(
             *_AUTHORITY,
             "RegisterAuthenticationAgent",
@@ -60,6 +56,10 @@ class Agent:
             [subject(environ), _text(environ.get("LANG", "C")), OBJECT],
             destination=NAME,
         )
+        connection = await connect(address_of("system", environ), self._services, name="the system bus", is_bus=True)
+        self._connection = connection
+        connection.serve = self._called
+        connection.owners.track(NAME, self._owner_changed)
         await connection.ask(asked)
 
     def end(self) -> None:
@@ -118,13 +118,14 @@ class Agent:
 
 
 def subject(environ: Mapping[str, str]) -> Subject:
-    """Whom polkit is to ask by this agent: the login session, or else this process."""
+    """Whom polkit is to ask by this agent: the login session, or else this process. Raises OSError: there is no /proc,
+    or no descriptor left."""
     session = environ.get("XDG_SESSION_ID")
     if session:
         return ("unix-session", {"session-id": Variant("s", _text(session))})
     details = {
         "pid": Variant("u", os.getpid()),
-        "start-time": Variant("t", start_time(Path("/proc/self/stat").read_text())),
+        "start-time": Variant("t", start_time(Path("/proc/self/stat").read_text(errors="replace"))),
         "uid": Variant("i", os.getuid()),
     }
     return ("unix-process", details)

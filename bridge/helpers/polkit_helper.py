@@ -28,6 +28,7 @@ PROGRAMS: Final = (
     "/usr/lib/policykit-1/polkit-agent-helper-1",
 )
 LINE_BYTES: Final = 64 << 10
+SAID_BYTES: Final = 1 << 20  # in all
 
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
@@ -144,15 +145,9 @@ async def _write(ends: _Ends, text: str) -> None:
 
 
 async def _lines(ends: _Ends) -> AsyncIterator[str]:
-    held = b""
+    """Raises Problem where there is no end of them: what is said is kept until the user is asked."""
+    held, size = b"", 0
     while True:
-        line, end, rest = held.partition(b"\n")
-        if end:
-            held = rest
-            yield line.decode(errors="replace").rstrip("\r")
-            continue
-        if len(held) > LINE_BYTES:
-            raise Problem(INTERNAL_ERROR, "polkit's helper says a line without end")
         try:
             data = os.read(ends.reading, LINE_BYTES)
         except BlockingIOError:
@@ -162,7 +157,12 @@ async def _lines(ends: _Ends) -> AsyncIterator[str]:
             return
         if not data:
             return
-        held += data
+        size += len(data)
+        *lines, held = (held + data).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").rstrip("\r")
+        if size > SAID_BYTES or len(held) > LINE_BYTES:
+            raise Problem(INTERNAL_ERROR, "polkit's helper talks without end")
 
 
 def unescape(text: str) -> str:

@@ -272,8 +272,8 @@ class Superuser:
         agent = Agent(self._services, lambda asked: self._asking.ask_user(start, asked))
         try:
             await agent.register()
-        except (BusError, Problem) as error:
-            self._log.warning("polkit", why=error.message)
+        except (BusError, Problem, OSError) as error:
+            self._log.warning("polkit", why=str(error))
         return agent
 
     def _try(self, start: Attempt, rule: Rule) -> None:

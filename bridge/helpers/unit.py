@@ -30,10 +30,8 @@ from .launch import Launch
 from .process import SpawnError, socket_pair
 from .systemd import MANAGER, NAME, PATH
 
-_NOT_THERE: Final = frozenset(
-    f"org.freedesktop.DBus.Error.{name}" for name in ("NameHasNoOwner", "NoReply", "ServiceUnknown", "Timeout")
-)
-"""What a call fails with while systemd is away."""
+_NO_SUCH_UNIT: Final = "org.freedesktop.systemd1.NoSuchUnit"
+_DONE: Final = "done"
 
 _numbers = count(1)
 
@@ -86,11 +84,15 @@ class Unit:
                 self._fail(error.message)
             except Problem as problem:
                 self._fail(problem.message)
+            except OSError as error:  # no descriptor is left for those that it is to have
+                self._fail(error.strerror or str(error))
             except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this helper, not the session
                 self._services.context.log.unforeseen(f"unit {self.name}", error)
                 self._fail("a mistake within the bridge")
             finally:
                 self._close_given()
+                if self.exited.is_set():
+                    self.abandon()  # who stopped it may have seen no connection yet
 
     async def _start(self) -> None:
         """Have systemd start it. Raises BusError, Problem."""
@@ -169,7 +171,8 @@ class Unit:
             values: list[Any] = message.values()
             if message.member == "UnitRemoved" and values[0] == self.name:
                 return self._look(connection)
-            if message.member == "JobRemoved" and values[2] == self.name and values[3] in ("failed", "dependency"):
+            if message.member == "JobRemoved" and values[2] == self.name and values[3] != _DONE:
+                # Not only `failed`: others may take the job back, or it takes too long.
                 self._over(f"systemd: the unit could not be started ({values[3]})")
         return None
 
@@ -178,7 +181,7 @@ class Unit:
         try:
             await connection.ask(call(PATH, MANAGER, "GetUnit", "s", [self.name], destination=NAME))
         except BusError as error:
-            if error.name not in _NOT_THERE:  # else it is asked again once it is
+            if error.name == _NO_SUCH_UNIT:  # else systemd is away: it is asked again once it is there
                 self._over("the unit has ended")
         except Problem:
             return  # the bus is gone: `lost`
@@ -211,13 +214,16 @@ class Unit:
             return True
         self._scope.cancel()  # it may still be asked for
         connection = self._connection
-        if connection is None or connection.problem is not None:
+        if connection is None or (connection.problem is not None and not self.begun):
             self._over("it was not started")
             return True
         with anyio.move_on_after(seconds):
             try:
                 await connection.ask(call(PATH, MANAGER, "StopUnit", "ss", [self.name, "fail"], destination=NAME))
-            except BusError as error:  # there is no such unit, or not any more
+            except BusError as error:
+                if error.name != _NO_SUCH_UNIT:  # it may not be stopped by us, say
+                    self._services.context.log.warning("unit", name=self.name, why=error.message)
+                    return False
                 self._over(error.message)
             except Problem:
                 return False

@@ -5,11 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ..dbus.service import PrivateBus, private_bus
 from .installation import Installation, open_directory, ordinary_user
 from .site import Site
+from .system import Authority, Manage, Manager
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,31 @@ def site(directory: Path, installation: Installation) -> Iterator[Site]:
     """A place for bridges of an ordinary user. They end with the test, and must leave nothing behind."""
     with ExitStack() as stack:
         yield Site(directory, installation, ordinary_user(), stack)
+
+
+@pytest.fixture
+def bus(directory: Path) -> Iterator[PrivateBus]:
+    """A system bus that every user may join."""
+    with private_bus(directory / "bus", kind="system") as bus:
+        bus.socket.chmod(0o777)
+        yield bus
+
+
+@pytest.fixture
+def manage(bus: PrivateBus) -> Iterator[Manage]:
+    managers: list[Manager] = []
+
+    def begin(*arguments: Any) -> Manager:
+        managers.append(Manager(bus.address, *arguments))
+        return managers[-1]
+
+    yield begin
+    for manager in managers:
+        manager.stop()
+
+
+@pytest.fixture
+def authority(bus: PrivateBus) -> Iterator[Authority]:
+    authority = Authority(bus.address)
+    yield authority
+    authority.stop()

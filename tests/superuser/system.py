@@ -13,7 +13,10 @@ from typing import Any, Final
 
 from dbus_fast import Message, MessageFlag, Variant
 
+from spanbridge.testing.script import Rule
+
 from ..dbus.service import Service
+from .site import Site
 
 SYSTEMD: Final = "org.freedesktop.systemd1"
 MANAGER: Final = "org.freedesktop.systemd1.Manager"
@@ -101,6 +104,14 @@ class Manager:
 
 def _no_such_unit(message: Message) -> Message:
     return Message.new_error(message, "org.freedesktop.systemd1.NoSuchUnit", f"Unit {message.body[0]} not loaded.")
+
+
+def unit(site: Site, steps: Any, label: str = "unit", **members: Any) -> Rule:
+    """A rule for a fake helper that systemd is to start."""
+    return site.privileged(steps, label, method="StartTransientUnit", **members)
+
+
+Manage = Callable[..., Manager]
 
 
 class Authority:
