@@ -17,6 +17,7 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, TIMEOUT, Pr
 
 from ..wire.context import Context
 from ..wire.deadline import Deadline
+from ..wire.directories import Directories
 from ..wire.front import Front
 from ..wire.link import Link
 from ..wire.source import Source
@@ -31,6 +32,7 @@ from .opening import Opening
 from .owner import Owner, Table
 from .process import Running, SpawnError
 from .roster import Roster
+from .spawn import utf8
 from .started import Started
 from .way import Command, Way
 
@@ -52,8 +54,10 @@ class Helper:
         launch: Launch,
         attendant: Attendant = refuse,
         way: Way | None = None,
+        directories: Directories | None = None,
     ) -> None:
-        """`way`: it is not simply started, but there is more to its coming up."""
+        """`way`: it is not simply started, but there is more to its coming up. `directories`: to be asked before it is
+        started in one."""
         limits = context.limits
         self.launch = launch
         self.made_at = context.loop.time()
@@ -84,6 +88,7 @@ class Helper:
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
         self._way = way
+        self._directories = directories
         self._arrival = Arrival(way, self, self.dialogue.chunk) if way is not None else None
 
     # What it is
@@ -124,12 +129,15 @@ class Helper:
         """Start the process, serve until it ends or is ended, and reap it."""
         try:
             await self.life.reached(STARTING)
-            if self._arrival is None and self.life.state == STARTING:
-                expansion = self.launch.key[1]
-                self.start(Command(expansion.argv, self.launch.environ, expansion.directory))
+            expansion = self.launch.key[1]
+            command = Command(expansion.argv, self.launch.environ, expansion.directory)
+            if self._arrival is None and command.directory is None and self.life.state == STARTING:
+                self.start(command)
             async with anyio.create_task_group() as tasks:
                 if self._arrival is not None:
                     tasks.start_soon(self._arrival.come_up)
+                elif command.directory is not None and self._directories is not None:
+                    tasks.start_soon(self._start_in, command, command.directory, self._directories)
                 tasks.start_soon(self._watch_output)
                 await self.life.reached(ENDING)
                 tasks.cancel_scope.cancel()
@@ -141,6 +149,20 @@ class Helper:
                 await self._stop()
             self.dialogue.drop()
             self.life.move("reaped")
+
+    async def _start_in(self, command: Command, directory: str, directories: Directories) -> None:
+        """Start it, once its directory answers."""
+        seconds = self._seconds
+        with anyio.move_on_after(seconds) as scope:
+            await directories.answered(utf8(directory))
+        if self.life.state != STARTING:
+            return
+        if scope.cancelled_caught:
+            self._context.log.limit("handshake_seconds", seconds, helper=self.name)
+            why = f"working directory {directory}: no answer within {seconds:g} s (handshake_seconds)"
+            self.end(Problem(TIMEOUT, f"cannot be started: {why}"))
+        else:
+            self.start(command)
 
     def start(self, command: Command) -> Running | None:
         """Start its process; None where that cannot be: then it has ended."""

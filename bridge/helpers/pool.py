@@ -11,6 +11,7 @@ from spanbridge.manifests.model import Rule
 from spanbridge.protocol.problems import INTERNAL_ERROR, TERMINATED, Problem
 
 from ..wire.context import Context
+from ..wire.directories import Directories
 from ..wire.front import Front
 from .attendant import Attendant, refuse
 from .backoff import Backoff
@@ -94,6 +95,7 @@ class Pool:
         self._host = host
         self._serving: dict[Key, Helper] = {}  # those that take opens
         self._starters: dict[Helper, Starter] = {}  # of privileged ones
+        self._directories = Directories(context.loop)
         self._places = Places(context.log)
         self._records: dict[bytes, RuleRecord] = {}  # by the identity of the rule
         self._backoff = Backoff(context.loop, context.limits, context.log)
@@ -158,7 +160,9 @@ class Pool:
         return helper
 
     def _make(self, launch: Launch, attendant: Attendant) -> Helper:
-        helper = Helper(self._context, self._front, self._channels, self, launch, attendant)
+        helper = Helper(
+            self._context, self._front, self._channels, self, launch, attendant, directories=self._directories
+        )
         self.alive.add(helper)
         self._records.setdefault(launch.key[0], RuleRecord(launch.rule.name)).started()
         return helper

@@ -1,0 +1,90 @@
+"""A helper is to start in a directory on a file system that does not answer: that holds up it alone."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from spanbridge.testing.plugin import Start
+from spanbridge.testing.script import helper_rule, init, serve
+from spanbridge.wire.directories import Directories
+
+from ..hung_mount import hung_mount, is_stuck
+
+GOOD = [init(), serve()]
+
+
+@pytest.mark.root
+def test_others_are_served_and_the_session_ends(start: Start, tmp_path: Path) -> None:
+    with hung_mount(tmp_path / "hung") as hung:
+        rule = helper_rule({"payload": "test"}, GOOD, directory=str(hung / "in"))
+        bridge = start(rule, helper_rule({"payload": "other"}, GOOD), limits={"exit_seconds": 0.2})
+        front = bridge.front_end
+        front.open("a", "test")
+        front.open("b", "other")
+        front.expect("ready", "b")
+        while not is_stuck(bridge.pid):
+            front.sync()
+        assert bridge.end() == 0
+
+
+@pytest.mark.root
+def test_it_has_the_time_of_a_start(start: Start, tmp_path: Path) -> None:
+    with hung_mount(tmp_path / "hung") as hung:
+        rule = helper_rule({"payload": "test"}, GOOD, directory=str(hung / "in"))
+        bridge = start(rule, limits={"handshake_seconds": 0.2})
+        front = bridge.front_end
+        front.open("a", "test")
+        closed = front.expect("close", "a")
+        told = f"working directory {hung}/in: no answer within 0.2 s (handshake_seconds)"
+        assert told in closed["message"]
+        assert bridge.log.matches("limit name=handshake_seconds")
+
+
+@pytest.mark.root
+def test_once_it_answers_the_start_goes_on(start: Start, tmp_path: Path) -> None:
+    with hung_mount(tmp_path / "hung") as hung:
+        bridge = start(helper_rule({"payload": "test"}, GOOD, directory=str(hung / "in")))
+        front = bridge.front_end
+        front.open("a", "test")
+        while not is_stuck(bridge.pid):
+            front.sync()
+    closed = front.expect("close", "a")
+    assert f"working directory {hung}/in: " in closed["message"]
+
+
+def test_one_thread_waits_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    answer = threading.Event()
+
+    def access(path: bytes, mode: int, *, effective_ids: bool) -> bool:
+        asked.append(path)
+        return answer.wait()
+
+    async def ask() -> None:
+        directories = Directories(asyncio.get_running_loop())
+        waiting = [asyncio.ensure_future(directories.answered(each)) for each in (b"/a", b"/a", b"/b", b"/a")]
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        answer.set()
+        await asyncio.gather(*waiting[1:])
+        assert sorted(asked) == [b"/a", b"/b"]
+        await directories.answered(b"/a")
+        assert sorted(asked) == [b"/a", b"/a", b"/b"]
+
+    monkeypatch.setattr(os, "access", access)
+    asyncio.run(ask())
+
+
+def test_where_no_thread_is_left_it_is_gone_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    asyncio.run(asyncio.wait_for(_ask_for(b"/"), 20))
+
+
+async def _ask_for(directory: bytes) -> None:
+    await Directories(asyncio.get_running_loop()).answered(directory)
