@@ -2,14 +2,13 @@
 `sudo --help`, and changes nothing."""
 
 import os
-import signal
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 from spanbridge.manifests.model import UNIT, Rule
 
 from ..wire.find_program import find_program
+from ..wire.waited_for import wait_for
 
 TWICE: Final = "a privileged bridge with the same id comes before it"
 LONGEST_SECONDS: Final = 86_400.0  # a program, or a socket, is waited for; much more they would not take
@@ -35,7 +34,8 @@ def offer(
         why, sudo = Look(TWICE) if ident_of(rule) in offered else look(rule, environ, seconds)
         if sudo:
             try:
-                why = lacking(sudo, _help(sudo, seconds), seconds)
+                told = wait_for([sudo, "--help"], None, seconds)
+                why = lacking(sudo, told and told[1], seconds)
             except OSError as error:
                 why = f"{sudo}: {error.strerror}"
         if why is None:
@@ -81,27 +81,3 @@ def lacking(sudo: str, told: bytes | None, seconds: float) -> str | None:
     if told is None:
         return f"{sudo} --help took more than {seconds:g} s (sudo_seconds)"
     return None if b"askpass" in told else f"{sudo} --help does not speak of askpass"
-
-
-def _help(sudo: str, seconds: float) -> bytes | None:
-    """What it says on `--help`; None: it did not end in time. Raises OSError."""
-    import subprocess
-
-    process = subprocess.Popen(
-        [sudo, "--help"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    with process, process.stdout as stdout:  # type: ignore[union-attr]
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        else:
-            os.set_blocking(stdout.fileno(), False)
-            return stdout.read() or b""
-        finally:  # what it has started may hold the pipe
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)

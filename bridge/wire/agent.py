@@ -8,12 +8,12 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 from typing import Final
 
 from ..log import Log
 from .find_program import find_program
 from .private_directory import private_directory, remove_directory
+from .waited_for import wait_for
 from .watchdog import Watchdog
 
 SOCKET_VARIABLE: Final = "SSH_AUTH_SOCK"
@@ -46,7 +46,7 @@ class Agent:
             return
         try:
             self._run()
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             self._log.warning("no-ssh-agent", why=str(error))
             return
         self._watchdog.add(self._pid)
@@ -55,17 +55,14 @@ class Agent:
     def _run(self) -> None:
         self._directory = private_directory(self._environ, "spanbridge-agent-")
         path = os.path.join(self._directory, "socket")
-        ran = subprocess.run(
-            ["ssh-agent", "-s", "-a", path],
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=True,
-            timeout=min(self._seconds, _LONGEST_SECONDS),
-            text=True,
-        )
-        found = _PID.search(ran.stdout)
+        seconds = min(self._seconds, _LONGEST_SECONDS)
+        ran = wait_for(["ssh-agent", "-s", "-a", path], self._environ, seconds, leaves=True)
+        if ran is None:
+            raise OSError(f"ssh-agent has not started within {seconds:g} s (ssh_agent_seconds)")
+        status, said = ran
+        if status:
+            raise OSError(f"ssh-agent has ended with status {status}")
+        found = _PID.search(said.decode(errors="replace"))
         if found is None:
             raise OSError("ssh-agent does not tell its process id")
         self._pid = int(found[1])

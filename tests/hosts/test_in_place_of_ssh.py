@@ -65,15 +65,17 @@ def test_one_that_does_not_tell_its_version(start: Start, tmp_path: Path) -> Non
     assert front.expect("close", "a")["host-key"] == f"far ssh-ed25519 {KEY}"
 
 
-def test_an_agent_that_does_not_start(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("does", ["exec sleep 1000", "sleep 1000 & exec sleep 1000"])
+def test_an_agent_that_does_not_start(start: Start, tmp_path: Path, does: str) -> None:
+    """It ends, and what it has started."""
     program = tmp_path / "ssh-agent"
-    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.write_text(f"#!/bin/sh\n{does}\n")
     program.chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SSH_AUTH_SOCK": ""}
     bridge = start(environ=environ, limits={"ssh_agent_seconds": 0.1})
     bridge.front_end.open("a", "stream", spawn=["true"])
     bridge.front_end.expect("close", "a")
-    assert bridge.log.wait("no-ssh-agent .*timed out")
+    assert bridge.log.wait("no-ssh-agent .*ssh_agent_seconds")
 
 
 def test_an_agent_that_may_take_for_ever(start: Start) -> None:

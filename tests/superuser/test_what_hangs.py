@@ -70,6 +70,7 @@ def test_a_sudo_ends_with_a_bridge_that_is_killed(site: Site, sudo: Sudo) -> Non
     sudo.write(ALL)
     bridge = asked(site, sudo, 100_000)
     sudo.runs()
+    bridge.front_end.sync()  # the watchdog has been told of it
     bridge.signal(signal.SIGKILL)
     bridge.wait()
     sudo.is_gone()
