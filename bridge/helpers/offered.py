@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from spanbridge.manifests.model import UNIT, Rule
 
 from ..wire.find_program import find_program
-from ..wire.waited_for import wait_for
 
 TWICE: Final = "a privileged bridge with the same id comes before it"
 LONGEST_SECONDS: Final = 86_400.0  # a program, or a socket, is waited for; much more they would not take
@@ -33,6 +32,8 @@ def offer(
     for rule in rules:
         why, sudo = Look(TWICE) if ident_of(rule) in offered else look(rule, environ, seconds)
         if sudo:
+            from ..wire.waited_for import wait_for  # the tools that tell what is offered need it, and no session
+
             try:
                 told = wait_for([sudo, "--help"], None, seconds)
                 why = lacking(sudo, told and told[1], seconds)

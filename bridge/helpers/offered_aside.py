@@ -7,7 +7,6 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..payloads.base import Services
 from ..wire.context import Context
-from .brief_run import output
 from .offered import LONGEST_SECONDS, TWICE, Look, ident_of, lacking, look
 from .process import SpawnError
 
@@ -41,6 +40,8 @@ async def offer_aside(
 
 async def _ask(context: Context, sudo: str, environ: Mapping[str, str], seconds: float) -> str | None:
     """Why it cannot be used; None: it can."""
+    from .brief_run import output  # as above
+
     try:
         return lacking(sudo, await output(context, [sudo, "--help"], environ, seconds), seconds)
     except SpawnError as error:
