@@ -4,14 +4,12 @@ A pidfd tells it. Where the kernel has none (before Linux 5.3), or does not let 
 container tools), SIGCHLD says that somebody has ended, and each child that is watched is asked.
 """
 
+import asyncio
 import errno
 import os
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import asyncio
+from typing import Final
 
 _NO_PIDFD: Final = (errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
 
@@ -21,7 +19,7 @@ class Children:
 
     __slots__ = ("_by_signal", "_loop", "_pidfds")
 
-    def __init__(self, loop: "asyncio.AbstractEventLoop") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pidfds: dict[int, int] = {}  # pid -> its pidfd
         self._by_signal: dict[int, Callable[[], None]] = {}

@@ -6,8 +6,6 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from .children import open_pidfd
-
 
 def wait_for(
     argv: Sequence[str], environ: Mapping[str, str] | None, seconds: float, *, leaves: bool = False
@@ -37,9 +35,10 @@ def wait_for(
 
 
 def _ends(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
-    """Whether it does in time. It is reaped only where there are no pidfds. Raises OSError."""
-    pidfd = open_pidfd(process.pid)
-    if pidfd is None:
+    """Whether it does in time. It is reaped only where no pidfd can be had."""
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except OSError:  # an old kernel, a filter of system calls, no descriptor left: it is asked, again and again
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
