@@ -4,6 +4,9 @@ import contextlib
 import os
 import threading
 import time
+from typing import Final
+
+_MODE: Final = 0o600
 
 
 class HostLog:
@@ -69,11 +72,21 @@ class HostLog:
             os.close(fd)
         # A FIFO that nobody reads is no reason to wait, in whichever thread has something to say.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        not_kept = b""
         full = max(self._most_bytes - 4096, self._most_bytes // 2)
         if os.path.exists(self.path) and os.stat(self.path).st_size >= full:
-            os.replace(self.path, f"{self.path}.1")
-        self._fd = os.open(self.path, flags, 0o600)
-        self._size = os.fstat(self._fd).st_size
+            try:
+                os.replace(self.path, f"{self.path}.1")
+            except OSError as error:  # what is said from now on is worth more than what was said before
+                flags |= os.O_TRUNC
+                not_kept = f"warning host-log-not-kept why={_quoted(error)}\n".encode(errors="backslashreplace")
+        self._fd = os.open(self.path, flags, _MODE)
+        status = os.fstat(self._fd)
+        if status.st_mode & _MODE != _MODE:
+            os.fchmod(self._fd, _MODE)  # a umask may have taken it from ourselves
+        self._size = status.st_size
+        if not_kept:
+            self._size += os.write(self._fd, not_kept)
 
 
 def _quoted(value: object) -> str:

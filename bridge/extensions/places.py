@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 SOCKET: Final = "extensions.sock"
 LOCK: Final = "extensions.lock"
 START_LOCK: Final = "extensions.start"
+_DIRECTORY: Final = 0o700
 
 
 class PlaceError(Exception):
@@ -57,24 +58,38 @@ def _absolute(environ: Mapping[str, str], name: str, default: str) -> str:
 
 
 def open_private(path: str) -> int:
-    """A descriptor of the directory, which is made if it is missing, ours alone. Raises PlaceError."""
+    """A descriptor for what is in the directory, which is made if it is missing, ours alone, and ours to use whatever
+    the umask is. Raises PlaceError."""
     try:
-        with contextlib.suppress(FileExistsError):  # what is there is seen as it is opened
-            os.makedirs(path, mode=0o700)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        _make(path)
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise PlaceError(f"{path}: {error.strerror}") from None
     found = os.fstat(fd)
     if found.st_uid != os.geteuid():
         os.close(fd)
         raise PlaceError(f"{path}: it belongs to the user {found.st_uid}, expected {os.geteuid()}")
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o077 or mode & _DIRECTORY != _DIRECTORY:
         try:
-            os.fchmod(fd, 0o700)
+            os.chmod(f"/proc/self/fd/{fd}", _DIRECTORY)
         except OSError as error:
             os.close(fd)
             raise PlaceError(f"{path}: {error.strerror}") from None
     return fd
+
+
+def _make(path: str) -> None:
+    """The directory, and those above it that are missing, for us alone. Raises OSError."""
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # another has made it: it is seen as it is opened
+            os.mkdir(each, _DIRECTORY)
+            if os.stat(each).st_mode & _DIRECTORY != _DIRECTORY:
+                os.chmod(each, _DIRECTORY)
 
 
 def in_directory(fd: int, name: str) -> str:

@@ -1,16 +1,23 @@
 """Disks that are full, or fail: nothing is told that is not there, and what was there stays."""
 
+import asyncio
+import errno
+import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from unittest.mock import Mock, patch
+from typing import Any
+from unittest.mock import MagicMock, Mock, patch
 
 import pytest
 
 from spanbridge.extensions.host_log import HostLog
+from spanbridge.extensions.life.found import find, look_at
+from spanbridge.extensions.life.life import Life
 from spanbridge.extensions.services.audit import Audit, verify
 from spanbridge.extensions.services.keeper import DatabaseFailed, Keeper
 
@@ -152,3 +159,94 @@ def test_a_thread_that_writes_outlives_the_end_of_memory(tmp_path: Path) -> None
 def test_a_fifo_in_the_place_of_the_log_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "host.log")
     HostLog(str(tmp_path / "host.log"), 1_000).info("said")
+
+
+def test_a_log_whose_older_one_cannot_be_replaced_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "host.log.1").mkdir()
+    log = HostLog(str(tmp_path / "host.log"), 1_000)
+    for number in range(100):
+        log.info("said", number=number)
+    said = (tmp_path / "host.log").read_text()
+    assert said.endswith("info said number=99\n")
+    assert "warning host-log-not-kept why=" in said
+    assert len(said) <= 1_000
+
+
+def _extension(directory: Path) -> None:
+    (directory / "src").mkdir(parents=True)
+    (directory / "src/main.py").touch()
+    (directory / "package.json").write_text(json.dumps({"name": directory.name, "version": "1"}))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN])
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        ("listdir", ""),
+        ("lstat", "one/package.json"),
+        ("open", "one/package.json"),
+        ("scandir", "one"),
+        ("scandir", "one/src"),
+    ],
+)
+def test_a_disk_that_fails_removes_no_extension(tmp_path: Path, number: int, call: str, place: str) -> None:
+    for directory in ("a", "b"):
+        for name in ("one", f"two-{directory}"):
+            _extension(tmp_path / directory / name)
+    directories = [str(tmp_path / "a"), str(tmp_path / "b")]
+    before = find(directories)
+    shutil.rmtree(tmp_path / "b/two-b")
+    failing: list[OSError] = []
+
+    def never(error: OSError) -> None:
+        raise error
+
+    function, failed = getattr(os, call), os.path.join(directories[0], place).rstrip("/")
+
+    def fail(path: Any, *arguments: Any, **named: Any) -> Any:
+        if path == failed:
+            raise OSError(number, os.strerror(number), path)
+        return function(path, *arguments, **named)
+
+    with patch(f"os.{call}", fail):
+        assert find(directories, (), before.values(), failing.append) == {
+            name: before[name] for name in ("one", "two-a")
+        }
+        assert {each.errno for each in failing} <= {number}
+        assert failing or call == "lstat"
+        if call in ("open", "scandir"):
+            assert os.strerror(number) in look_at(os.path.join(directories[0], "one")).broken
+    assert find(directories, (), before.values(), never) == {name: before[name] for name in ("one", "two-a")}
+
+
+def test_whoever_cannot_open_a_file_just_now_takes_no_extension_for_broken(tmp_path: Path) -> None:
+    _extension(tmp_path / "one")
+
+    def fail(*arguments: Any, **named: Any) -> Any:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with patch("os.open", fail), pytest.raises(OSError, match="too many"):
+        find([str(tmp_path)])
+
+
+def test_what_runs_goes_on_while_the_disk_fails(tmp_path: Path) -> None:
+    _extension(tmp_path / "one")
+    parts = MagicMock()
+    parts.places.data, parts.places.alone = (str(tmp_path),), ()
+    parts.settings.problem.return_value = "no version is noted"
+    life = Life(parts)
+
+    def fail(path: str) -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    async def look() -> None:
+        await life.look()
+        known = dict(life.extensions)
+        with patch("os.listdir", fail):
+            await life.look()
+            await life.look_at_once()
+        assert life.extensions == known
+        assert list(known) == ["one"]
+
+    asyncio.run(look())
+    parts.log.error.assert_called_with("look", what=f"[Errno 5] Input/output error: '{tmp_path}'")

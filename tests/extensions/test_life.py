@@ -164,6 +164,12 @@ def test_a_setting_that_cannot_be_is_told(site: Site) -> None:
         ({"name": "broken", "version": "1", "spanbridge": {"permissions": {"network": [0]}}}, "spanbridge.permissions"),
         ({"name": "broken", "version": "1", "spanbridge": {"x": 1}}, "spanbridge.x"),
         ({"name": "broken", "version": "half \ud83d"}, "package.json:1:37: found \\ud83d"),
+        ({"name": "x" * 100_000, "version": "1"}, f'name: found "{"x" * 57}...", expected'),
+        ({"name": "broken", "version": ["x" * 100_000]}, "version: found a list, expected a string"),
+        ({"name": "broken", "version": "1", "main": "x" * 100_000}, f'main: "{"x" * 57}...": no such file'),
+        ({"name": "broken", "version": "1", "spanbridge": {"x" * 100_000: 1}}, f"spanbridge.{'x' * 57}...: no such"),
+        ({"name": "broken", "version": "1", "spanbridge": {"start": "x" * 99_000}}, f'found string "{"x" * 57}...", '),
+        ({"name": "x" * (1 << 20)}, "package.json: found 1048588 bytes, expected at most 1048576"),
         ("[" * 100_000, "package.json:1:201: found lists and objects nested deeper than 200 levels"),
     ],
 )
@@ -180,6 +186,8 @@ def test_a_broken_package_is_named(tmp_path_factory: pytest.TempPathFactory, pac
     assert found.name == "broken"
     assert f"{directory}/package.json" in found.broken
     assert named in found.broken
+    assert len(found.broken) < 500
+    assert "manifest_bytes" not in found.broken
 
 
 def test_a_broken_one_answers_503(site: Site) -> None:

@@ -347,3 +347,35 @@ def test_what_somebody_has_written_among_the_alerts_keeps_none_of_the_others(tmp
     assert len(wrong) == 7
     assert all(each.startswith(f"{tmp_path}/metrics.db: ") for each in wrong)
     history.close()
+
+
+_FN = {"last_time": "last"}
+
+
+@pytest.mark.parametrize("wrong", ["'abc'", "x'ff'", "NULL"])
+@pytest.mark.parametrize("member", ["last", "last_time", "min", "max", "sum"])
+def test_what_is_no_number_among_the_metrics_keeps_none_of_the_others(tmp_path: Path, wrong: str, member: str) -> None:
+    history = MetricsHistory(str(tmp_path / "metrics.db"), _BYTES, _MOST, 5)
+    changes: list[Change] = []
+    engine = AlertEngine(history, changes.append, _nobody, _MOST, pytest.fail)
+    now = time.time()
+    for name in ("bad", "good"):
+        history.record(name, 5, now - 7_200)
+        history.record(name, 5, now)
+        engine.define(name, name, ">", 1, 0, 0, "warning")
+    for table, column in (("raw", "value"), ("minutes", member), ("hours", member)):
+        history.db.execute(
+            f"UPDATE {table} SET {column} = {wrong}"
+            " WHERE metric = (SELECT id FROM metrics WHERE name = 'bad') AND time >= ?",
+            (now - 3_700,),
+        )
+    assert {each["name"] for each in engine.evaluate()} == {"bad", "good"}
+    assert ("good", "firing") in [(change.name, change.state) for change in changes]
+    for step in (1.0, 60.0, 3_600.0):
+        first = (now // 3_600 - 2) * 3_600
+        for name in ("bad", "good"):
+            told = history.query(
+                name, first, first + 3 * 3_600 if step > 1 else first + 9_000, step, _FN.get(member, member)
+            )
+            assert {type(value) for _, value in told} <= {float, type(None)}
+    history.close()

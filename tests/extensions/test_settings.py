@@ -156,11 +156,14 @@ def test_a_directory_in_the_place_of_the_file_is_told(site: Site) -> None:
     path.mkdir()
     page = site.session()
     assert set(_states(page).values()) == {"disabled"}
-    told = page("POST", f"{MINE}/on/enable")
-    assert (told.status, "Is a directory" in told.json["message"]) == (500, True)
+    why = f"the settings cannot be written: {path}: found a directory, expected a file: move it away"
+    for action in ("enable", "disable"):
+        told = page("POST", f"{MINE}/on/{action}")
+        assert (told.status, told.json["message"]) == (500, why)
     assert page.get("/api/ext/on/").error == (503, "disabled")
     path.rmdir()
     assert page("POST", f"{MINE}/on/enable").json["state"] == "idle"
+    assert "settings-not-kept" not in site.log
 
 
 def test_a_fifo_in_the_place_of_the_next_file_holds_nobody_up(site: Site) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from ..errors import OverLimit, SqliteError
+from ..files import open_own
 from .authorizer import Authorizer
 from .error_codes import code_of
 from .late import Deadline, Watch
@@ -476,4 +477,4 @@ def weight(row: Iterable[Any]) -> int:
 
 def _make_private(path: str) -> None:
     """The file, and those that SQLite makes beside it, which get its mode, are for the user alone."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    os.close(open_own(path, os.O_RDWR | os.O_NOFOLLOW))

@@ -26,6 +26,7 @@ from ...wire.own import own_descriptor
 from ...wire.pipe_budget import PipeBudget
 from ...wire.poller import Poller
 from ...wire.watchdog import Watchdog
+from ..files import open_own
 from ..host_log import HostLog
 from ..life.life import Life
 from ..life.parts import Parts
@@ -65,7 +66,7 @@ def serve(*, ready: int = -1, stay: bool = False, alone: Sequence[str] = (), ech
         return 1
     log = HostLog(os.path.join(places.state, "host.log"), limits.extension_log_bytes, echo=echo)
     try:
-        lock = os.open(in_directory(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_own(in_directory(directory, LOCK), os.O_RDWR)
     except OSError as error:
         _say(ready, f"{LOCK}: {error.strerror}")
         log.error("host-failed", what=str(error))
@@ -175,11 +176,9 @@ class Host:
         with contextlib.suppress(FileNotFoundError):  # of one that was killed
             os.unlink(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
+        os.fchmod(listener.fileno(), 0o600)  # what bind() makes has this mode from the beginning, but for the umask
+        listener.bind(path)
+        os.chmod(path, 0o600)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         return listener

@@ -59,10 +59,18 @@ class Life:
         while True:
             self._looks += 1
             number = self._looks
-            found = await asyncio.to_thread(find, self._parts.places.data, self._parts.places.alone)
+            places = self._parts.places
+            found = await asyncio.to_thread(find, places.data, places.alone, self._known(), self._failing)
             if number > self._acted_on:
                 self._acted_on = number
                 return found
+
+    def _known(self) -> list[Found]:
+        return [extension.found for extension in self.extensions.values()]
+
+    def _failing(self, error: OSError) -> None:
+        """From any thread."""
+        self._parts.log.error("look", what=str(error))
 
     def _come_and_gone(self, found: dict[str, Found], *, settled: bool = True) -> None:
         for name in self.extensions.keys() - found.keys():
@@ -143,7 +151,7 @@ class Life:
             return
         with watcher:
             while True:
-                left_out = watcher.cover(await asyncio.to_thread(_places, self._parts.places))
+                left_out = watcher.cover(await asyncio.to_thread(_places, self._parts.places, self._known()))
                 if left_out:
                     self._parts.log.limit("watched_directories", self._parts.limits.watched_directories)
                 await self.look()  # something may have changed before it was watched
@@ -155,9 +163,10 @@ class Life:
             extension.close()
 
 
-def _places(places: Places) -> dict[str, Wanted]:
+def _places(places: Places, known: list[Found]) -> dict[str, Wanted]:
     wanted: dict[str, Wanted] = dict.fromkeys(places.data, _matters)
-    for path in (*places.alone, *[found.path for directory in places.data for found in find([directory]).values()]):
+    inner = [found.path for directory in places.data for found in find([directory], before=known).values()]
+    for path in (*places.alone, *inner):
         wanted.update(dict.fromkeys(directories_in(path), _matters))
     return wanted
 

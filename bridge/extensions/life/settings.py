@@ -12,13 +12,14 @@ import msgspec
 
 from spanbridge.manifests.raw import DefectError, read_bytes
 
+from ..files import open_own, too_large
 from ..host_log import HostLog
 from .permissions import NOTHING, Permissions
 
 _FILE: Final = "settings.json"
 _ASIDE: Final = f"{_FILE}.damaged"
 _OTHERS: Final = "*"  # no name of an extension
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NEW: Final = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 _BYTES: Final = 64 << 20
 _EXPECTED: Final = 'expected an object such as {"NAME": {"enabled": false}}'
 _ANEW: Final = "it is disabled until it is enabled anew"
@@ -66,6 +67,8 @@ class Settings:
 
     def put(self, name: str, setting: Setting) -> None:
         """Raises OSError."""
+        if os.path.isdir(self._path) and not os.path.islink(self._path):
+            raise OSError(f"{self._path}: found a directory, expected a file: move it away")
         if self._damaged:
             self._keep_damaged()
         broken = {each: value for each, value in self._broken.items() if each != name}
@@ -100,9 +103,8 @@ class Settings:
 
     def _members(self) -> dict[str, Any]:
         """Raises DefectError, OSError, and what msgspec raises."""
-        size = os.lstat(self._path).st_size
-        if size > _BYTES:  # as long as it is told; reading ends there in any case
-            raise OSError(f"{self._path}: found {size} bytes, expected at most {_BYTES}")
+        if why := too_large(self._path, _BYTES):
+            raise OSError(why)
         return msgspec.json.decode(read_bytes(self._path, _BYTES), type=dict[str, Any])
 
     def _is_damaged(self, name: str, why: str) -> None:
@@ -119,6 +121,8 @@ class Settings:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._aside)
             os.link(self._path, self._aside, follow_symlinks=False)
+        except FileNotFoundError:  # somebody has moved it away
+            return
         except OSError as error:
             self._log.error("settings-not-kept", what=str(error))
 
@@ -128,7 +132,7 @@ class Settings:
         if _OTHERS in self._problems:
             written[_OTHERS] = _UNKNOWN
         new = f"{self._path}.new"
-        fd = os.open(new, _NEW, 0o600)
+        fd = open_own(new, _NEW)
         # Which writes all of it: a disk that is nearly full takes a part, and says so later.
         with open(fd, "wb") as file:
             file.write(msgspec.json.encode(written))

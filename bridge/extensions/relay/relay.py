@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import Final
 
+from ..files import open_own
 from ..places import SOCKET, START_LOCK, PlaceError, Places, in_directory, open_private, peer_uid, places_of
 
 _TRIES: Final = 5
@@ -77,7 +78,7 @@ def _reach(directory: int) -> socket.socket:
     connection = _connected(directory)
     if connection is not None:
         return connection
-    lock = os.open(in_directory(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_own(in_directory(directory, START_LOCK), os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection = _connected(directory)

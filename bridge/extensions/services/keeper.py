@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 _TOGETHER: Final = 1_000
+_MODE: Final = 0o600
 _LONGEST_SECONDS: Final = 86_400.0  # SQLite counts milliseconds in an int
 
 
@@ -35,7 +36,7 @@ def opened(path: str, seconds: float, synchronous: str) -> sqlite3.Connection:
 
     Raises DatabaseFailed, OSError.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
+    _make_private(path)
     with naming(path):
         db = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=min(seconds, _LONGEST_SECONDS)
@@ -44,6 +45,16 @@ def opened(path: str, seconds: float, synchronous: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
     return db
+
+
+def _make_private(path: str) -> None:
+    """The file, made if it is missing, ours to use whatever the umask is. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE)
+    try:
+        if os.fstat(fd).st_mode & _MODE != _MODE:
+            os.fchmod(fd, _MODE)  # a umask may have taken it from ourselves
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -58,6 +58,11 @@ class Part(NamedTuple):
     last: float
     last_time: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is numbers: somebody else may have written into the file."""
+        return all(isinstance(each, (int, float)) for each in self)
+
     def plus(self, other: "Part") -> "Part":
         newer = other if other.last_time >= self.last_time else self
         return Part(
@@ -165,13 +170,14 @@ class MetricsHistory:
         return self._db.total_changes - before
 
     def last(self, metric: str) -> tuple[float, float] | None:
-        """The latest value, and when it was."""
+        """The latest value, and when it was. What somebody else has written there, and is no number, is none."""
         row = self._db.execute(
             "SELECT h.last, h.last_time FROM hours AS h JOIN metrics AS m ON m.id = h.metric"
-            " WHERE m.name = ? ORDER BY h.last_time DESC LIMIT 1",
+            " WHERE m.name = ? AND typeof(h.last) = 'real' AND typeof(h.last_time) = 'real'"
+            " ORDER BY h.last_time DESC LIMIT 1",
             (metric,),
         ).fetchone()
-        return None if row is None else (float(row[0]), float(row[1]))
+        return None if row is None else (row[0], row[1])
 
     @naming_file
     def query(self, metric: str, start: Any, end: Any, step: float, fn: str) -> list[list[Any]]:
@@ -207,13 +213,15 @@ class MetricsHistory:
                 "SELECT time, value FROM raw WHERE metric = ? AND time >= ? AND time < ? ORDER BY time",
                 (row[0], first, past),
             )
-            return [(moment, Part(value, value, value, 1, value, moment)) for moment, value in rows]
+            raw = [(moment, Part(value, value, value, 1, value, moment)) for moment, value in rows]
+            return [each for each in raw if each[1].is_whole]
         rows = self._db.execute(
             f"SELECT time, min, max, sum, count, last, last_time FROM {level.table}"
             " WHERE metric = ? AND time >= ? AND time < ? ORDER BY time",
             (row[0], math.floor(first / level.step) * level.step, past),
         )
-        return [(max(each[0], first), Part(*each[1:])) for each in rows]
+        found = [(max(each[0], first), Part(*each[1:])) for each in rows]
+        return [each for each in found if each[1].is_whole]
 
     def _level(self, first: float, step: float) -> Level | None:
         """None: the raw values."""

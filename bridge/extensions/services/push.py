@@ -14,6 +14,7 @@ import msgspec
 
 from spanbridge.manifests.raw import DefectError, read_bytes
 
+from ..files import open_own, too_large
 from .addresses import Allowed, Refused, known_or_refused, target_of
 from .attempt import attempt
 from .deliveries import Deliveries, Delivery, shown
@@ -145,6 +146,8 @@ class Push:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric import ec
 
+        if why := too_large(self._key_file, _KEY_BYTES):
+            raise RuntimeError(why)
         try:
             data = read_bytes(self._key_file, _KEY_BYTES)
             signer = vapid.from_pem(data) if b"-----BEGIN" in data else vapid.from_der(data)
@@ -161,7 +164,7 @@ class Push:
         made = vapid()
         made.generate_keys()
         new = f"{self._key_file}.{secrets.token_hex(4)}"
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = open_own(new, os.O_WRONLY | os.O_EXCL)
         with open(fd, "wb") as file:
             file.write(made.private_pem())
             file.flush()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from typing import Final
 
 from ...extensions.database.authorizer import prefix_of
@@ -97,8 +98,8 @@ def make(name: str, directory: str, *, javascript: bool) -> str:
     main = "src/index.js" if javascript else "src/main.py"
     source = _JAVASCRIPT if javascript else _PYTHON
     package = json.dumps({"name": name, "version": "1.0.0"}, indent=2)
-    os.makedirs(os.path.join(path, "src"))
-    os.makedirs(os.path.join(path, "tests"))
+    for part in (path, os.path.join(path, "src"), os.path.join(path, "tests")):
+        _make_directory(os.path.abspath(part))
     for file, text in (
         (main, source.replace("NAME", name).replace("PREFIX", prefix_of(name))),
         ("tests/test_items.py", _TEST),
@@ -106,4 +107,20 @@ def make(name: str, directory: str, *, javascript: bool) -> str:
     ):
         with open(os.path.join(path, file), "w", encoding="utf-8") as opened:
             opened.write(text)
+        _give_us(os.path.join(path, file), 0o600)
     return path
+
+
+def _make_directory(path: str) -> None:
+    """With those above it. Raises OSError."""
+    if not os.path.isdir(path):
+        _make_directory(os.path.dirname(path))
+        os.mkdir(path)
+        _give_us(path, 0o700)
+
+
+def _give_us(path: str, bits: int) -> None:
+    """A umask may keep it from others, not from ourselves. Raises OSError."""
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & bits != bits:
+        os.chmod(path, mode | bits)
