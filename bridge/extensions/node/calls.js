@@ -25,7 +25,7 @@ class Calls {
 
   call(operation, ...args) {
     const seq = ++this.seq
-    const data = framed([seq, this.current.getStore() || 0, 0, operation, args])
+    const data = sendable(operation, [seq, this.current.getStore() || 0, 0, operation, args])
     if (data.length > this.most) {
       throw new RangeError(`${operation}: ${data.length} bytes, the limit (extension_message_bytes) is ${this.most}`)
     }
@@ -60,6 +60,14 @@ class Calls {
       process.exit(0) // the host has ended
     }
     return read
+  }
+}
+
+function sendable(operation, message) {
+  try {
+    return framed(message)
+  } catch (error) {
+    throw new TypeError(`${operation}: ${error.message}`)
   }
 }
 

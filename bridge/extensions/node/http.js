@@ -119,7 +119,7 @@ class Response {
 
   set(name, value) {
     for (const [each, given] of typeof name === 'object' ? Object.entries(name) : [[name, value]]) {
-      this.names.set(String(each).toLowerCase(), [String(each), String(given)])
+      this.names.set(String(each).toLowerCase(), [String(each), Array.isArray(given) ? given.join(', ') : String(given)])
     }
     return this
   }
@@ -129,7 +129,8 @@ class Response {
   }
 
   type(kind) {
-    return this.set('Content-Type', kind.includes('/') ? kind : TYPES[kind.replace(/^\./, '')] || TYPES.bin)
+    const suffix = kind.replace(/^\.+/, '')
+    return this.set('Content-Type', kind.includes('/') ? kind : Object.hasOwn(TYPES, suffix) ? TYPES[suffix] : TYPES.bin)
   }
 
   json(value) {
@@ -144,7 +145,7 @@ class Response {
   }
 
   end(value) {
-    return this.answer(value === undefined ? Buffer.alloc(0) : Buffer.from(value), null)
+    return this.answer(value === undefined || value === null ? Buffer.alloc(0) : Buffer.from(value), null)
   }
 
   sendStatus(status) {

@@ -66,6 +66,7 @@ class Router {
 
   add(method, pattern, handlers, middleware) {
     const flat = handlers.flat(Infinity)
+    if (!flat.length) throw new TypeError('no handler, expected a function')
     for (const handler of flat) {
       if (typeof handler !== 'function') throw new TypeError(`a handler is a ${typeof handler}, expected a function`)
     }

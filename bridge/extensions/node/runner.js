@@ -9,6 +9,10 @@ const { Channel } = require('./channel.js')
 const { Router } = require('./router.js')
 const { Server } = require('./server.js')
 const { makeServices } = require('./services.js')
+const { tell, textOf } = require('./tell.js')
+
+const WHY_CHARS = 2000
+const ONLY_IMPORTED = ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE']
 
 const task = JSON.parse(process.argv[2])
 process.argv.splice(1, 2, task.main)
@@ -18,7 +22,7 @@ async function load() {
   try {
     module = require(task.main)
   } catch (error) {
-    if (error.code !== 'ERR_REQUIRE_ESM' && !(error instanceof SyntaxError && /import|export/.test(error.message))) {
+    if (!ONLY_IMPORTED.includes(error && error.code) && !(error instanceof SyntaxError && /import|export/.test(error.message))) {
       throw error
     }
     module = await import(pathToFileURL(task.main).href)
@@ -51,8 +55,8 @@ async function main() {
     check(module)
     await module.init(router, makeServices(calls, task.files))
   } catch (error) {
-    console.error(error)
-    channel.send(['failed', String((error && error.message) || error)])
+    tell(error)
+    channel.send(['failed', textOf(error, 'message').slice(0, WHY_CHARS)])
     return
   }
   channel.send(['ready', task.name, task.version])
@@ -60,7 +64,7 @@ async function main() {
 
 // What ends the process is told in one line, which the host passes on: stacks of several lines follow.
 process.on('uncaughtExceptionMonitor', (error) => {
-  const said = String(error && error.stack ? error.stack : error).split('\n')[0]
+  const said = textOf(error, 'stack').split('\n')[0]
   try {
     writeSync(2, `FATAL ERROR: not caught: ${said}\n`)
   } catch {
@@ -69,7 +73,6 @@ process.on('uncaughtExceptionMonitor', (error) => {
 })
 
 // An error that nobody waits for is told, and ends nothing else.
-process.on('unhandledRejection', (error) => console.error(error))
-
+process.on('unhandledRejection', tell)
 
 main()

@@ -3,6 +3,7 @@
 
 const { Request, Response, Refusal } = require('./http.js')
 const { BadEncoding } = require('./router.js')
+const { tell } = require('./tell.js')
 
 const PIECE = 64 << 10
 const WINDOW = 256 << 10
@@ -33,7 +34,7 @@ class Server {
   }
 
   begin(number, [method, path, query, headers, body, user]) {
-    const serving = { credit: WINDOW, pieces: null, answered: false, returned: false, over: false }
+    const serving = { credit: WINDOW, pieces: null, answered: false, returned: false, over: false, dropped: false }
     this.underWay.set(number, serving)
     const res = new Response((status, names, data) => this.answer(number, serving, status, names, data))
     let req, steps, methods
@@ -59,15 +60,10 @@ class Server {
 
   through(number, serving, steps, req, res) {
     const failed = (error) => {
-      console.error(error)
-      if (!res.headersSent) {
-        res.names.clear()
-        this.refuse(res, 500, 'internal-error', 'the handler failed, see the log of the extension')
-      } else if (!serving.over) {
-        serving.over = true
-        serving.pieces = null
-        this.channel.send(['broken', number])
-      }
+      tell(error)
+      if (res.headersSent) return // an answer is whole, whatever its handler does after it
+      res.names.clear()
+      this.refuse(res, 500, 'internal-error', 'the handler failed, see the log of the extension')
     }
     const returned = () => {
       serving.returned = true
@@ -82,10 +78,16 @@ class Server {
       const step = steps[index]
       req.params = step.params
       pending++
+      let gone = false
+      const next = (error) => {
+        if (gone) return undefined
+        gone = true
+        return error ? failed(error) : run(index + 1)
+      }
       try {
-        const value = step.handler(req, res, (error) => (error ? failed(error) : run(index + 1)))
+        const value = step.handler(req, res, next)
         if (value !== null && typeof value === 'object' && typeof value.then === 'function') {
-          value.then(settle, (error) => {
+          Promise.resolve(value).then(settle, (error) => {
             failed(error)
             settle()
           })
@@ -107,6 +109,11 @@ class Server {
 
   answer(number, serving, status, names, body) {
     serving.answered = true
+    if (serving.dropped) {
+      serving.over = serving.told = true
+      if (serving.returned) this.ended(number)
+      return
+    }
     if (body.length <= PIECE) {
       serving.over = true
       // Whether the handler has returned is known a moment later; both are then one message.
@@ -158,6 +165,7 @@ class Server {
     const serving = this.underWay.get(number)
     if (serving === undefined) return
     // A promise cannot be cancelled: the handler runs on, and its answer goes nowhere.
+    serving.dropped = true
     serving.pieces = null
     if (serving.answered) serving.over = true
     if (serving.returned) this.ended(number)

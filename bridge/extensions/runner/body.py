@@ -1,6 +1,7 @@
 """The body of an answer, sent as fast as it is taken."""
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
@@ -12,6 +13,10 @@ from .lane import Exhausted, Lane
 from .serving import Sender, Serving
 
 
+class _Left(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class Bodies:
     """Of all requests of one process."""
 
@@ -20,7 +25,12 @@ class Bodies:
         self._lane = lane
 
     async def put(self, serving: Serving, answer: Answer) -> None:
-        """Send an answer, as fast as it is taken."""
+        """Send an answer, as fast as it is taken, to its end or until nobody waits for it."""
+        with contextlib.suppress(_Left):
+            await self._put(serving, answer)
+
+    async def _put(self, serving: Serving, answer: Answer) -> None:
+        """Raises _Left."""
         body = answer.body
         if isinstance(body, bytes):
             self._send(Response(serving.number, answer.status, answer.headers, body[:PIECE], False))
@@ -40,6 +50,8 @@ class Bodies:
         try:
             async for piece in self._pieces(serving, body):
                 await self._put_piece(serving, piece)
+        except _Left:
+            raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
@@ -67,9 +79,12 @@ class Bodies:
             yield _bytes(piece)
 
     async def _put_piece(self, serving: Serving, data: bytes) -> None:
+        """Raises _Left: the handler may answer, or go on, though it was cancelled."""
         view = memoryview(data)
         while view:
-            while serving.credit <= 0:
+            while serving.credit <= 0 or serving.dropped:
+                if serving.dropped:
+                    raise _Left
                 serving.wake = asyncio.get_running_loop().create_future()
                 await serving.wake
             piece = view[: min(PIECE, serving.credit)]

@@ -126,6 +126,8 @@ class Database:
 
     def migrate(self, steps: Sequence[str]) -> int:
         """Bring the schema up to date: the steps beyond `user_version`, in one transaction; the version."""
+        if isinstance(steps, str):
+            raise TypeError("db.migrate: a str, expected a list of them")
         return int(self._call("db.migrate", list(steps)))
 
 

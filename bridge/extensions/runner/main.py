@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Awaitable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from ..inner.messages import Failed, Ready
 from ..sandbox import restrict
@@ -20,6 +20,8 @@ from .serve import Server
 from .services import Services
 from .serving import Sender
 from .task import CALLS_FD, MAIN_FD, Task
+
+_WHY_CHARS: Final = 2_000
 
 
 class _Unfit(Exception):
@@ -93,7 +95,16 @@ def _failed(send: Sender, error: BaseException) -> None:
         send(Failed(str(error)))
         return
     traceback.print_exception(error, file=sys.stderr)
-    send(Failed(f"{type(error).__name__}: {error}"))
+    send(Failed(_text(error)))
+
+
+def _text(error: BaseException) -> str:
+    """As a message can hold it."""
+    try:
+        told = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - it is theirs, too
+        told = f"{type(error).__name__}, which has no text"
+    return told[:_WHY_CHARS].encode(errors="backslashreplace").decode()
 
 
 def _load(task: Task) -> ModuleType:

@@ -167,8 +167,7 @@ class Server:
             serving = self._under_way.get(message.id)
             if serving is not None:
                 serving.credit += message.nbytes
-                if serving.wake is not None and not serving.wake.done():
-                    serving.wake.set_result(None)
+                serving.go_on()
         elif isinstance(message, Cancel):
             self._cancel(message)
         elif isinstance(message, Ping):
@@ -183,6 +182,7 @@ class Server:
         if serving is None:
             return
         serving.dropped = True
+        serving.go_on()
         if serving.task is not None:
             serving.task.cancel()
         elif serving.running and message.late:

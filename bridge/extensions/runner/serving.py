@@ -39,3 +39,8 @@ class Serving:
         self.running = False  # in the lane, where nobody can cancel it
         self.task: asyncio.Task[None] | None = None
         self.wake: asyncio.Future[None] | None = None
+
+    def go_on(self) -> None:
+        """What waits for credit looks again. On the event loop."""
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
