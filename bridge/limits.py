@@ -123,6 +123,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="how long connecting a socket may take, names and TLS included")
     ] = 30.0
     lookups: Annotated[int, Meta(description="names of hosts that are looked up at once; later ones wait")] = 64
+    directory_seconds: Annotated[
+        float, Meta(description="how long the directory that a program of a channel starts in may take to answer")
+    ] = 30.0
     spawn_kill_seconds: Annotated[
         float, Meta(ge=0, description="when SIGKILL follows on SIGTERM for a program whose channel is closed; 0: never")
     ] = 0.0

@@ -153,8 +153,11 @@ class Helper:
     async def _start_in(self, command: Command, directory: str, directories: Directories) -> None:
         """Start it, once its directory answers."""
         seconds = self._seconds
-        with anyio.move_on_after(seconds) as scope:
-            await directories.answered(utf8(directory))
+        try:
+            with anyio.move_on_after(seconds) as scope:
+                await directories.answered(utf8(directory))
+        except Problem as problem:
+            self.end(Problem(problem.code, f"cannot be started: {problem.message}"))
         if self.life.state != STARTING:
             return
         if scope.cancelled_caught:

@@ -95,7 +95,7 @@ class Pool:
         self._host = host
         self._serving: dict[Key, Helper] = {}  # those that take opens
         self._starters: dict[Helper, Starter] = {}  # of privileged ones
-        self._directories = Directories(context.loop)
+        self._directories = Directories(context.loop, context.log, context.limits.file_threads)
         self._places = Places(context.log)
         self._records: dict[bytes, RuleRecord] = {}  # by the identity of the rule
         self._backoff = Backoff(context.loop, context.limits, context.log)

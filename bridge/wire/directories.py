@@ -1,41 +1,94 @@
 """Whether the directory that a program is to start in answers: nobody comes back from a file system that hangs.
 
 A start waits until the program runs, and nobody else is served meanwhile. So a thread goes first, which may hang: one
-for each directory, however often that is asked for.
+for each directory, however often that is asked for. One that has come back is kept: to begin one takes longer than most
+directories take to answer.
 """
 
 import asyncio
 import os
 import threading
 from contextlib import suppress
+from queue import SimpleQueue
+from typing import Final
+
+from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
+
+from ..log import Log
+
+_MOMENT_SECONDS: Final = 0.001
+
+
+class _Question:
+    """`known`, once it is answered, and `came`, once the loop has heard of it."""
+
+    __slots__ = ("came", "directory", "known")
+
+    def __init__(self, directory: bytes) -> None:
+        self.directory = directory
+        self.known = threading.Event()
+        self.came = asyncio.Event()
 
 
 class Directories:
-    """Those of one session that are asked for."""
+    """Those of one session that are asked for: so many at once, at `most`."""
 
-    __slots__ = ("_asked", "_loop")
+    __slots__ = ("_asked", "_is_kept", "_log", "_loop", "_most", "_queue")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: Log, most: int) -> None:
         self._loop = loop
-        self._asked: dict[bytes, asyncio.Event] = {}  # that have not answered yet
+        self._log = log
+        self._most = most
+        self._asked: dict[bytes, _Question] = {}  # that have not answered yet
+        self._queue: SimpleQueue[_Question | None] = SimpleQueue()
+        self._is_kept = False  # a thread that waits for a question
+
+    def answers_at_once(self, directory: bytes) -> bool:
+        """Whether it has answered after a moment, in which nobody else is served; that spares those that are near the
+        turns of the loop. If not, `answered` is to be awaited. Raises Problem as that does."""
+        question = self._asked.get(directory)
+        if question is None:
+            return self._ask(directory).known.wait(_MOMENT_SECONDS)
+        return question.known.is_set()
 
     async def answered(self, directory: bytes) -> None:
-        """Returns once it is known whether one can go there, whatever the answer: the start tells it."""
-        came = self._asked.get(directory)
-        if came is None:
-            came = self._asked[directory] = asyncio.Event()
+        """Returns once it is known whether one can go there, whatever the answer: the start tells it. Raises Problem
+        (`internal-error`) where too many have not answered."""
+        question = self._asked.get(directory) or self._ask(directory)
+        await question.came.wait()
+
+    def _ask(self, directory: bytes) -> _Question:
+        if len(self._asked) >= self._most:
+            self._log.limit("file_threads", self._most)
+            raise Problem(INTERNAL_ERROR, f"{self._most} directories have not answered (file_threads)")
+        question = _Question(directory)
+        if not self._is_kept:
             try:
                 # The kernel cannot be interrupted: what hangs there must not hold up the end of the process.
-                threading.Thread(target=self._ask, args=(directory,), name="directory", daemon=True).start()
+                threading.Thread(target=self._work, name="directory", daemon=True).start()
             except RuntimeError:  # no thread is left: it is gone to as it is
-                self._told(directory)
-        await came.wait()
+                question.known.set()
+                question.came.set()
+                return question
+        self._is_kept = False
+        self._asked[directory] = question
+        self._queue.put(question)
+        return question
 
-    def _ask(self, directory: bytes) -> None:
-        with suppress(OSError, ValueError):
-            os.access(directory, os.X_OK, effective_ids=True)
-        with suppress(RuntimeError):  # the loop is closed: the session has ended meanwhile
-            self._loop.call_soon_threadsafe(self._told, directory)
+    def _work(self) -> None:
+        """The life of a thread."""
+        while question := self._queue.get():
+            with suppress(OSError, ValueError):
+                os.access(question.directory, os.X_OK, effective_ids=True)
+            question.known.set()
+            try:
+                self._loop.call_soon_threadsafe(self._told, question)
+            except RuntimeError:  # the loop is closed: the session has ended meanwhile
+                return
 
-    def _told(self, directory: bytes) -> None:
-        self._asked.pop(directory).set()
+    def _told(self, question: _Question) -> None:
+        del self._asked[question.directory]
+        question.came.set()
+        if self._is_kept:
+            self._queue.put(None)  # one is enough
+        self._is_kept = True

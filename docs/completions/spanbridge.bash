@@ -14,8 +14,8 @@ _spanbridge_limits() {
     echo ssh_agent_seconds status_seconds bus_backlog_bytes bus_message_bytes bus_answers_bytes bus_calls
     echo bus_watches bus_described package_answers package_files watched_directories programs
     echo channel_queue_bytes channels_queue_bytes channel_pings window_bytes stderr_bytes connect_seconds
-    echo lookups spawn_kill_seconds file_jobs file_job_seconds file_threads info_entries watch_names
-    echo watch_look_seconds http_connections http_connections_per_name http_kept http_kept_seconds
+    echo lookups directory_seconds spawn_kill_seconds file_jobs file_job_seconds file_threads info_entries
+    echo watch_names watch_look_seconds http_connections http_connections_per_name http_kept http_kept_seconds
     echo websocket_bytes websocket_close_seconds dbus_calls dbus_published_calls dbus_watches dbus_objects
     echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_answer_seconds
     echo dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds

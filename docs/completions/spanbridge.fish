@@ -51,6 +51,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' stderr_bytes 'how much of a program'\''s stderr a close tells: its end'
     printf '%s=\t%s\n' connect_seconds 'how long connecting a socket may take, names and TLS included'
     printf '%s=\t%s\n' lookups 'names of hosts that are looked up at once; later ones wait'
+    printf '%s=\t%s\n' directory_seconds 'how long the directory that a program of a channel starts in may take to answer'
     printf '%s=\t%s\n' spawn_kill_seconds 'when SIGKILL follows on SIGTERM for a program whose channel is closed; 0: never'
     printf '%s=\t%s\n' file_jobs 'file operations at once; one that takes over file_job_seconds gives up its place'
     printf '%s=\t%s\n' file_job_seconds 'how long a file operation keeps its place'

@@ -9,6 +9,7 @@ from ..connect.target import Target
 from ..served.channel import Channel
 from ..served.options import Options
 from ..served.payload import Payload
+from .directory import Awaited, directories
 from .environment import encode, program_environ
 from .launch import Command, start_on_pipes
 from .program import Spawned
@@ -52,9 +53,15 @@ def _program(channel: Channel, options: Options, services: Services, batch: int,
         directory=None if directory is None else encode(directory),
     )
     size = read_size(options) if options.boolean("pty") else None
-    services.once(Programs).check_room()
-    running = start_on_pipes(command, err) if size is None else start_in_terminal(command, size)
-    return Spawned(channel, services, running, command.name, err, batch, latency)
+
+    def start() -> Payload:
+        services.once(Programs).check_room()
+        running = start_on_pipes(command, err) if size is None else start_in_terminal(command, size)
+        return Spawned(channel, services, running, command.name, err, batch, latency)
+
+    if command.directory is None or services.once(directories).answers_at_once(command.directory):
+        return start()
+    return Awaited(channel, services, command.directory, start)
 
 
 def _target(options: Options) -> Target:
