@@ -13,7 +13,7 @@ from ..wire.link import Link
 class Congestion:
     """What waits for one helper: in the outbox of its link, and with opens that it was not handed yet.
 
-    `on_stuck` is called when its outbox was full for `stuck_seconds` and nothing was taken of it.
+    `on_stuck` is told so when its outbox was full for `stuck_seconds` and nothing was taken of it.
     """
 
     __slots__ = (
@@ -38,7 +38,7 @@ class Congestion:
         log: Log,
         name: str,
         *,
-        on_stuck: Callable[[], None],
+        on_stuck: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._front = front
@@ -101,6 +101,7 @@ class Congestion:
         # One that waits for us to read what it says cannot be blamed for taking nothing meanwhile.
         since = now if self._link.paused else max(self._link.taken_at, self._link.resumed_at)
         if since + seconds <= now:
-            self._on_stuck()
+            self._log.limit("stuck_seconds", seconds, helper=self._name)
+            self._on_stuck(f"took nothing for {seconds:g} s while its queue was full")
         else:
             self._stuck.begin(since + seconds - now)

@@ -4,7 +4,6 @@ Where it stands is in its `Life`, what it says goes to its `Dialogue`, which cha
 does not keep up with is measured by its `Congestion`. Here it comes into being, and ends.
 """
 
-import asyncio
 import signal
 
 import anyio
@@ -30,9 +29,9 @@ from .launch import Launch
 from .life import ENDING, GONE, READY, STARTING, Life
 from .opening import Opening
 from .owner import Owner, Table
+from .patience import Patience
 from .process import Running, SpawnError
 from .roster import Roster
-from .spawn import utf8
 from .started import Started
 from .way import Command, Way
 
@@ -58,7 +57,6 @@ class Helper:
     ) -> None:
         """`way`: it is not simply started, but there is more to its coming up. `directories`: to be asked before it is
         started in one."""
-        limits = context.limits
         self.launch = launch
         self.made_at = context.loop.time()
         self.life = Life(self._moved)
@@ -79,12 +77,11 @@ class Helper:
         self._owner = owner
         self._started: Started | None = None
         self._congestion = Congestion(
-            context.loop, front, limits, context.log, launch.rule.name, on_stuck=self._takes_nothing
+            context.loop, front, context.limits, context.log, self.name, on_stuck=self._overdue
         )
-        self._patience = Deadline(context.loop, self._says_nothing)  # until its `init`
-        self._asks = False  # somebody something, who has not answered yet
+        self._patience = Patience(context, self.name, way, self._overdue)
         self._input_closed = Deadline(context.loop, self._reads_no_more)  # until it exits
-        self._output_closed = asyncio.Event()
+        self._output_closed = Deadline(context.loop, self._says_no_more)  # the same
         self._finish_input = False  # nothing more will be put
         self._abandon = False  # its last words are of no interest
         self._way = way
@@ -138,7 +135,6 @@ class Helper:
                     tasks.start_soon(self._arrival.come_up)
                 elif command.directory is not None and self._directories is not None:
                     tasks.start_soon(self._start_in, command, command.directory, self._directories)
-                tasks.start_soon(self._watch_output)
                 await self.life.reached(ENDING)
                 tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it costs this helper, not the session
@@ -152,19 +148,11 @@ class Helper:
 
     async def _start_in(self, command: Command, directory: str, directories: Directories) -> None:
         """Start it, once its directory answers."""
-        seconds = self._seconds
         try:
-            with anyio.move_on_after(seconds) as scope:
-                await directories.answered(utf8(directory))
+            await self._patience.answered(directories, directory)
         except Problem as problem:
             self.end(Problem(problem.code, f"cannot be started: {problem.message}"))
-        if self.life.state != STARTING:
-            return
-        if scope.cancelled_caught:
-            self._context.log.limit("handshake_seconds", seconds, helper=self.name)
-            why = f"working directory {directory}: no answer within {seconds:g} s (handshake_seconds)"
-            self.end(Problem(TIMEOUT, f"cannot be started: {why}"))
-        else:
+        if self.life.state == STARTING:
             self.start(command)
 
     def start(self, command: Command) -> Running | None:
@@ -192,23 +180,11 @@ class Helper:
             started.collect(True)
         if self._way is not None:
             started.listen(self._way.said)
-        if started.process.begun:
-            self._patience.begin(self._seconds)
-        else:
-            started.process.on_begun = self._count
+        self._patience.started(runs=started.process.begun)
+        started.process.on_begun = self._patience.begun
         started.link.resume()
         self._context.log.info("helper-started", helper=self.name, pid=self.pid, command=command.argv[0])
         return started.process
-
-    async def _watch_output(self) -> None:
-        """A helper that closes its stdout has ended; wait a little for the exit status, so as to tell of it."""
-        await self._output_closed.wait()
-        if self._is_on_its_way:  # only its exit tells why; how long that may take is limited already
-            await self.life.reached(ENDING)
-            return
-        with anyio.move_on_after(self._context.limits.last_words_seconds):
-            await self.life.reached(ENDING)
-        self.end(self.last_words("closed its output"))
 
     async def _stop(self) -> None:
         if self._started is None:
@@ -236,11 +212,6 @@ class Helper:
         """It has a way, and no `init` has come."""
         return self._way is not None and self.life.state == STARTING
 
-    @property
-    def _seconds(self) -> float:
-        """How long its `init` may take."""
-        return self._context.limits.handshake_seconds if self._way is None else self._way.seconds
-
     # The end
 
     def kill(self) -> None:
@@ -258,9 +229,10 @@ class Helper:
         end: End = DISMISSED if dismissed else SERVED if self.life.state == READY else FAILED
         self.life.move("end")
         self._abandon = abandon
-        given_back = [] if abandon or dismissed or end != SERVED else self._given_back()
+        wanted = self._started if end == SERVED and not abandon else None
+        given_back = wanted.given_back(self.roster.unheard) if wanted is not None else []
         waiting = [*self.roster.clear(), *given_back]
-        for part in (self._patience, self._input_closed, self._congestion, self.dialogue):
+        for part in (self._patience, self._input_closed, self._output_closed, self._congestion, self.dialogue):
             part.end()
         if self._way is not None:
             problem = self._way.explain(problem, served=end != FAILED)
@@ -272,17 +244,6 @@ class Helper:
         self._owner.ended(self, problem, waiting, end)
         if self.link is not None and not abandon:
             self.link.resume()  # what it still says is read and thrown away, so that it can exit in peace
-
-    def _given_back(self) -> list[Opening]:
-        """The opens that it never read."""
-        if self._started is None or not self._may_give_back:
-            return []
-        return self._started.given_back(self.roster.unheard)
-
-    @property
-    def _may_give_back(self) -> bool:
-        """Whether another process can take its place."""
-        return self._way is None and not self.launch.privileged
 
     def last_words(self, how: str, code: str = TERMINATED) -> Problem:
         """How it ended, with the last line of its stderr."""
@@ -310,7 +271,7 @@ class Helper:
             self._context.loop.call_soon(self.go_on)
         elif self._arrival is not None and self._is_on_its_way:
             self.last_words("")  # what is left of its stderr is read
-            self._patience.end()  # what is asked to find out why has a limit of its own
+            self._patience.pause()
             self._arrival.exited()
         else:
             self.end(self.last_words(started.process.end))
@@ -325,12 +286,16 @@ class Helper:
         if started is None or started.exited:
             self.go_on()
             return
-        self._output_closed.set()
+        if not self._is_on_its_way:  # else only its exit tells why; how long that may take is limited already
+            self._output_closed.begin(self._context.limits.last_words_seconds)
         self._retire()
         self._congestion.end()
-        if self._may_give_back:  # most that have closed it are exiting
-            started.take_back()
+        started.take_back()  # most that have closed it are exiting
         started.link.close_out()
+
+    def _says_no_more(self) -> None:
+        """It has ended, but for its exit status, which had a little time so that it could be told of."""
+        self.end(self.last_words("closed its output"))
 
     def _retire(self) -> None:
         """It is about to end: the next open is for another one."""
@@ -353,16 +318,8 @@ class Helper:
         if self._started is not None and not self._started.exited and not self._is_on_its_way:
             self.end(self.last_words("closed its input"))
 
-    def _says_nothing(self) -> None:
-        seconds = self._seconds
-        name = "handshake_seconds" if self._way is None else "host_connect_seconds"
-        self._context.log.limit(name, seconds, helper=self.name)
-        self.end(self.last_words(f"sent no init within {seconds:g} s", TIMEOUT), abandon=True)
-
-    def _takes_nothing(self) -> None:
-        seconds = self._context.limits.stuck_seconds
-        self._context.log.limit("stuck_seconds", seconds, helper=self.name)
-        self.end(self.last_words(f"took nothing for {seconds:g} s while its queue was full", TIMEOUT), abandon=True)
+    def _overdue(self, how: str) -> None:
+        self.end(self.last_words(how, TIMEOUT), abandon=True)
 
     # Towards the helper (session.sinks.Sink)
 
@@ -422,17 +379,7 @@ class Helper:
 
     def asks(self, open_questions: int) -> None:
         """The time until its `init` is not counted while it waits for an answer."""
-        self._asks = bool(open_questions)
-        self._count()
-
-    def _count(self) -> None:
-        """The time until its `init`, of one that runs."""
-        if self.life.state == STARTING:
-            begun = self._started is None or self._started.process.begun
-            if self._asks or not begun:
-                self._patience.end()
-            elif not self._patience.runs:
-                self._patience.begin(self._seconds)
+        self._patience.asks(open_questions)
 
     def superuser_done(self) -> None:
         """The privileged bridge that it was to start has come up, or will not."""

@@ -16,7 +16,7 @@ from .way import Command
 class Started:
     """It runs, or has ended and is not reaped yet: `stop` is due. The callbacks are those of Link."""
 
-    __slots__ = ("_context", "_left", "_name", "_stderr", "_unread", "link", "process")
+    __slots__ = ("_context", "_left", "_may_give_back", "_name", "_stderr", "_unread", "link", "process")
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Started:
         on_broken: Callable[[str], None],
         may_read: Callable[[], bool],
     ) -> None:
-        """`at_once` as in Process. Raises SpawnError."""
+        """`at_once`, as in Process: it has a way. Raises SpawnError."""
         limits = context.limits
         process = self.process = _spawn(context, launch, command, on_exit, at_once)
         self.link = Link(
@@ -54,6 +54,7 @@ class Started:
         self._stderr = Stderr(context.loop, process.stderr, context.log, name, process.pid, limits.stderr_line_bytes)
         self._unread = Unread(limits.helper_queue_bytes)
         self.link.writer.on_lost = self._unread.add
+        self._may_give_back = not at_once and not launch.privileged  # another process can take its place
         self._left = -1  # bytes to be read still of one that has exited; below 0: not counted yet
 
     @property
@@ -106,13 +107,15 @@ class Started:
 
     def take_back(self) -> None:
         """What it has not read, and what waits for it: it has closed its stdin, or will."""
+        if not self._may_give_back:
+            return
         self._unread.read_back(self.link.out_fd, self.link.written)
         self.link.writer.lose_queue()
 
     def given_back(self, unheard: Mapping[bytes, Handed]) -> list[Opening]:
         """Where it has exited in order, the opens that it never read, but for those that come from another one;
         `unheard` as in Unread."""
-        if not self.exited or self.process.status:
+        if not self._may_give_back or not self.exited or self.process.status:
             return []
         self._unread.read_back(self.link.out_fd, self.link.written)
         opens = [opening for opening in self._unread.opens(unheard) if not opening.given_back]

@@ -92,7 +92,7 @@ def test_one_thread_waits_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(5):  # one of the threads is kept for all that follow
             await directories.answered(b"/a")
         assert sorted(asked) == [*[b"/a"] * 6, b"/b"]
-        assert len(threads) == 2
+        assert len(threads) <= 2
 
     monkeypatch.setattr(os, "access", access)
     asyncio.run(ask())
