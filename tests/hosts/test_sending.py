@@ -1,10 +1,10 @@
 """No bridge on the far side, but a Python: ours is sent, into memory."""
 
+import errno
 import os
 import platform
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import anyio
@@ -14,8 +14,15 @@ from spanbridge.helpers.hosts.sending import Parcel, fits
 from spanbridge.protocol.problems import Problem
 from spanbridge.testing.plugin import Start
 
+from ..bus.without_process import workbench
 from .farm import Farm
 from .test_connect import SESSIONS, echo
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
 
 OURS = f"{sys.version_info[0]} {sys.version_info[1]} {os.uname().machine} {platform.libc_ver()[0]}"
 
@@ -72,19 +79,46 @@ def test_packing_may_not_take_for_ever(other: Farm, begin: Start) -> None:
     assert bridge.log.wait("not-sent .*timed out")
 
 
-@pytest.mark.parametrize(
-    ("of", "name", "error"),
-    [(os, "memfd_create", OSError("no descriptor")), (threading.Thread, "start", RuntimeError("no thread"))],
-)
-def test_no_descriptor_or_no_thread_is_left_to_pack(
-    of: object, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.anyio
+async def test_no_descriptor_is_left_to_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(*_: object) -> None:
-        raise error
+        raise OSError(errno.EMFILE, "no descriptor")
 
-    monkeypatch.setattr(of, name, none_left)
-    with pytest.raises(Problem, match="cannot be sent: no"):
-        anyio.run(Parcel(10).read)
+    async with workbench(tmp_path) as bench:
+        monkeypatch.setattr(os, "pipe2", none_left)
+        with pytest.raises(Problem, match=r"cannot be sent: .*no descriptor"):
+            await Parcel(bench.services.context, os.environ, str(tmp_path)).read()
+        monkeypatch.undo()
+
+
+@pytest.mark.anyio
+async def test_nobody_packs_on_for_one_who_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the end of the session wait for that."""
+    os.mkfifo(tmp_path / "pipe")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexec 5>{tmp_path}/pipe\necho >&5\nexec sleep 100000\n")
+    python.chmod(0o755)
+    heard = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(sys, "executable", str(python))
+    async with workbench(tmp_path) as bench, anyio.create_task_group() as tasks:
+        tasks.start_soon(Parcel(bench.services.context, os.environ, str(tmp_path)).read)
+        with anyio.fail_after(20):
+            await anyio.wait_readable(heard)
+        assert os.read(heard, 100) == b"\n"
+        tasks.cancel_scope.cancel()
+    assert os.read(heard, 100) == b""
+    os.close(heard)
+
+
+@pytest.mark.anyio
+async def test_why_it_cannot_be_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho first >&2; echo last >&2; exit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    async with workbench(tmp_path) as bench:
+        with pytest.raises(Problem, match=r"^this bridge cannot be sent: packing failed: last$"):
+            await Parcel(bench.services.context, os.environ, str(tmp_path)).read()
 
 
 def test_it_can_be_turned_off(other: Farm, begin: Start) -> None:
@@ -97,10 +131,10 @@ def test_it_can_be_turned_off(other: Farm, begin: Start) -> None:
 
 def test_the_stream_is_what_an_isolated_python_runs(tmp_path: Path) -> None:
     """Whatever its directory and environment; all that it loads is in memory."""
-    stream = subprocess.run(
-        [sys.executable, "-I", "-m", "spanbridge.helpers.hosts.packing"], capture_output=True, check=True
-    ).stdout
-    first, _, rest = stream.partition(b"\n")
+    packed = tmp_path / "packed"
+    subprocess.run([sys.executable, "-I", "-m", "spanbridge.helpers.hosts.packing", str(packed)], check=True)
+    first, _, rest = packed.read_bytes().partition(b"\n")
+    packed.unlink()
     frames = b"".join(
         b"%d\n%b" % (len(payload), payload)
         for payload in (

@@ -36,7 +36,7 @@ class Equipment:
         self.directory = private_directory(environ, "spanbridge-ssh-")
         self.socket = AskpassSocket(context.loop, context.log, self.directory)
         self.starts = Starts(context.loop, context.limits.host_starts, context.limits.host_start_seconds)
-        self.parcel = Parcel(context.limits.host_pack_seconds)
+        self.parcel = Parcel(context, environ, self.directory)
         self.program = program
         self._environ = environ
 

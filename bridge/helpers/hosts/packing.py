@@ -1,6 +1,6 @@
-"""Packs this program for a Python elsewhere that is like the one here: writes to stdout what that one is to read.
+"""Packs this program for a Python elsewhere that is like the one here: writes into a file what that one is to read.
 
-    python -m spanbridge.helpers.hosts.packing > FILE
+    python -m spanbridge.helpers.hosts.packing FILE
 
 First one line of Python, then the text of far_loader.py, then an archive of compiled modules. A process of its own: it
 takes some tenths of a second that the session does not have.
@@ -42,8 +42,11 @@ exec(text)
 
 
 def main() -> int:
-    """Write it all to stdout."""
-    sys.stdout.buffer.write(packed())
+    """Write it all, or no file."""
+    path = Path(sys.argv[1])
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(packed())
+    part.rename(path)
     return 0
 
 

@@ -1,15 +1,17 @@
 """Whether a Python over there is like ours, and what it is sent (docs/hosts.md, "What the other machine needs")."""
 
 import os
-import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import anyio
-import anyio.to_thread
 
 from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
+from ...wire.context import Context
+from ..brief_run import output
+from ..process import SpawnError
 from .remote_command import NOTHING_FITS
 
 LONGEST_LINE: Final = 200
@@ -29,13 +31,16 @@ def fits(told: str) -> bool:
 
 
 class Parcel:
-    """This program, packed once in a session and kept in a memory file. `seconds`: how long packing may take."""
+    """This program, packed once in a session and kept in a file that has no name."""
 
-    __slots__ = ("_fd", "_lock", "_seconds")
+    __slots__ = ("_context", "_directory", "_environ", "_fd", "_lock")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, context: Context, environ: Mapping[str, str], directory: str) -> None:
+        """`directory`: where it is packed, and nobody else may go."""
+        self._context = context
+        self._environ = environ
+        self._directory = directory
         self._fd = -1
-        self._seconds = seconds
         self._lock = anyio.Lock()
 
     async def read(self) -> bytes:
@@ -43,31 +48,30 @@ class Parcel:
         async with self._lock:
             if self._fd < 0:
                 try:
-                    self._fd = await anyio.to_thread.run_sync(_pack, self._seconds, abandon_on_cancel=True)
-                except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # no thread left, too
+                    self._fd = await self._pack()
+                except (OSError, SpawnError) as error:
                     raise Problem(INTERNAL_ERROR, f"this bridge cannot be sent: {error}") from None
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+
+    async def _pack(self) -> int:
+        """A process of its own: what takes tenths of a second of an interpreter does not take ours. Raises OSError,
+        SpawnError."""
+        seconds = self._context.limits.host_pack_seconds
+        path = os.path.join(self._directory, "parcel")
+        argv = [sys.executable, "-I", "-m", f"{__package__}.packing", path]
+        said = await output(self._context, argv, self._environ, seconds)
+        if said is None:
+            self._context.log.limit("host_pack_seconds", seconds)
+            raise OSError(f"packing timed out after {seconds:g} s (host_pack_seconds)")
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            why = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise OSError(f"packing failed: {why}") from None
+        os.unlink(path)
+        return fd
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _pack(seconds: float) -> int:
-    """A process of its own: what takes tenths of a second of an interpreter does not take ours. Raises OSError,
-    SubprocessError."""
-    fd = os.memfd_create("spanbridge-parcel")
-    try:
-        subprocess.run(
-            [sys.executable, "-I", "-m", f"{__package__}.packing"],
-            stdin=subprocess.DEVNULL,
-            stdout=fd,
-            stderr=subprocess.DEVNULL,
-            check=True,
-            timeout=seconds,
-        )
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
