@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from itertools import count
 from math import inf
 from typing import Any, Final
 
@@ -33,8 +32,6 @@ from .systemd import MANAGER, NAME, PATH
 _NO_SUCH_UNIT: Final = "org.freedesktop.systemd1.NoSuchUnit"
 _DONE: Final = "done"
 
-_numbers = count(1)
-
 
 class Unit:
     """As Process: `exited` is set, and `on_exit` called, when it has ended. The descriptors belong to the caller."""
@@ -48,7 +45,8 @@ class Unit:
         program = find_program(argv[0], launch.environ, directory)
         if program is None:
             raise SpawnError(f"{argv[0]}: No such file or directory")
-        self.name = f"spanbridge-superuser-{os.getpid()}-{next(_numbers)}.service"
+        # Bridges in several namespaces of processes may have one number, and one systemd.
+        self.name = f"spanbridge-superuser-{os.getpid()}-{os.urandom(8).hex()}.service"
         self.exited = asyncio.Event()
         self.end = "still running"
         self.begun = False

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from .site import Site
 from .system import NOT_ALLOWED, SYSTEMD, Authority, Manage, PamHelper, in_a_room_with, unit
 
 GOOD = [init(), serve()]
+NAME = re.compile(r"spanbridge-superuser-[0-9]+-[0-9a-f]{16}\.service")
+"""Bridges in several namespaces of processes, with one number, have different ones."""
 
 
 def test_systemd_starts_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
@@ -34,7 +37,8 @@ def test_systemd_starts_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
     superuser.call("Start", "unit")
     assert superuser.current == "unit"
     ((name, properties, flags),) = manager.units
-    assert name == f"spanbridge-superuser-{bridge.pid}-1.service"
+    assert NAME.fullmatch(name)
+    assert f"-{bridge.pid}-" in name
     assert flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION
     ((path, argv, ignore),) = properties["ExecStart"]
     assert os.path.isabs(path)
@@ -54,7 +58,9 @@ def test_systemd_starts_it(site: Site, bus: PrivateBus, manage: Manage) -> None:
     front.expect("close", "served", problem="terminated")
     assert manager.stopped == []  # it ended with its stdin
     superuser.call("Start", "unit")
-    assert manager.units[1][0] == f"spanbridge-superuser-{bridge.pid}-2.service"
+    another = manager.units[1][0]
+    assert NAME.fullmatch(another)
+    assert another != name
 
 
 def test_it_is_found_as_the_rule_says(site: Site, bus: PrivateBus, manage: Manage) -> None:
@@ -141,7 +147,7 @@ def test_systemd_does_not_answer(site: Site, bus: PrivateBus, manage: Manage) ->
     limits = {"systemd_seconds": 0.5, "handshake_seconds": 0.01}
     bridge, _, superuser = site.superuser(unit(site, GOOD), environ=bus.environ, limits=limits)
     told = superuser.fail("Start", "unit").text
-    name = f"spanbridge-superuser-{bridge.pid}-1.service"
+    ((name, _, _),) = manager.units
     assert told == f"systemd did not start {name} within 0.5 s (systemd_seconds)"
     assert bridge.log.wait("limit name=systemd_seconds value=0.5")
     assert superuser.current == "none"
