@@ -16,6 +16,7 @@ from spanbridge.limits import Limits
 from spanbridge.log import Log
 from spanbridge.payloads.bus import message as wire
 from spanbridge.payloads.bus.descriptors import Descriptors
+from spanbridge.payloads.bus.message import write_message
 from spanbridge.payloads.bus.place import Place
 from spanbridge.payloads.bus.unmarshal import Handle
 from spanbridge.testing.front_end import FrontEnd
@@ -24,6 +25,7 @@ from spanbridge.testing.plugin import Start
 from ..bridge.test_rlimits import lowered
 from .conftest import Serve, connect
 from .service import PrivateBus, Service, descriptors_of
+from .test_ends import Peer, meet
 
 
 class Pipes:
@@ -214,6 +216,40 @@ def test_no_descriptor_is_left_for_those_that_came(bus: PrivateBus, serve: Serve
     assert bridge.log.wait("descriptor-not-kept")
     ((told, _),) = client.ask({"call": ["/", "a.b", "Get", [2]], "type": "u"})["reply"]
     assert [each is None for each in told] == [False, False]
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+@pytest.mark.parametrize("cut", [None, 20, -1], ids=["whole", "head first", "last byte later"])
+def test_no_descriptor_is_left_to_receive_those_that_come(
+    start: Start, tmp_path: Path, spare: int, cut: int | None
+) -> None:
+    """The message is told without them, and those of the next one are its own, even where the rest of the first comes
+    with it."""
+    peer = Peer(tmp_path / "peer")
+    bridge = start()
+    client = meet(bridge.front_end, peer, "peer")
+    client.say({"add-match": {"member": "Given"}})
+    client.say({"call": ["/", "a.b", "C", []], "type": "", "id": "matched"})
+    asked = peer.next()
+    before = descriptors_of(bridge.pid)
+    first, second = (
+        write_message(wire.signal("/", "a.b", "Given", "uah", [number, [0, 1]])._replace(fds=[0, 1]), 1 + number)
+        for number in range(2)
+    )
+    with lowered(bridge.pid, resource.RLIMIT_NOFILE, free_descriptor(bridge.pid, spare)):
+        socket.send_fds(peer.guest, [first[:cut]], [0, 1])
+        assert bridge.log.wait("descriptor-not-kept")
+    rest = b"" if cut is None else first[cut:]
+    assert rest or client.take("signal")[3] == [0, [None, None]]
+    socket.send_fds(peer.guest, [rest + second], [0, 1])
+    assert not rest or client.take("signal")[3] == [0, [None, None]]
+    told = client.take("signal")[3]
+    assert told[0] == 1
+    assert None not in told[1]
+    assert descriptors_of(bridge.pid) == before + 2
+    peer.send(wire.reply(asked, "", [])._replace(destination=None))
+    assert client.next()["id"] == "matched"
+    peer.close()
 
 
 def free_descriptor(pid: int, count: int) -> int:

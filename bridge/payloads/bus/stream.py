@@ -59,6 +59,7 @@ class Stream:
         self._buffer = bytearray(rest)
         self._size = _READ_BYTES  # bytes asked for in one read
         self._descriptors: deque[int] = deque()
+        self._cut = 0  # bytes of the buffer: the messages that begin there have lost theirs
         self._turn = False  # whether a message of this turn has gone out already
         self._new: list[bytes] = []  # those after it
         self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
@@ -111,8 +112,8 @@ class Stream:
         if ancillary:
             self._keep(ancillary)
         if flags & _CUT:
-            self._lost("more descriptors than can be taken")
-        elif not data:
+            self._lose_descriptors(len(data))
+        if not data:
             self._lost("it has closed the connection")
         else:
             self._size = _FULL_BYTES if len(data) == self._size else _READ_BYTES
@@ -134,6 +135,14 @@ class Stream:
                 numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
                 self._descriptors.extend(numbers)
 
+    def _lose_descriptors(self, count: int) -> None:
+        """There was no room for all that came with the last `count` bytes. Which are missing nobody says, so that none
+        is given to the messages that are under way: each would have another one's."""
+        self._log.warning("descriptor-not-kept", why="there was no room for it when it came")
+        close_all(self._descriptors)
+        self._descriptors.clear()
+        self._cut = len(self._buffer) + count
+
     def _later(self) -> None:
         if not self._scheduled:
             self._scheduled = True
@@ -150,7 +159,8 @@ class Stream:
             try:
                 head = read_head(data, 0)
                 if head.length == len(data):  # one message, as most reads are
-                    self._give_out(data, head)
+                    cut, self._cut = self._cut, 0
+                    self._give_out(data, head, cut=cut > 0)
                     return
             except Malformed as error:
                 self._lost(f"what it sends is no D-Bus: {error}")
@@ -158,9 +168,9 @@ class Stream:
         self._buffer += data
         self._heed()
 
-    def _give_out(self, data: bytes, head: Head) -> None:
+    def _give_out(self, data: bytes, head: Head, *, cut: bool) -> None:
         message, count = read_message(data, head)
-        self._on_message(message._replace(fds=self._claim(count)) if count else message)
+        self._on_message(message._replace(fds=self._claim(count)) if count and not cut else message)
 
     def _heed(self) -> None:
         """Give out the messages that are whole."""
@@ -172,13 +182,15 @@ class Stream:
                 end = at + head.length
                 if len(buffer) < end:
                     break
+                cut = at < self._cut
                 data, at = bytes(memoryview(buffer)[at:end]), end
-                self._give_out(data, head)
+                self._give_out(data, head, cut=cut)
                 if self._loop.time() > until:
                     self._later()
         except Malformed as error:
             self._lost(f"what it sends is no D-Bus: {error}")
         del buffer[:at]
+        self._cut = max(0, self._cut - at)
 
     def _claim(self, count: int) -> list[int]:
         if count > len(self._descriptors):
