@@ -1,5 +1,7 @@
 """Properties that make a large message, which is read a piece at a time (docs/dbus.md, "Watches")."""
 
+import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +10,9 @@ from dbus_fast import Variant
 
 from spanbridge.limits import Limits
 from spanbridge.log import Log
+from spanbridge.payloads.bus import kept as kept_module
 from spanbridge.payloads.bus import message as wire
+from spanbridge.payloads.bus import properties
 from spanbridge.payloads.bus.changes import Changes
 from spanbridge.payloads.bus.kept import Kept
 from spanbridge.payloads.bus.matches import Watch
@@ -81,3 +85,76 @@ def test_they_wait_for_their_turn(interface: str, member: str, signature: str, v
     waiting: Any = changes.heed(heeded)
     assert waiting is not None
     waiting.close()
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def describe(self, name: str | None, metas: dict[str, Any]) -> None:
+        """Nothing is known of them."""
+
+    def notify(self, name: str | None, told: Any) -> None:
+        self.told.append({interface: json.loads(text) for interface, text in told["/o"].items()})
+
+
+def handled(values: dict[str, Any], changes: list[dict[str, Any]]) -> tuple[int, list[Any], Any]:
+    """Of an object with these properties, of which these then change: the bytes of JSON that are read or written for
+    the changes, what is told, and what is kept in the end."""
+    services = SimpleNamespace(context=SimpleNamespace(loop=SimpleNamespace(time=bool), limits=Limits(), log=Log()))
+    services.tasks = None
+    trees, watcher = Trees(), Watcher()
+    tree = trees.add(Watch(None, "/", None))
+    told = SimpleNamespace(is_set=lambda: True)
+    tree.told[cast(Any, watcher)] = cast(Any, told)
+    kept = Kept(None, trees, cast(Any, SimpleNamespace(metas={})), cast(Any, services))
+    kept.update("/o", I, values, whole=True)
+    watcher.told.clear()
+    count = 0
+
+    def counted(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def count_and_call(given: Any) -> Any:
+            nonlocal count
+            result = function(given)
+            count += sum(len(each) for each in (given, result) if isinstance(each, bytes))
+            return result
+
+        return count_and_call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((properties, "_join"), (properties, "_split"), (properties, "_decode")):
+            patch.setattr(module, name, counted(getattr(module, name)))
+        patch.setattr(kept_module, "_text", counted(kept_module.__dict__["_text"]))
+        for change in changes:
+            kept.update("/o", I, change)
+    (piece,) = filter(None, kept._steps(tree))
+    return count, watcher.told, json.loads(cast(bytes, piece["/o"][I]))
+
+
+@pytest.mark.parametrize("values", [{"One": "x" * 1_000_000}, {f"P{number}": number for number in range(20_000)}])
+def test_a_small_change_is_no_work_for_the_large(values: dict[str, Any]) -> None:
+    small = {"N": 0, "M": {"a": 1, "b": [1.0]}}
+    changes: list[dict[str, Any]] = [
+        {"N": 1},
+        {"N": 1},
+        {"M": {"b": [1.0], "a": 1}},
+        {"M": {"a": 2}},
+        {"N": True, "New": None},
+    ]
+    last = {"N": True, "M": {"a": 2}, "New": None}
+    told = [{I: each} for each in ({"N": 1}, changes[3], changes[4])]
+    count, *found = handled({**values, **small}, changes)
+    assert found == [told, {**values, **last}]
+    assert found[1]["N"] is True
+    assert 0 < count < 1_000
+    assert handled(small, changes)[1:] == (told, last)
+
+
+def test_what_grows_large_by_changes() -> None:
+    """One after the other; a whole that is smaller is kept as a small one."""
+    changes = [{f"P{number}": "x" * 10_000} for number in range(10)]
+    count, told, last = handled({"N": 0}, changes)
+    assert told == [{I: each} for each in changes]
+    assert len(last) == 11
+    more, *_ = handled(last, [{"N": 1}])
+    assert more < 100 < count

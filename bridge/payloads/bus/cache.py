@@ -1,7 +1,7 @@
 """The properties of one service's objects, as far as somebody watches them.
 
-Each interface of an object is kept as the JSON text of its properties: that is what is told, and it takes a fraction of
-the memory of the values. All channels of the connection share what is here.
+Each interface of an object is kept as the JSON text of its properties (properties.py): that is what is told, and it
+takes a fraction of the memory of the values. All channels of the connection share what is here.
 
     tree        one watch, whoever has it: an object, or a namespace
     set up      its objects are here, and the bus tells of changes

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any, Final
 
 import anyio
-import msgspec
 
 from ..base import Services
 from .descriptions import Descriptions
+from .properties import Properties, change, keep, text_of
 from .slices import without_descriptors
 from .trees import Told, Tree, Trees, Watcher
 from .turns import Turn
@@ -17,7 +17,6 @@ NOTIFY_BYTES: Final = 1 << 20
 """A longer `notify` is cut between objects."""
 
 _text: Final = without_descriptors  # one in a property has no place here
-_decode: Final = msgspec.json.decode
 
 
 class _Telling:
@@ -43,7 +42,7 @@ class Kept:
         self._most = services.context.limits.dbus_objects
         self._log = services.context.log
         self._told = False  # that there is no room
-        self._objects: dict[str, dict[str, bytes]] = {}
+        self._objects: dict[str, dict[str, Properties]] = {}
         self._telling: list[_Telling] = []
         self._empty: set[str] = set()  # objects that said that they have nothing
         self.era = 0
@@ -97,10 +96,7 @@ class Kept:
         """Keep these values, and tell of what is other than before."""
         changed = self._keep(path, interface, values, whole=whole)
         if changed is not None:
-            watchers = self._trees.watchers(path, interface)
-            if watchers:
-                text = _text(changed)
-                self._tell({watcher: {path: {interface: text}} for watcher in watchers})
+            self._tell({watcher: {path: {interface: changed}} for watcher in self._trees.watchers(path, interface)})
 
     def add(self, path: str, interfaces: dict[str, dict[str, Any]]) -> None:
         """Interfaces have come, each with these properties: keep them, and tell of them together."""
@@ -110,7 +106,7 @@ class Kept:
             changed = self._keep(path, name, properties, whole=True)
             if changed is not None:
                 for watcher in self._trees.watchers(path, name):
-                    told.setdefault(watcher, {}).setdefault(path, {})[name] = _text(changed)
+                    told.setdefault(watcher, {}).setdefault(path, {})[name] = changed
         self._tell(told)
 
     def remove(self, path: str, interfaces: list[str]) -> None:
@@ -125,25 +121,25 @@ class Kept:
             self._recount(path, -1)
         self._tell(told)
 
-    def _keep(self, path: str, interface: str, values: dict[str, Any], *, whole: bool) -> dict[str, Any] | None:
-        """Keep these values; those that are other than before. None: nothing is. `whole`: there are no others."""
+    def _keep(self, path: str, interface: str, values: dict[str, Any], *, whole: bool) -> bytes | None:
+        """Keep these values; the text of those that are other than before. None: nothing is. `whole`: there are no
+        others."""
         interfaces = self._objects.get(path)
         if interfaces is None:
             if not self.takes(path):
                 return None
             interfaces = self._objects[path] = {}
             self._recount(path, 1)
+        text = _text(values)
         before = interfaces.get(interface)
         if before is None:
-            interfaces[interface] = _text(values)
-            return values
-        old = _decode(before)
-        new = _decode(_text(values))
-        changed = {name: value for name, value in new.items() if name not in old or not _same(old[name], value)}
-        if not changed:
+            interfaces[interface] = keep(text)
+            return text
+        changed = change(before, text, whole=whole)
+        if changed is None:
             return None
-        interfaces[interface] = _text(new if whole else {**old, **changed})
-        return changed
+        interfaces[interface] = changed.kept
+        return changed.text
 
     # Forgetting
 
@@ -218,10 +214,13 @@ class Kept:
         piece: Told = {}
         size = 0
         for path in [tree.watch.path] if tree.watch.path is not None else list(self._objects):
-            interfaces = {name: text for name, text in self._objects.get(path, {}).items() if tree.fits(path, name)}
+            kept = self._objects.get(path, {})
+            interfaces: dict[str, bytes | None] = {
+                name: text_of(each) for name, each in kept.items() if tree.fits(path, name)
+            }
             if interfaces:
-                piece[path] = {**interfaces}
-                size += len(path) + sum(len(name) + len(text) for name, text in interfaces.items())
+                piece[path] = interfaces
+                size += len(path) + sum(len(name) + len(text or b"") for name, text in interfaces.items())
             if size > NOTIFY_BYTES:
                 yield piece
                 piece, size = {}, 0
@@ -238,10 +237,6 @@ class Kept:
         metas = self._descriptions.metas
         names = {name for interfaces in objects.values() for name, text in interfaces.items() if text is not None}
         watcher.describe(self._name, {name: metas[name] for name in names if name in metas})
-
-
-def _same(old: Any, new: Any) -> bool:
-    return type(old) is type(new) and bool(old == new)
 
 
 def _cut(told: Told) -> Iterator[Told]:
