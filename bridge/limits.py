@@ -83,7 +83,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="how long `spanbridge status` may take to read what it is told")
     ] = 2.0
     bus_backlog_bytes: Annotated[
-        int, Meta(description="messages of one channel of the internal bus that wait for the front end to take answers")
+        int,
+        Meta(
+            description="messages of one channel of a bus that wait for the front end to take answers, or for an object"
+        ),
     ] = 8 << 20
     bus_message_bytes: Annotated[
         int, Meta(description="longest message of a front end to a bus, the internal one too")
@@ -176,6 +179,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     dbus_waiting: Annotated[
         int, Meta(description="messages of one D-Bus peer that wait for an earlier one, before that one is given up")
     ] = 16_384
+    dbus_waiting_bytes: Annotated[
+        int,
+        Meta(
+            description="bytes of what waits so from one bus, before it is read no more; or of the calls of one channel"
+        ),
+    ] = 64 << 20
     dbus_answer_seconds: Annotated[
         float, Meta(description="how long a D-Bus service may take to answer a question of the bridge itself")
     ] = 30.0

@@ -17,22 +17,22 @@ _spanbridge_limits() {
     echo lookups directory_seconds spawn_kill_seconds file_jobs file_job_seconds file_threads info_entries
     echo watch_names watch_look_seconds http_connections http_connections_per_name http_kept http_kept_seconds
     echo websocket_bytes websocket_close_seconds dbus_calls dbus_published_calls dbus_watches dbus_objects
-    echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_answer_seconds
-    echo dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting dbus_linger_seconds
-    echo metric_instances hosts host_starts host_start_seconds host_version_seconds host_pack_seconds
-    echo host_queue_bytes host_noise_bytes host_connect_seconds host_idle_seconds host_alive_seconds
-    echo host_prompt_seconds host_send extension_body_bytes extension_bodies_bytes extension_request_seconds
-    echo extension_start_seconds extension_start_failures extension_start_failures_seconds
-    echo extension_backoff_seconds extension_backoff_most_seconds extension_drain_seconds
-    echo extension_ping_seconds extension_pong_seconds extension_query_seconds extension_busy_seconds
-    echo extension_iterations extension_reply_seconds extension_database_bytes extension_memory_bytes
-    echo extension_files_bytes extension_descriptors extension_threads extension_look_seconds
-    echo extension_node_seconds extension_metrics extension_alerts extension_alert_seconds
-    echo extension_message_bytes extension_events extension_events_bytes extension_events_waiting_bytes
-    echo extension_audit_bytes extension_log_bytes extension_log_lines extension_deliveries
-    echo extension_deliveries_bytes extension_deliveries_at_once extension_delivery_seconds extension_waiting
-    echo extension_linger_seconds extension_last_words_seconds extension_delivery_retries
-    echo extension_delivery_allow extension_sandbox
+    echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_waiting_bytes
+    echo dbus_answer_seconds dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting
+    echo dbus_linger_seconds metric_instances hosts host_starts host_start_seconds host_version_seconds
+    echo host_pack_seconds host_queue_bytes host_noise_bytes host_connect_seconds host_idle_seconds
+    echo host_alive_seconds host_prompt_seconds host_send extension_body_bytes extension_bodies_bytes
+    echo extension_request_seconds extension_start_seconds extension_start_failures
+    echo extension_start_failures_seconds extension_backoff_seconds extension_backoff_most_seconds
+    echo extension_drain_seconds extension_ping_seconds extension_pong_seconds extension_query_seconds
+    echo extension_busy_seconds extension_iterations extension_reply_seconds extension_database_bytes
+    echo extension_memory_bytes extension_files_bytes extension_descriptors extension_threads
+    echo extension_look_seconds extension_node_seconds extension_metrics extension_alerts
+    echo extension_alert_seconds extension_message_bytes extension_events extension_events_bytes
+    echo extension_events_waiting_bytes extension_audit_bytes extension_log_bytes extension_log_lines
+    echo extension_deliveries extension_deliveries_bytes extension_deliveries_at_once
+    echo extension_delivery_seconds extension_waiting extension_linger_seconds extension_last_words_seconds
+    echo extension_delivery_retries extension_delivery_allow extension_sandbox
     # end of limits
 }
 

@@ -109,6 +109,26 @@ async def test_so_many_calls_may_wait_and_no_more(tmp_path: Path, kitchen: Calla
         assert await channel.message_after(Limits().bus_calls + 1) == {"reply": [[100]], "id": "Boil"}
 
 
+async def test_so_many_bytes_may_wait_and_no_more(tmp_path: Path, kitchen: Callable[[Services], Bus]) -> None:
+    most = Limits().bus_backlog_bytes
+    large = {**call("Boil", 100), "flags": "x" * (most // 20 * 9)}
+    async with workbench(tmp_path) as bench:
+        channel = on_bus(bench)
+        kettle: Kettle = served(bench, kitchen, KETTLE)
+        for _ in range(2):
+            channel.say(large)
+        assert channel.messages == []
+        channel.say(large)
+        name, (told,) = channel.messages[0]["error"]
+        assert name == ERROR + "LimitsExceeded"
+        assert told == f"more than {most} bytes of calls of this channel are not answered yet (bus_backlog_bytes)"
+        channel.say(call("Boil", 100))
+        kettle.boiling.set()
+        await channel.message_after(3)
+        channel.say(large)
+        assert "reply" in await channel.message_after(4)
+
+
 @pytest.mark.parametrize(
     ("method", "name", "text"),
     [

@@ -195,6 +195,50 @@ def test_much_that_comes_to_wait_at_once(bus: PrivateBus, serve: Serve, start: S
     assert [client.next()["id"] for _ in calls] == ["unknown", 0, 1]
 
 
+def test_bytes_that_wait_for_a_service_that_does_not_answer(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """Calls beyond them are refused, whoever they are for, until those that wait are sent, or given up."""
+    service = serve(bus, silent)
+    bridge = start(environ=bus.environ, limits={"dbus_waiting_bytes": 1_000, "dbus_answer_seconds": 1_000})
+    client = connect(bridge.front_end)
+    for ident in ("one", "two"):
+        client.say({"call": ["/", "a.b", "Unknown", ["x" * 600]], "id": ident})
+    name, (told,) = client.ask({"call": ["/", "a.b", "Quick", []], "type": ""})["error"]
+    assert name == ERROR + "LimitsExceeded"
+    assert told == "a.b.Quick: more than 1000 bytes of calls of this channel wait to be sent (dbus_waiting_bytes)"
+    assert bridge.log.wait("limit name=dbus_waiting_bytes value=1000")
+    sync_with(bridge.front_end, bus)
+    (asked,) = [each for each in service.calls if each.member == "Introspect"]
+    service.send(Message.new_error(asked, "a.b.No", "no"))
+    assert client.next()["id"] == "one"
+    client.say({"call": ["/", "a.b", "Late", ["x" * 2_000]], "type": "s", "timeout": 1, "id": "late"})
+    assert client.next()["id"] == "late"
+    sync_with(bridge.front_end, bus)
+    asked = [each for each in service.calls if each.member == "Introspect"][1]
+    service.send(Message.new_error(asked, "a.b.No", "no"))
+    assert client.next()["id"] == "two"
+    assert client.ask({"call": ["/", "a.b", "Quick", []], "type": ""}) == {"reply": [None], "type": ""}
+
+
+def test_large_messages_that_come_faster_than_they_are_told(start: Start, tmp_path: Path) -> None:
+    """No more are read until less wait; none is lost, and they keep their order."""
+    peer = Peer(tmp_path / "peer")
+    bridge = start(limits={"dbus_waiting_bytes": 1_000})
+    client = meet(bridge.front_end, peer, "peer")
+    client.say({"add-match": {"member": "Said"}})
+    client.say({"call": ["/", "a.b", "C", []], "type": "", "id": "matched"})
+    peer.send(wire.reply(peer.next(), "", [])._replace(destination=None))
+    assert client.next()["id"] == "matched"
+    count = 20
+    large = [["x" * 20] * 50] * 60
+    for number in range(count):
+        peer.send(wire.signal("/", "a.b", "Said", "uaas", [number, large if number % 4 == 0 else []]))
+    assert [client.take("signal")[3] for _ in range(count)] == [
+        [number, large if number % 4 == 0 else []] for number in range(count)
+    ]
+    assert bridge.log.wait("limit name=dbus_waiting_bytes value=1000")
+    peer.close()
+
+
 def sync_with(front: FrontEnd, bus: PrivateBus) -> dict[str, Any]:
     """The answer of the service to a call on another connection: what was asked of it before has reached it."""
     return connect(front, address=bus.address, bus="none").ask({"call": ["/", "a.b", "Quick", []], "type": ""})

@@ -156,3 +156,64 @@ async def test_no_more_wait_than_may() -> None:
         lanes.put("peer", wait, 8)
         await until_given_up(7)
         session.cancel_scope.cancel()
+
+
+class Source:
+    """Says whether it is read."""
+
+    def __init__(self) -> None:
+        self.held = False
+
+    def hold(self, who: object) -> None:
+        self.held = True
+
+    def release(self, who: object) -> None:
+        self.held = False
+
+
+async def test_no_more_bytes_wait_than_may() -> None:
+    """Of what waits for somebody else, that which most waits for is given up; what is at work is waited for."""
+    given_up: list[str] = []
+    limits = Limits(dbus_waiting_bytes=10_000)
+    context = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0), limits=limits, log=Log())
+    source, at_work = Source(), anyio.Event()
+
+    async def wait(name: str) -> None:
+        await anyio.Event().wait()
+
+    async def work(name: str) -> None:
+        with anyio.CancelScope(shield=True):
+            await at_work.wait()
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    def heeded(message: Message) -> None:
+        assert message.member == "Said"
+
+    async def until_released() -> None:
+        with anyio.fail_after(10):
+            while source.held:
+                await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as session:
+        lanes = Lanes(session, cast(Any, context), fail, given_up.append, source)
+        for name, job in (("waits", wait), ("works", work), ("less", wait)):
+            lanes.put(name, job, name)
+        small, large = (wire.signal("/", "a.b", "Said", "s", ["x" * length]) for length in (1, 6_000))
+        lanes.put("less", heeded, small)
+        lanes.put("waits", heeded, large)
+        states = [source.held]
+        for _ in range(2):
+            lanes.put("works", heeded, small)
+        states.append(source.held)
+        await until_released()
+        for _ in range(2):
+            lanes.put("works", heeded, large)
+        await anyio.wait_all_tasks_blocked()
+        states.append(source.held)
+        at_work.set()
+        await until_released()
+        session.cancel_scope.cancel()
+    assert given_up == ["waits"]
+    assert states == [False, True, True]

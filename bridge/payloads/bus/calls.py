@@ -43,6 +43,7 @@ class _Call:
         "path",
         "serial",
         "signature",
+        "size",
         "timer",
         "wants_answer",
     )
@@ -57,6 +58,7 @@ class _Call:
         self.signature: str | None = None
         self.flags = 0
         self.serial = 0
+        self.size = 0  # while it waits to be sent
         self.timer: TimerHandle | None = None
         self.over = False
         self.wants_answer = message.get("id") is not None
@@ -75,23 +77,36 @@ class Calls:
         self._log = place.services.context.log
         self._lanes = Lanes(place.services.tasks, place.services.context, self._mistake, self._give_up)
         self._calls: set[_Call] = set()
+        self._bytes = 0  # of those that wait to be sent
 
     def call(self, asked: Any, message: Message) -> None:
         """Raises Problem, BusError."""
         call = _read(asked, message)
         call.name = self._place.name_of("call", message.get("name"))
         timeout = _timeout(message)
-        most = self._limits.dbus_calls
-        if len(self._calls) >= most:
-            self._log.limit("dbus_calls", most)
-            told = f"{call.interface}.{call.member}: {most} calls of this channel are not answered yet (dbus_calls)"
-            raise BusError(LIMITS_EXCEEDED, told)
+        self._check_room(call)
         self._calls.add(call)
         if timeout is not None:
             call.timer = self._loop.call_later(timeout, self._expire, call)
         watching = self._place.watching
         earlier = [event for event in watching.get(call.name, ()) if not event.is_set()] if watching else []
         self._lanes.put(call.name, self._begin, call, earlier)
+        if not (call.serial or call.over):
+            call.size = len(encode(message))
+            self._bytes += call.size
+
+    def _check_room(self, call: _Call) -> None:
+        """For one more. Raises BusError."""
+        most = self._limits.dbus_calls
+        if len(self._calls) >= most:
+            self._log.limit("dbus_calls", most)
+            told = f"{call.interface}.{call.member}: {most} calls of this channel are not answered yet (dbus_calls)"
+            raise BusError(LIMITS_EXCEEDED, told)
+        most = self._limits.dbus_waiting_bytes
+        if self._bytes > most:
+            self._log.limit("dbus_waiting_bytes", most)
+            told = f"more than {most} bytes of calls of this channel wait to be sent (dbus_waiting_bytes)"
+            raise BusError(LIMITS_EXCEEDED, f"{call.interface}.{call.member}: {told}")
 
     def end(self) -> None:
         for call in list(self._calls):
@@ -161,6 +176,7 @@ class Calls:
             raise BusError(INVALID_ARGS, str(error)) from None
         if call.wants_answer:
             call.serial = self._connection.call(sent, lambda answer: self._answered(call, answer), in_order=True)
+            self._drop(call)
         else:
             self._connection.tell(sent)
             self._finish(call)
@@ -215,9 +231,17 @@ class Calls:
             self._connection.forget(call.serial)
         self._refuse(call, BusError(TIMED_OUT, f"{call.interface}.{call.member} was not answered in time"))
 
+    def _drop(self, call: _Call) -> None:
+        """It is sent no more: its arguments may be large, and others may be waited for for long."""
+        call.arguments = []
+        call.message.pop("call", None)
+        self._bytes -= call.size
+        call.size = 0
+
     def _finish(self, call: _Call) -> None:
         call.over = True
         self._calls.discard(call)
+        self._drop(call)
         if call.timer is not None:
             call.timer.cancel()
         if call.serial:

@@ -76,7 +76,7 @@ class Connection:
         self._log = services.context.log
         self._serial = 0
         self._calls: dict[int, _Call] = {}
-        self._lanes = Lanes(services.tasks, services.context, self.mistake)
+        self._lanes = Lanes(services.tasks, services.context, self.mistake, source=self)
         self._stream = Stream(
             services.context,
             services.front,

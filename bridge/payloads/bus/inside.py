@@ -13,11 +13,12 @@ from spanbridge.protocol.problems import INTERNAL_ERROR, Problem
 
 from ..base import Services
 from .bus import Bus
-from .channel import Handler, Message, Messages, unclear
+from .channel import Handler, Message, Messages, encode, unclear
 from .errors import INVALID_ARGS, LIMITS_EXCEEDED, BusError
 from .interface import Argument, Method
 from .introspect import to_meta
 from .matches import Counted, Full, Match, Watch
+from .names import is_interface
 from .node import bare
 from .values import from_json, many_to_json
 
@@ -39,7 +40,7 @@ class Inside:
         self._watches: Counted[Watch] = Counted(self._limits.bus_watches)
         self._preparing: list[Watch] = []  # those that wait for an object, and are not among the watches yet
         self._described: set[str] = set()
-        self._calls: set[CancelScope] = set()
+        self._calls: dict[CancelScope, int] = {}  # and how many bytes each has
         self._bus.join(self)
         self.kinds: Mapping[str, Handler] = {
             "call": self._call,
@@ -81,11 +82,11 @@ class Inside:
             self._reply(method, method.function(server, *values), message)
 
     def _start(self, method: Method, server: Any, values: list[Any], message: Message) -> None:
-        self._check_room()
+        size = self._check_room(message)
         begun = partial(method.function, server, *values)
         outcome = begun() if method.begins else begun
         scope = CancelScope()
-        self._calls.add(scope)
+        self._calls[scope] = size
         self._services.tasks.start_soon(self._wait, scope, method, outcome, message)
 
     async def _wait(
@@ -98,7 +99,7 @@ class Inside:
                 self._front.refuse(message, error)
             except Exception as error:  # noqa: BLE001 - as in Messages.attempt
                 self._front.refuse(message, self._front.mistake("call", error))
-        self._calls.discard(scope)
+        self._calls.pop(scope, None)
 
     def _prepares(self, paths: list[str], kind: str, again: Callable[[], None], message: Message) -> bool:
         """Whether one of the objects has to find something out first; `again` is called then."""
@@ -106,17 +107,24 @@ class Inside:
         unready = [server for server in servers if not getattr(server, "prepared", True)]
         if not unready:
             return False
-        self._check_room()
+        size = self._check_room(message)
         scope = CancelScope()
-        self._calls.add(scope)
+        self._calls[scope] = size
         self._services.tasks.start_soon(self._prepare, scope, unready[0], kind, again, message)
         return True
 
-    def _check_room(self) -> None:
-        """For one more that waits. Raises BusError."""
+    def _check_room(self, message: Message) -> int:
+        """For one more that waits; how many bytes it has. Raises BusError."""
         if len(self._calls) >= self._limits.bus_calls:
             self._log.limit("bus_calls", self._limits.bus_calls)
             raise BusError(LIMITS_EXCEEDED, f"{self._limits.bus_calls} calls of this channel are not answered yet")
+        most = self._limits.bus_backlog_bytes
+        size = len(encode(message))
+        if sum(self._calls.values()) + size > most:
+            self._log.limit("bus_backlog_bytes", most)
+            told = f"more than {most} bytes of calls of this channel are not answered yet (bus_backlog_bytes)"
+            raise BusError(LIMITS_EXCEEDED, told)
+        return size
 
     async def _prepare(
         self, scope: CancelScope, server: Any, kind: str, again: Callable[[], None], message: Message
@@ -124,7 +132,7 @@ class Inside:
         with scope:
             try:
                 await server.prepare()
-                self._calls.discard(scope)  # it may have to wait again, for something else
+                self._calls.pop(scope, None)  # it may have to wait again, for something else
                 self._front.attempt(kind, message, again)
             except Problem as problem:
                 self._front.close(problem)
@@ -228,7 +236,7 @@ class Inside:
         """What the front end describes it need not be told."""
         if not isinstance(asked, dict):
             raise unclear(f"meta: expected an object, found {describe(asked)}")
-        self._described.update(asked)
+        self._described.update(filter(is_interface, asked))
         if len(self._described) > self._limits.bus_described:
             self._log.limit("bus_described", self._limits.bus_described)
             raise Problem(
