@@ -185,6 +185,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             description="bytes of what waits so from one bus, before it is read no more; or of the calls of one channel"
         ),
     ] = 64 << 20
+    dbus_described_bytes: Annotated[
+        int,
+        Meta(description="JSON of the interfaces that one D-Bus service, or the front end on one channel, describes"),
+    ] = 8 << 20
     dbus_answer_seconds: Annotated[
         float, Meta(description="how long a D-Bus service may take to answer a question of the bridge itself")
     ] = 30.0

@@ -18,11 +18,11 @@ _spanbridge_limits() {
     echo watch_names watch_look_seconds http_connections http_connections_per_name http_kept http_kept_seconds
     echo websocket_bytes websocket_close_seconds dbus_calls dbus_published_calls dbus_watches dbus_objects
     echo dbus_sent_calls dbus_sent_more dbus_sent_seconds dbus_queue_bytes dbus_waiting dbus_waiting_bytes
-    echo dbus_answer_seconds dbus_descriptors dbus_descriptors_seconds dbus_descriptors_waiting
-    echo dbus_linger_seconds metric_instances hosts host_starts host_start_seconds host_version_seconds
-    echo host_pack_seconds host_queue_bytes host_noise_bytes host_connect_seconds host_idle_seconds
-    echo host_alive_seconds host_prompt_seconds host_send extension_body_bytes extension_bodies_bytes
-    echo extension_request_seconds extension_start_seconds extension_start_failures
+    echo dbus_described_bytes dbus_answer_seconds dbus_descriptors dbus_descriptors_seconds
+    echo dbus_descriptors_waiting dbus_linger_seconds metric_instances hosts host_starts host_start_seconds
+    echo host_version_seconds host_pack_seconds host_queue_bytes host_noise_bytes host_connect_seconds
+    echo host_idle_seconds host_alive_seconds host_prompt_seconds host_send extension_body_bytes
+    echo extension_bodies_bytes extension_request_seconds extension_start_seconds extension_start_failures
     echo extension_start_failures_seconds extension_backoff_seconds extension_backoff_most_seconds
     echo extension_drain_seconds extension_ping_seconds extension_pong_seconds extension_query_seconds
     echo extension_busy_seconds extension_iterations extension_reply_seconds extension_database_bytes

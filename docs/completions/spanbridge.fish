@@ -75,6 +75,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' dbus_queue_bytes 'bytes waiting for one bus before the front end is read no more'
     printf '%s=\t%s\n' dbus_waiting 'messages of one D-Bus peer that wait for an earlier one, before that one is given up'
     printf '%s=\t%s\n' dbus_waiting_bytes 'bytes of what waits so from one bus, before it is read no more; or of the calls of one channel'
+    printf '%s=\t%s\n' dbus_described_bytes 'JSON of the interfaces that one D-Bus service, or the front end on one channel, describes'
     printf '%s=\t%s\n' dbus_answer_seconds 'how long a D-Bus service may take to answer a question of the bridge itself'
     printf '%s=\t%s\n' dbus_descriptors 'descriptors that came on one D-Bus channel and were not opened yet'
     printf '%s=\t%s\n' dbus_descriptors_seconds 'how long they are kept'

@@ -219,6 +219,34 @@ def test_bytes_that_wait_for_a_service_that_does_not_answer(bus: PrivateBus, ser
     assert client.ask({"call": ["/", "a.b", "Quick", []], "type": ""}) == {"reply": [None], "type": ""}
 
 
+def test_what_a_service_describes(bus: PrivateBus, serve: Serve, start: Start) -> None:
+    """What there is no room for is asked for each time; the rest is not."""
+    methods = {(f"a.b{number}", "C"): ("u", "s", lambda count: ["x" * count]) for number in range(4)}
+    service = serve(bus, Tree({}, methods=methods))
+    bridge = start(environ=bus.environ, limits={"dbus_described_bytes": 150})
+    client = connect(bridge.front_end)
+    for _ in range(2):
+        for interface, _ in methods:
+            assert client.ask({"call": ["/", interface, "C", [2]]}) == {"reply": [["xx"]]}
+    asked = [each for each in service.calls if each.member == "Introspect"]
+    assert 4 < len(asked) < 8
+    assert len(bridge.log.matches("limit name=dbus_described_bytes value=150 ")) == 1
+
+
+def test_what_a_front_end_describes(bus: PrivateBus, start: Start) -> None:
+    """The same ones again take no more room."""
+    bridge = start(environ=bus.environ, limits={"dbus_described_bytes": 300})
+    client = connect(bridge.front_end, None)
+    described: dict[str, Any] = {COOK: {"methods": {"x" * 100: {}}}}
+    for _ in range(5):
+        client.say({"meta": described})
+    assert sync(client) == []
+    client.say({"meta": {f"{COOK}.More": {"methods": {"x" * 100: {}}}}})
+    told = bridge.front_end.expect("close", client.channel, problem="internal-error")["message"]
+    assert told == "more than 300 bytes of interfaces are described on this channel (dbus_described_bytes)"
+    assert bridge.log.wait("limit name=dbus_described_bytes value=300 ")
+
+
 def test_large_messages_that_come_faster_than_they_are_told(start: Start, tmp_path: Path) -> None:
     """No more are read until less wait; none is lost, and they keep their order."""
     peer = Peer(tmp_path / "peer")

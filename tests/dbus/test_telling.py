@@ -118,7 +118,7 @@ async def test_a_watch_that_is_taken_back_while_it_is_to_be_told_again() -> None
     watch, one, other = Watch("/a", None, None), Watcher(), Watcher()
     async with anyio.create_task_group() as session:
         line: Any = Line(session)
-        cache = Cache(line, None, Descriptions(line, None, Log(), lambda: 0.0))
+        cache = Cache(line, None, Descriptions(line, None, Log(), lambda: 0.0, 1 << 20))
         await cache.watch(watch, one)
         await cache.watch(watch, other)
         session.start_soon(cache.watch, watch, other)

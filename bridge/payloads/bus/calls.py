@@ -17,6 +17,7 @@ from .errors import INVALID_ARGS, LIMITS_EXCEEDED, TIMED_OUT, UNKNOWN_METHOD, Bu
 from .lanes import Lanes
 from .marshal import TooMuch
 from .message import Message as BusMessage
+from .meta import Meta
 from .names import is_interface, is_member
 from .place import Place
 from .signature import is_path
@@ -140,17 +141,15 @@ class Calls:
 
     def _known(self, call: _Call) -> str | None:
         """The types of the arguments, as far as they are known."""
-        told = self._place.metas.get(call.interface)
+        told = self._place.metas.known.get(call.interface)
         if told is not None and call.member in told.methods:
-            return "".join(told.methods[call.member].takes)
-        known = self._place.peer(call.name).descriptions.metas.get(call.interface)
-        if known is not None and call.member in known.methods:
-            return "".join(known.methods[call.member].takes)
-        return None
+            return _takes(told, call.member)
+        return _takes(self._place.peer(call.name).descriptions.metas.get(call.interface), call.member)
 
     async def _ask(self, call: _Call) -> str:
-        await self._place.peer(call.name).descriptions.find(call.path, call.interface)
-        found = self._known(call)
+        meta = await self._place.peer(call.name).descriptions.find(call.path, call.interface)
+        known = self._known(call)
+        found = _takes(meta, call.member) if known is None else known
         if found is None:
             told = f"Introspection data for method {call.interface} {call.member} not available"
             raise BusError(UNKNOWN_METHOD, told)
@@ -252,6 +251,11 @@ class Calls:
         if not isinstance(error, Problem):
             error = Problem(INTERNAL_ERROR, self._front.mistake("call", error).message)
         self._front.close(error)
+
+
+def _takes(meta: Meta | None, member: str) -> str | None:
+    """The types of the arguments of a method; None: it is not known."""
+    return None if meta is None or member not in meta.methods else "".join(meta.methods[member].takes)
 
 
 def _read(asked: Any, message: Message) -> _Call:

@@ -51,6 +51,27 @@ class Meta(msgspec.Struct, frozen=True):
         return any(each.readable for each in self.properties.values())
 
 
+class Metas:
+    """Interfaces by name, as far as there is room: `most` bytes of JSON."""
+
+    def __init__(self, most: int) -> None:
+        self.known: dict[str, Meta] = {}
+        self._most = most
+        self._sizes: dict[str, int] = {}
+        self._size = 0
+
+    def add(self, interface: str, meta: Meta) -> bool:
+        """Keep this one, in the place of one of the same name; False: there is no room for it."""
+        size = len(interface) + len(msgspec.json.encode(meta))
+        more = size - self._sizes.get(interface, 0)
+        if self._size + more > self._most:
+            return False
+        self._size += more
+        self._sizes[interface] = size
+        self.known[interface] = meta
+        return True
+
+
 class MetaError(ValueError):
     """What a front end says of interfaces is not what it should be."""
 

@@ -47,7 +47,8 @@ class Peer:
         self.channels: dict[Channel, None] = {}
         self._owner: str | None = None
         context = connection.services.context
-        self.descriptions = Descriptions(connection, name, context.log, context.loop.time)
+        most = context.limits.dbus_described_bytes
+        self.descriptions = Descriptions(connection, name, context.log, context.loop.time, most)
         self.cache = Cache(connection, name, self.descriptions)
         connection.caches[name] = self.cache
         if name is not None:

@@ -14,7 +14,7 @@ from .descriptions import Descriptions
 from .descriptors import Descriptors
 from .matches import Watch
 from .message import Message as BusMessage
-from .meta import Meta
+from .meta import Metas
 from .names import is_bus_name
 from .slices import Encode, encoder, without_descriptors
 from .trees import Watcher
@@ -62,7 +62,7 @@ class Place:
         self.services = services
         self.connection = connection
         self.name = name
-        self.metas: dict[str, Meta] = {}
+        self.metas = Metas(services.context.limits.dbus_described_bytes)
         self.watching: dict[str | None, list[anyio.Event]] = {}
         self._peers = peers
         self._used: dict[str | None, Peer] = {}

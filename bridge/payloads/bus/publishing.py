@@ -48,7 +48,7 @@ class Publishing:
     def publish(self, asked: Any, message: Message) -> None:
         """Raises Problem, BusError."""
         path, interface = self._read("publish", asked)
-        meta = self._place.metas.get(interface)
+        meta = self._place.metas.known.get(interface)
         if meta is None:
             raise unclear(f"publish: {interface} is not described (meta)")
         self._connection.once(Objects).publish(path, interface, meta, self)

@@ -133,7 +133,7 @@ class Signals:
         self._connection.tell(sent)
 
     def _types(self, interface: str, member: str) -> str:
-        meta = self._place.metas.get(interface)
+        meta = self._place.metas.known.get(interface)
         signal = None if meta is None else meta.signals.get(member)
         if signal is not None:
             return "".join(signal.takes)

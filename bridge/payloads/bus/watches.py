@@ -11,7 +11,7 @@ from .channel import Message, encode, unclear
 from .checks import check_where, convert
 from .errors import LIMITS_EXCEEDED, BusError
 from .matches import Counted, Full, Watch
-from .meta import Meta, MetaError, read
+from .meta import Meta, MetaError, Metas, read
 from .place import Place
 from .trees import Told
 
@@ -26,7 +26,7 @@ class Watches:
         self._limits = place.services.context.limits
         self._log = place.services.context.log
         self._watches: Counted[Watch] = Counted(self._limits.dbus_watches)
-        self._described: dict[str, Meta] = {}
+        self._described = Metas(self._limits.dbus_described_bytes)
         self._scopes: set[CancelScope] = set()
 
     def watch(self, asked: Any, message: Message) -> None:
@@ -98,7 +98,12 @@ class Watches:
             found = read(asked)
         except MetaError as error:
             raise unclear(f"meta: {error}") from None
-        self._place.metas.update(found)
+        for interface, each in found.items():
+            if not self._place.metas.add(interface, each):
+                most = self._limits.dbus_described_bytes
+                self._log.limit("dbus_described_bytes", most)
+                told = f"more than {most} bytes of interfaces are described on this channel (dbus_described_bytes)"
+                raise Problem(INTERNAL_ERROR, told)
 
     # For the cache
 
@@ -106,14 +111,18 @@ class Watches:
         new = {
             interface: meta
             for interface, meta in metas.items()
-            if interface not in self._place.metas and not self._knows(interface, meta)
+            if interface not in self._place.metas.known and not self._knows(interface, meta)
         }
         if new:
-            self._described.update(new)
+            self._note(new)
             self._front.tell(self._place.named({"meta": new}, name))
 
+    def _note(self, new: dict[str, Meta]) -> None:
+        if not all(self._described.add(interface, meta) for interface, meta in new.items()):
+            self._described = Metas(self._limits.dbus_described_bytes)  # what is told again does no harm
+
     def _knows(self, interface: str, meta: Meta) -> bool:
-        known = self._described.get(interface)
+        known = self._described.known.get(interface)
         return known is meta or known == meta
 
     def notify(self, name: str | None, told: Told) -> None:
