@@ -38,7 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="how long a helper may take nothing, or answer no close, while something waits")
     ] = 30.0
     stall_seconds: Annotated[
-        float, Meta(description="how long a helper may leave a frame unfinished and say nothing more")
+        float,
+        Meta(description="how long a helper may leave a frame unfinished, or a bus a message, and say nothing more"),
     ] = 30.0
     handshake_seconds: Annotated[float, Meta(description="how long a helper may take to send its init")] = 30.0
     close_answer_seconds: Annotated[

@@ -12,7 +12,7 @@ function __spanbridge_limits
     printf '%s=\t%s\n' helper_queue_bytes 'bytes waiting for one helper before the front end is read no more'
     printf '%s=\t%s\n' front_queue_bytes 'bytes of our own answers waiting for the front end before it is read no more'
     printf '%s=\t%s\n' stuck_seconds 'how long a helper may take nothing, or answer no close, while something waits'
-    printf '%s=\t%s\n' stall_seconds 'how long a helper may leave a frame unfinished and say nothing more'
+    printf '%s=\t%s\n' stall_seconds 'how long a helper may leave a frame unfinished, or a bus a message, and say nothing more'
     printf '%s=\t%s\n' handshake_seconds 'how long a helper may take to send its init'
     printf '%s=\t%s\n' close_answer_seconds 'how long an open waits for the helper'\''s answer to the close of the same id'
     printf '%s=\t%s\n' refusal_bytes 'longest init with a problem that is passed on whole to the opens that wait'

@@ -390,3 +390,25 @@ def test_all_of_a_watch_is_told_to_one_who_takes_nothing(bus: PrivateBus, serve:
         elif frame.message["command"] == "ping":
             front.message({**frame.message, "command": "pong"})
     assert told == [f"/m/o{number}" for number in range(count)]
+
+
+def test_a_message_that_comes_one_byte_at_a_time(start: Start, tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "peer")
+    client = meet(start().front_end, peer, "peer")
+    client.say({"call": ["/", "a.b", "C", []], "type": "", "id": "one"})
+    data = write_message(wire.reply(peer.next(), "", [])._replace(destination=None), 1)
+    for at in range(len(data)):
+        peer.guest.sendall(data[at : at + 1])
+    assert client.next() == {"reply": [None], "type": "", "id": "one"}
+    peer.close()
+
+
+def test_a_message_that_is_never_whole(start: Start, tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "peer")
+    bridge = start(limits={"stall_seconds": 0.1})
+    meet(bridge.front_end, peer, "peer")
+    peer.guest.sendall(write_message(wire.signal("/", "a.b", "Said", "", []), 1)[:-1])
+    told = bridge.front_end.expect("close", "peer", problem="disconnected")["message"]
+    assert told.endswith("a message is not whole, and nothing more came for 0.1 seconds (stall_seconds)")
+    assert bridge.log.wait("limit name=stall_seconds value=0.1 ")
+    peer.close()

@@ -4,6 +4,7 @@ import array
 import contextlib
 import os
 import socket
+from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -67,6 +68,7 @@ class Stream:
         self._queued = 0
         self._full = False
         self._timer: object = None
+        self._rest_timer: TimerHandle | None = None  # while a message is not whole
         self._holders: set[object] = set()
         self.pauses = 0  # of the reading, that are over
         self._scheduled = False
@@ -86,6 +88,7 @@ class Stream:
         """Read no more until `release`."""
         if self._open and not self._holders:
             self._poller.watch_read(self._fd, None)
+            self._stop_waiting_for_rest()
         self._holders.add(who)
 
     def release(self, who: object) -> None:
@@ -191,6 +194,19 @@ class Stream:
             self._lost(f"what it sends is no D-Bus: {error}")
         del buffer[:at]
         self._cut = max(0, self._cut - at)
+        self._stop_waiting_for_rest()
+        if buffer and self._open and not self._holders and not self._scheduled:
+            self._rest_timer = self._loop.call_later(self._limits.stall_seconds, self._stalled)
+
+    def _stop_waiting_for_rest(self) -> None:
+        timer, self._rest_timer = self._rest_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _stalled(self) -> None:
+        seconds = self._limits.stall_seconds
+        self._log.limit("stall_seconds", seconds)
+        self._lost(f"a message is not whole, and nothing more came for {seconds:g} seconds (stall_seconds)")
 
     def _claim(self, count: int) -> list[int]:
         if count > len(self._descriptors):
@@ -342,6 +358,7 @@ class Stream:
         if self._watching:
             self._poller.watch_write(self._fd, None)
         self._stop_timer()
+        self._stop_waiting_for_rest()
         self._front.unblock(self)
         close_all(self._descriptors)
         for _, descriptors in self._out:
