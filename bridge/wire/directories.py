@@ -47,9 +47,12 @@ class Directories:
         """Whether it has answered after a moment, in which nobody else is served; that spares those that are near the
         turns of the loop. If not, `answered` is to be awaited. Raises Problem as that does."""
         question = self._asked.get(directory)
-        if question is None:
-            return self._ask(directory).known.wait(_MOMENT_SECONDS)
-        return question.known.is_set()
+        seconds = _MOMENT_SECONDS if question is None else 0
+        question = question or self._ask(directory)
+        if not question.known.wait(seconds):
+            return False
+        self._settle(question)  # here and now: many may be asked for in one turn
+        return True
 
     async def answered(self, directory: bytes) -> None:
         """Returns once it is known whether one can go there, whatever the answer: the start tells it. Raises Problem
@@ -82,11 +85,14 @@ class Directories:
                 os.access(question.directory, os.X_OK, effective_ids=True)
             question.known.set()
             try:
-                self._loop.call_soon_threadsafe(self._told, question)
+                self._loop.call_soon_threadsafe(self._settle, question)
             except RuntimeError:  # the loop is closed: the session has ended meanwhile
                 return
 
-    def _told(self, question: _Question) -> None:
+    def _settle(self, question: _Question) -> None:
+        """It has answered. Harmless a second time."""
+        if question.came.is_set():
+            return
         del self._asked[question.directory]
         question.came.set()
         if self._is_kept:

@@ -130,5 +130,25 @@ def test_where_no_thread_is_left_it_is_gone_to(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(ask())
 
 
+def test_many_that_answer_within_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of these none waits, and one thread is enough for all."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def begin(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    async def ask() -> None:
+        directories = made(most=1)
+        for path in (b"/", b"/usr", b"/usr/bin", b"/"):
+            assert directories.answers_at_once(path)
+
+    monkeypatch.setattr("spanbridge.wire.directories._MOMENT_SECONDS", 20)
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    asyncio.run(ask())
+    assert len(started) == 1
+
+
 def made(most: int = 10) -> Directories:
     return Directories(asyncio.get_running_loop(), Log(), most)
