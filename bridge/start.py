@@ -36,7 +36,7 @@ def run(limits: Limits, debug: frozenset[str], *, privileged: bool = False) -> i
     _forget_own_locale()
     environ = dict(os.environ)
     log = Log(debug=debug, journal=journal_on_stderr(environ))
-    early: list[int] = []  # a wish to reload that comes before the session can act on it
+    early: set[int] = set()  # a wish to reload that comes before the session can act on it
     _heed_signals(early)
     if os.getpid() == 1:
         from .first_process import step_behind
@@ -90,12 +90,12 @@ def _forget_own_locale() -> None:
             del os.environ["LC_CTYPE"]
 
 
-def _heed_signals(early: list[int]) -> None:
+def _heed_signals(early: set[int]) -> None:
     """Whatever we were started with: they may be ignored, or blocked."""
     for number in _ENDS:
         signal.signal(number, _end_at_once)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would cost exit statuses
-    signal.signal(signal.SIGUSR1, lambda number, frame: early.append(number))
+    signal.signal(signal.SIGUSR1, lambda number, frame: early.add(number))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -140,7 +140,7 @@ def _serve(
     environ: Mapping[str, str],
     depth: int,
     root: bool,
-    early: list[int],
+    early: set[int],
     status: bool,
 ) -> int:
     from .stand_ins import import_event_loop

@@ -35,6 +35,7 @@ from ..wire.children import Children
 from ..wire.context import Context
 from ..wire.flusher import Flusher
 from ..wire.front import Front
+from ..wire.heeded_signals import heeded_signals
 from ..wire.link import REST_BYTES
 from ..wire.pipe_budget import PipeBudget
 from ..wire.poller import Poller
@@ -116,7 +117,7 @@ class Session:
             context = context._replace(before_programs=agent.start)
         self._front = Front(context, in_fd, out_fd, on_chunk=self._chunk, on_end=self._ended, on_broken=self._broken)
         # Heeded before the first frame is read: whoever has seen an answer may send a signal.
-        with anyio.open_signal_receiver(*_ENDS, _RELOAD) as signals:
+        with heeded_signals(*_ENDS, _RELOAD) as signals:
             async with anyio.create_task_group() as tasks:
                 services = Services(
                     context,

@@ -33,6 +33,7 @@ class Children:
             return
         if not self._by_signal:
             self._loop.add_signal_handler(signal.SIGCHLD, self._look)
+            signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # heeded_signals.py
         self._by_signal[pid] = on_exit
         self._loop.call_soon(self._look)  # it may have ended before the signal was heeded
 

@@ -2,15 +2,33 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from spanbridge.testing.bridge import Bridge
+from spanbridge.testing.home import Home
 from spanbridge.testing.plugin import Start
 from spanbridge.testing.script import helper_rule, init, serve
 
 TEST = {"payload": "test"}
+FLOODED = """
+import asyncio, os, signal, sys
+def flood():
+    for _ in range(2_000):
+        os.kill(os.getpid(), signal.SIGUSR1)
+def added(self, *given):
+    add(self, *given)
+    flood()
+    self.call_soon(flood)
+add = asyncio.SelectorEventLoop.add_signal_handler
+asyncio.SelectorEventLoop.add_signal_handler = added
+sys.argv = ["spanbridge"]
+from spanbridge.__main__ import main
+sys.exit(main())
+"""
 THEIRS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD]
 
 
@@ -71,3 +89,12 @@ def test_a_reload_while_it_ends(start: Start) -> None:
         if os.waitid(os.P_PID, bridge.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
             break
     assert bridge.wait() == 0
+
+
+def test_a_flood_of_them(home: Home) -> None:
+    """More than there is room for in what wakes the loop, while handlers are added, and while it is busy."""
+    with Bridge(home, command=[sys.executable, "-c", FLOODED]) as bridge:
+        bridge.front_end.expect("init")
+        bridge.front_end.init()
+        bridge.front_end.sync()
+        assert bridge.log.text == ""

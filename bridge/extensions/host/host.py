@@ -22,6 +22,7 @@ from ...log import Log
 from ...wire.children import Children
 from ...wire.context import Context
 from ...wire.flusher import Flusher
+from ...wire.heeded_signals import quiet_when_full
 from ...wire.own import own_descriptor
 from ...wire.pipe_budget import PipeBudget
 from ...wire.poller import Poller
@@ -189,6 +190,7 @@ class Host:
         async with anyio.create_task_group() as tasks:
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self._over.set)
+            quiet_when_full()
             loop.add_reader(listener, lambda: self._accept(listener, tasks))
             for name, part in self._tasks.items():
                 tasks.start_soon(self._guarded, name, part)
