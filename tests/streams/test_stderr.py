@@ -10,6 +10,7 @@ import pytest
 
 from spanbridge.limits import Limits
 from spanbridge.log import Log
+from spanbridge.payloads.base import Lasting
 from spanbridge.payloads.streams.stderr import Stderr
 from spanbridge.wire.context import Context
 
@@ -32,7 +33,8 @@ class Run:
             loop=SimpleNamespace(call_soon=self.later.append),
             poller=SimpleNamespace(watch_read=self._watch),
         )
-        self.stderr = Stderr(cast(Context, context), reading, "program", 1)
+        self.lasting: list[Lasting] = []
+        self.stderr = Stderr(cast(Context, context), reading, "program", 1, self.lasting.append)
 
     def _told(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self.told.append(fields["line"])
@@ -88,6 +90,20 @@ def test_what_was_read_is_logged_though_the_program_is_over(run: Run, closed: bo
     assert run.reader is None
     run.turns()
     assert run.told == ["a"] * LINES + ([] if closed else ["b"])
+
+
+def test_the_session_outlasts_what_is_to_be_logged(run: Run) -> None:
+    run.says(b"a\n")
+    run.turn()
+    assert not run.lasting
+    for _ in range(2):
+        run.says(b"a\n" * LINES)
+        run.turn()
+        (lasting,) = run.lasting
+        assert not lasting.is_set()
+        run.turns()
+        assert lasting.is_set()
+        run.lasting.clear()
 
 
 def test_the_end_of_many_lines_is_kept_at_once(run: Run) -> None:

@@ -70,7 +70,8 @@ class Spawned:
         self._line_open = False  # whether the last byte that the terminal got is within a line
         self._stderr: Stderr | None = None
         if running.stderr >= 0:
-            self._stderr = Stderr(context, running.stderr, name if err is None else None, running.pid)
+            told = name if err is None else None
+            self._stderr = Stderr(context, running.stderr, told, running.pid, services.outlast)
         self._moment = Moment(context, services.front)
         self._input: Writer | None = Writer(
             context.loop,

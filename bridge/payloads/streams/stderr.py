@@ -1,9 +1,12 @@
 """What a program says on stderr: always read, its end kept for the close, its lines logged if asked for."""
 
+import asyncio
 import os
+from collections.abc import Callable
 from typing import Final
 
 from ...wire.context import Context
+from ..base import Lasting
 
 _READ_BYTES: Final = 64 << 10  # all that a pipe holds
 _LINES: Final = 256  # logged in one turn, before others have theirs
@@ -11,11 +14,26 @@ _READS_AT_END: Final = 2  # what is in the pipe, and its end
 
 
 class Stderr:
-    """Owns the descriptor. `name` and `pid` tag what is logged; `name` None: nothing is."""
+    """Owns the descriptor. `name` and `pid` tag what is logged; `name` None: nothing is. The session is to `outlast`
+    what is still to be logged."""
 
-    __slots__ = ("_begun", "_context", "_cut", "_fd", "_kept", "_lines", "_name", "_pid", "_tail")
+    __slots__ = (
+        "_begun",
+        "_context",
+        "_cut",
+        "_fd",
+        "_kept",
+        "_lines",
+        "_logged",
+        "_name",
+        "_outlast",
+        "_pid",
+        "_tail",
+    )
 
-    def __init__(self, context: Context, fd: int, name: str | None, pid: int) -> None:
+    def __init__(
+        self, context: Context, fd: int, name: str | None, pid: int, outlast: Callable[[Lasting], None]
+    ) -> None:
         self._context = context
         self._fd = fd
         self._name = name
@@ -25,6 +43,8 @@ class Stderr:
         self._cut = 0  # bytes left out before the tail
         self._begun = b""  # of a line that is not whole yet
         self._lines: list[bytes] = []  # that are still to be logged
+        self._logged: asyncio.Event | None = None  # set once all of these are
+        self._outlast = outlast
         context.poller.watch_read(fd, self._readable)
 
     def _readable(self) -> None:
@@ -76,7 +96,13 @@ class Stderr:
                 text = line[:most].decode("utf-8", "replace")
                 self._context.log.info("program-stderr", program=self._name, pid=self._pid, line=text)
         if self._lines:
+            if self._logged is None:
+                self._logged = asyncio.Event()
+                self._outlast(self._logged)
             self._context.loop.call_soon(self._log_some)
+        elif self._logged is not None:
+            self._logged.set()
+            self._logged = None
         if self._fd >= 0:
             self._context.poller.watch_read(self._fd, None if self._lines else self._readable)
 
