@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spanbridge.helpers.hosts import packing
 from spanbridge.helpers.hosts.askpass_socket import AskpassSocket
 from spanbridge.log import Log
 from spanbridge.operator.extending.inspect import backup
@@ -54,6 +55,14 @@ def test_a_private_directory(tmp_path: Path, runtime: bool, monkeypatch: pytest.
     fd, file = private_file(directory, "y-")
     os.close(fd)
     assert [mode(path) for path in (directory, file)] == ["0o700", "0o600"]
+
+
+@pytest.mark.usefixtures("masked")
+def test_what_is_packed_for_another_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "packed", lambda: b"parcel")
+    monkeypatch.setattr("sys.argv", ["packing", str(tmp_path / "parcel")])
+    assert packing.main() == 0
+    assert mode(tmp_path / "parcel") == "0o600"
 
 
 @pytest.mark.usefixtures("masked")

@@ -46,6 +46,7 @@ def main() -> int:
     path = Path(sys.argv[1])
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(packed())
+    part.chmod(0o600)  # a umask may have taken it from ourselves
     part.rename(path)
     return 0
 
