@@ -50,6 +50,7 @@ class Unit:
         self.exited = asyncio.Event()
         self.end = "still running"
         self.begun = False
+        self._was_started = False  # its first job is done: others are no more about whether it could be
         self.on_begun: Callable[[], object] = bool
         self._services = services
         self._launch = launch
@@ -169,9 +170,11 @@ class Unit:
             values: list[Any] = message.values()
             if message.member == "UnitRemoved" and values[0] == self.name:
                 return self._look(connection)
-            if message.member == "JobRemoved" and values[2] == self.name and values[3] != _DONE:
-                # Not only `failed`: others may take the job back, or it takes too long.
-                self._over(f"systemd: the unit could not be started ({values[3]})")
+            if message.member == "JobRemoved" and values[2] == self.name and not self._was_started:
+                self._was_started = values[3] == _DONE
+                if not self._was_started:
+                    # Not only `failed`: others may take the job back, or it takes too long.
+                    self._over(f"systemd: the unit could not be started ({values[3]})")
         return None
 
     async def _look(self, connection: Connection) -> None:

@@ -33,6 +33,22 @@ def test_its_job_does_not_get_done(site: Site, bus: PrivateBus, manage: Manage, 
     assert superuser.current == "none"
 
 
+def test_a_later_job_that_is_taken_back_ends_nothing(site: Site, bus: PrivateBus, manage: Manage) -> None:
+    """Somebody stops the unit, say, and thinks better of it."""
+    manager = manage()
+    bridge, front, superuser = site.superuser(unit(site, GOOD), environ=bus.environ)
+    superuser.call("Start", "unit")
+    name = manager.units[0][0]
+    for result in ("done", "canceled"):
+        body = [1, "/org/freedesktop/systemd1/job/1", name, result]
+        manager.service.send(Message.new_signal("/org/freedesktop/systemd1", MANAGER, "JobRemoved", "uoss", body))
+    manager.tell_removed(name)  # which it looks into: by then it has heard of the jobs
+    assert manager.looked_for.wait(SECONDS)
+    front.round_trip(superuser.channel)
+    assert superuser.current == "unit"
+    assert not bridge.log.matches("helper-ended")
+
+
 def test_one_that_systemd_does_not_stop_is_left_behind(site: Site, bus: PrivateBus, manage: Manage) -> None:
     """It is not said to have ended."""
     manager = manage()
