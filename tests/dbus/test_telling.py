@@ -217,3 +217,51 @@ async def test_no_more_bytes_wait_than_may() -> None:
         session.cancel_scope.cancel()
     assert given_up == ["waits"]
     assert states == [False, True, True]
+
+
+class Answering(Line):
+    """A peer with an object manager, whose answer comes when the test says so; each turn is over at once."""
+
+    def __init__(self, session: TaskGroup) -> None:
+        super().__init__(session)
+        self.services.context.loop.time = count().__next__
+        self.heed: Callable[[list[str]], Awaitable[None]]
+
+    def call(self, message: Message, answered: Callable[[Message], object], **_: object) -> int:
+        def heed(paths: list[str]) -> Awaitable[None]:
+            objects = {path: {I: {"N": Variant("u", 1)}} for path in paths}
+            return cast(Awaitable[None], answered(wire.reply(message, "a{oa{sa{sv}}}", [objects])))
+
+        if message.member == "GetManagedObjects":
+            self.heed = heed
+        else:
+            super().call(message, answered)
+        return 1
+
+
+@pytest.mark.parametrize("others", [[], [Watch("/elsewhere", None, None)]], ids=["the last", "not the last"])
+async def test_what_is_read_on_for_a_watch_that_was_taken_back(others: list[Watch]) -> None:
+    """It is not kept: who watches again later is told of what there is then, and of nothing that has gone meanwhile."""
+    watch, watcher = Watch(None, "/", None), Watcher()
+
+    async def heed(paths: list[str]) -> None:
+        await line.heed(paths)
+
+    async with anyio.create_task_group() as session:
+        line = Answering(session)
+        cache = Cache(cast(Any, line), None, Descriptions(cast(Any, line), None, Log(), lambda: 0.0, 1 << 20))
+        for other in others:
+            await cache.watch(other, Watcher())
+        session.start_soon(cache.watch, watch, watcher)
+        await anyio.wait_all_tasks_blocked()
+        session.start_soon(heed, [f"/o{number}" for number in range(100)])
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        cache.unwatch(watch, watcher)
+        await anyio.wait_all_tasks_blocked()
+        session.start_soon(cache.watch, watch, watcher)
+        await anyio.wait_all_tasks_blocked()
+        session.start_soon(heed, ["/new"])
+        await anyio.wait_all_tasks_blocked()
+    assert [path for told in watcher.told for path in told if path.startswith("/o")] == []
+    assert "/new" in {path for told in watcher.told for path in told}

@@ -31,7 +31,7 @@ class _Telling:
 class Kept:
     """`name`: whose objects; `trees`: who is told of them.
 
-    `era`: how often all was gone. What was said in an earlier one is not kept in this."""
+    `era`: how often all was forgotten. What was said in an earlier one is not kept in this."""
 
     def __init__(self, name: str | None, trees: Trees, descriptions: Descriptions, services: Services) -> None:
         self._name = name
@@ -126,7 +126,7 @@ class Kept:
         others."""
         interfaces = self._objects.get(path)
         if interfaces is None:
-            if not self.takes(path):
+            if not self._trees.is_reached(path) or not self.takes(path):  # its watch was taken back meanwhile
                 return None
             interfaces = self._objects[path] = {}
             self._recount(path, 1)
@@ -145,6 +145,7 @@ class Kept:
 
     def clear(self) -> None:
         """Keep nothing, and tell nobody."""
+        self.era += 1
         self._objects.clear()
         self._empty.clear()
         self._told = False
@@ -161,7 +162,6 @@ class Kept:
 
     def all_gone(self) -> None:
         """Nothing of it is there any more, and whoever knows of it is told so."""
-        self.era += 1
         for watcher, gone in self._all_gone().items():
             for piece in _cut(gone):
                 watcher.notify(self._name, piece)
