@@ -170,6 +170,13 @@ def test_operators(op: str) -> None:
         assert (alert.state == "firing") == eval(f"{value} {op} 2.0")  # noqa: S307 - ours
 
 
+def test_a_number_that_sqlite_has_no_integer_for(history: MetricsHistory) -> None:
+    engine = AlertEngine(history, lambda change: None, _nobody, _MOST, pytest.fail)
+    engine.define("a", "m", ">", 2**63, 0, 0, "warning")
+    history.record("m", 2**64, time.time())
+    assert engine.evaluate()[0]["state"] == "firing"
+
+
 def test_times_that_cannot_be_told_are_refused(history: MetricsHistory) -> None:
     """And do not make lists fail later."""
     engine = AlertEngine(history, lambda change: None, _nobody, _MOST, pytest.fail)

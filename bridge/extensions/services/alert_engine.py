@@ -190,7 +190,7 @@ class AlertEngine:
             " ON CONFLICT (name) DO UPDATE SET metric = excluded.metric, op = excluded.op,"
             " threshold = excluded.threshold,"
             " for_seconds = excluded.for_seconds, keep_seconds = excluded.keep_seconds, severity = excluded.severity",
-            (name, metric, op, threshold, for_seconds, keep_seconds, severity, OK, time.time()),
+            (name, metric, op, *map(float, numbers), severity, OK, time.time()),
         )
         self._defined()
 
