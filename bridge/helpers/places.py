@@ -61,9 +61,15 @@ class Places:
         self._leaving[leaver] = guest
 
     def free(self, guest: Guest) -> None:
-        """It is reaped. The one that has waited for it comes up; what it has waited for itself is nobody's any more."""
-        for leaver in [leaver for leaver, promised in self._leaving.items() if promised is guest]:
-            del self._leaving[leaver]
+        """It is reaped. The one that has waited for it comes up; where it has still waited itself, that one goes on
+        waiting in its stead."""
         waiting = self._leaving.pop(guest, None)
-        if waiting is not None and waiting.life.state == QUEUED:
+        before = [leaver for leaver, promised in self._leaving.items() if promised is guest]
+        for leaver in before:
+            del self._leaving[leaver]
+        if waiting is None or waiting.life.state != QUEUED:
+            return
+        if before:
+            self._leaving[before[0]] = waiting
+        else:
             waiting.life.move("room")

@@ -1,6 +1,8 @@
 """Limits that are set: what is held back, refused or given up then."""
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -258,8 +260,13 @@ def test_large_messages_that_come_faster_than_they_are_told(start: Start, tmp_pa
     assert client.next()["id"] == "matched"
     count = 20
     large = [["x" * 20] * 50] * 60
+    peer.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    bridge.signal(signal.SIGSTOP)  # so that more have come than are told while the first is
+    os.waitid(os.P_PID, bridge.pid, os.WSTOPPED)
     for number in range(count):
         peer.send(wire.signal("/", "a.b", "Said", "uaas", [number, large if number % 4 == 0 else []]))
+        if number == 4:
+            bridge.signal(signal.SIGCONT)
     assert [client.take("signal")[3] for _ in range(count)] == [
         [number, large if number % 4 == 0 else []] for number in range(count)
     ]
