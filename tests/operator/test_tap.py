@@ -134,7 +134,8 @@ def test_memory_is_bounded_whoever_is_slow(home: Home) -> None:
 def test_a_conversation_as_json(home: Home) -> None:
     told = records(record(home, *command(ECHO), stdin=conversation(b"hello", b"\xff")))
     assert all(each.pop("t") >= 0 for each in told)
-    assert told[:5] == [
+    asked = [each for each in told if each.get("dir") == "in"]  # the other side may speak first
+    assert asked[:5] == [
         {"dir": "in", "size": 54, "message": {"command": "init", "version": 1, "host": "localhost"}},
         {"dir": "in", "size": 54, "message": {"command": "open", "channel": "1", "payload": "echo"}},
         {"dir": "in", "channel": "1", "size": 5, "payload": "hello"},
