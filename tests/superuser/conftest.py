@@ -47,7 +47,7 @@ def bus(directory: Path) -> Iterator[PrivateBus]:
 
 
 @pytest.fixture
-def manage(bus: PrivateBus) -> Iterator[Manage]:
+def manage(bus: PrivateBus, site: Site) -> Iterator[Manage]:
     managers: list[Manager] = []
 
     def begin(*arguments: Any) -> Manager:
@@ -55,6 +55,7 @@ def manage(bus: PrivateBus) -> Iterator[Manage]:
         return managers[-1]
 
     yield begin
+    site.end()  # without systemd bridges wait some seconds for the end of what it has started
     for manager in managers:
         manager.stop()
 

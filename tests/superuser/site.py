@@ -37,6 +37,10 @@ class Site:
 
     # What is in a manifest
 
+    def end(self) -> None:
+        """End all bridges that were started; they must leave nothing behind."""
+        self._stack.close()
+
     def command(self, steps: Steps, *arguments: str) -> list[str]:
         """The argv of a fake helper that this user can run."""
         program = str(self.installation.helpers / "fake_helper.py")
